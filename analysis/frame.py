@@ -1,0 +1,273 @@
+"""The only reader of MLflow: a store becomes a tidy table of declared runs.
+
+In: the address of a database store. Out: declarations, and for each one row per DECLARED run. A
+stored run belongs to a declared run by its key alone; whatever else the store holds is listed as
+extra and never mixed in.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.declaration import (
+    OUTCOME_COLUMNS,
+    RUN_COLUMNS,
+    Cell,
+    Declaration,
+    DeclarationError,
+    parse,
+)
+from analysis.selection import selection
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PAGE = 5_000
+STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
+METRICS = (
+    "train_loss", "train_accuracy", "val_accuracy", "test_accuracy", "success", "nc", "nc_step",
+    "parameters",
+)  # fmt: skip
+
+
+class Status(StrEnum):
+    """What became of a declared run."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The declared runs, the stored runs that nobody declared, and what was wrong."""
+
+    frame: pd.DataFrame
+    extra: pd.DataFrame
+    problems: tuple[str, ...]
+    experiment_id: str
+
+
+def declarations(uri: str, profile: str) -> list[Declaration]:
+    """Every study that the store declares for a profile, sorted by name.
+
+    Raises DeclarationError where report runs exist and none carries a readable declaration.
+    """
+    client = _client(uri)
+    found = []
+    for experiment in sorted(client.search_experiments(), key=lambda e: str(e.name)):
+        if str(experiment.name).endswith(".replicates"):
+            continue
+        wanted = f"tags.`ablation.kind` = 'report' and tags.`ablation.profile` = '{profile}'"
+        runs = list(_search(client, experiment.experiment_id, wanted))
+        if runs:
+            found.append(_newest_declaration(client, str(experiment.name), runs))
+    return found
+
+
+def load_frame(uri: str, declaration: Declaration) -> pd.DataFrame:
+    """One row per declared run: `load_runs(uri, declaration).frame`."""
+    return load_runs(uri, declaration).frame
+
+
+def load_runs(uri: str, declaration: Declaration) -> Loaded:
+    """The declared runs with their outcome, and what else the store holds for this profile."""
+    client = _client(uri)
+    experiment = client.get_experiment_by_name(f"{declaration.study}.replicates")
+    runs = list(_search(client, experiment.experiment_id, "")) if experiment else []
+    by_key: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_key[run.data.tags.get("ablation.key", "")].append(run)
+    chosen, problems = {}, []
+    for cell in declaration.cells:
+        for declared in cell.runs:
+            chosen[declared.key] = _choose(by_key.get(declared.key, []))
+            finished = sum(_is_finished(run) for run in by_key.get(declared.key, []))
+            if finished > 1:
+                problems.append(
+                    f"{cell.cell}, replicate {declared.replicate}: {finished} finished runs with "
+                    f"key {declared.key}; the earliest counts"
+                )
+    rows = [row for cell in declaration.cells for row in _cell_rows(declaration, cell, chosen)]
+    frame = _typed(rows, declaration)
+    return Loaded(
+        frame=frame,
+        extra=_extra(runs, set(chosen), declaration.profile),
+        problems=(*problems, *_without_metric(frame, declaration)),
+        experiment_id=experiment.experiment_id if experiment else "",
+    )
+
+
+def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Every stored point of a metric: columns cell, replicate, run_id, step, value."""
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    runs = frame.loc[frame["run_id"] != "", ["cell", "replicate", "run_id"]]
+    store: Any = _get_store(uri)  # type: ignore[no-untyped-call]
+    points: list[tuple[str, int, float]] = []
+    identifiers = sorted(runs["run_id"])
+    bulk = getattr(store, "get_metric_history_bulk", None)
+    for start in range(0, len(identifiers), 500):
+        part = identifiers[start : start + 500]
+        if bulk is None:
+            points += [
+                (r, p.step, p.value) for r in part for p in store.get_metric_history(r, metric)
+            ]
+        else:
+            points += [(p.run_id, p.step, p.value) for p in bulk(part, metric, 10_000_000)]
+    table = pd.DataFrame(points, columns=["run_id", "step", "value"])
+    table["value"] = _infinities(table["value"].astype("float64"))
+    table = table.drop_duplicates(["run_id", "step"], keep="last")
+    joined = runs.merge(table, on="run_id").astype({"step": "int64"})
+    return joined.sort_values(["cell", "replicate", "step"], kind="stable", ignore_index=True)
+
+
+def _client(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], wanted, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _newest_declaration(client: MlflowClient, study: str, runs: Sequence[Run]) -> Declaration:
+    for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
+        if any(item.path == "declaration.json" for item in client.list_artifacts(run.info.run_id)):
+            with tempfile.TemporaryDirectory() as folder:
+                path = client.download_artifacts(run.info.run_id, "declaration.json", folder)
+                text = Path(path).read_text(encoding="utf-8")
+            return parse(text, f"experiment {study}, run {run.info.run_id}")
+    raise DeclarationError(
+        f"experiment {study}: {len(runs)} report runs, none with declaration.json; "
+        f"run the study again"
+    )
+
+
+def _is_finished(run: Run) -> bool:
+    said = run.data.tags.get("ablation.status", "finished")
+    return run.info.status == "FINISHED" and said == "finished"
+
+
+def _is_failed(run: Run) -> bool:
+    return run.info.status == "FAILED" or (
+        run.info.status == "FINISHED" and run.data.tags.get("ablation.status") == "failed"
+    )
+
+
+def _choose(runs: Sequence[Run]) -> Run | None:
+    """The earliest finished run; else the latest failed one; else the latest of any state."""
+
+    def age(run: Run) -> tuple[int, str]:
+        return (run.info.end_time or run.info.start_time, run.info.run_id)
+
+    finished = sorted((run for run in runs if _is_finished(run)), key=age)
+    if finished:
+        return finished[0]
+    failed = sorted((run for run in runs if _is_failed(run)), key=age)
+    rest = failed or sorted(runs, key=age)
+    return rest[-1] if rest else None
+
+
+def _cell_rows(
+    declaration: Declaration, cell: Cell, chosen: dict[str, Run | None]
+) -> Iterator[dict[str, Any]]:
+    shared = {"study": declaration.study, "cell": cell.cell, **cell.factors}
+    if cell.skipped is not None:
+        for replicate in [run.replicate for run in cell.runs] or [0]:
+            skipped = {"run_id": "", "status": Status.SKIPPED, "reason": cell.skipped}
+            yield {**shared, "replicate": replicate, **skipped}
+        return
+    for declared in cell.runs:
+        yield {**shared, "replicate": declared.replicate, **_outcome(chosen[declared.key])}
+
+
+def _outcome(run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"run_id": "", "status": Status.MISSING, "reason": "not run"}
+    tags = run.data.tags
+    common = {"run_id": run.info.run_id, "trainer": tags.get("ablation.trainer", "")}
+    if _is_finished(run):
+        rule = tags.get("ablation.nc_rule", "")
+        return {**run.data.metrics, **common, "status": Status.FINISHED, "nc_rule": rule}
+    if _is_failed(run):
+        reason = tags.get("ablation.error") or "failed without a message"
+        return {**common, "status": Status.FAILED, "reason": reason}
+    reason = "still running or killed" if run.info.status == "RUNNING" else "killed"
+    return {**common, "status": Status.MISSING, "reason": reason}
+
+
+def _typed(rows: list[dict[str, Any]], declaration: Declaration) -> pd.DataFrame:
+    factors = [factor.name for factor in declaration.factors]
+    fixed = {*RUN_COLUMNS, *factors, *OUTCOME_COLUMNS}
+    selected = selection(declaration.selection).column(declaration.metric)
+    known = dict.fromkeys((*METRICS, declaration.metric, selected))
+    seen = {name for row in rows for name in row} - fixed
+    metrics = [*(m for m in known if m not in fixed), *sorted(seen - set(known))]
+    columns = [*RUN_COLUMNS, *factors, *metrics, *OUTCOME_COLUMNS]
+    frame = pd.DataFrame(rows, columns=columns)
+    for name in metrics:
+        frame[name] = _infinities(frame[name].astype("float64"))
+    for name in ("steps", "seconds"):
+        frame[name] = frame[name].astype("float64")
+    for name in ("study", "cell", "run_id", "nc_rule", "trainer", "reason"):
+        frame[name] = frame[name].astype("object").fillna("")
+    frame["replicate"] = frame["replicate"].astype("int64")
+    frame["status"] = pd.Categorical(frame["status"], categories=[s.value for s in Status])
+    for factor in declaration.factors:
+        frame[factor.name] = pd.Categorical(
+            frame[factor.name], categories=list(factor.levels), ordered=True
+        )
+    return frame
+
+
+def _infinities(values: pd.Series[float]) -> pd.Series[float]:
+    return values.mask(values >= STORED_INFINITY, np.inf).mask(values <= -STORED_INFINITY, -np.inf)
+
+
+def _extra(runs: Sequence[Run], declared: set[str], profile: str) -> pd.DataFrame:
+    """Runs of this profile (the other profile's are its own business) that nobody declared."""
+    rows = sorted(
+        (
+            run.data.tags.get("ablation.cell", ""),
+            int(run.data.tags.get("ablation.replicate", -1)),
+            run.info.run_id,
+            run.info.status.lower(),
+        )
+        for run in runs
+        if run.data.tags.get("ablation.profile") == profile
+        and run.data.tags.get("ablation.key", "") not in declared
+    )
+    return pd.DataFrame(rows, columns=["cell", "replicate", "run_id", "status"])
+
+
+def _without_metric(frame: pd.DataFrame, declaration: Declaration) -> list[str]:
+    finished = frame[(frame["status"] == Status.FINISHED) & (frame["nc_rule"] == "")]
+    lacking = finished[selection(declaration.selection).values(finished, declaration.metric).isna()]
+    counts = lacking.groupby("cell", sort=False).size()
+    return [
+        f"{cell}: {count} converged runs have no {declaration.metric}; they enter no estimate"
+        for cell, count in counts.items()
+    ]

@@ -1,0 +1,119 @@
+"""Where each cell stands in a pivot table.
+
+In: a declaration. Out: a `Grid` of row keys and column keys in declared order of the levels, with
+the place of every declared and every excluded cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from analysis.declaration import Declaration, Factor
+
+ABSENT = "—"  # the factor does not apply in that cell
+CELL = "cell"  # stands for the cell's own name where the factors do not tell cells apart
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell in the grid; `excluded` holds the reason where the study rules it out."""
+
+    cell: str
+    factors: Mapping[str, str]
+    excluded: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Row and column factors, their keys in order, and what stands at each pair of keys."""
+
+    rows: Key
+    columns: Key
+    down: tuple[Key, ...]
+    across: tuple[Key, ...]
+    places: Mapping[tuple[Key, Key], Place]
+
+
+def grid(declaration: Declaration) -> Grid:
+    """The declared layout, completed; without one, rows are the first factor, columns the others.
+
+    A grid with most places empty, or whose factors do not tell the cells apart, becomes a list.
+    """
+    places = _places(declaration)
+    rows, columns = _factor_names(declaration)
+    made = _grid(declaration, rows, columns, places)
+    if len(made.places) < len(places):
+        return _grid(declaration, (CELL,), (), places)
+    if declaration.layout is None and 2 * len(places) < len(made.down) * len(made.across):
+        return _grid(declaration, (*rows, *columns), (), places)
+    return made
+
+
+def telling(declaration: Declaration) -> tuple[Factor, ...]:
+    """The factors that tell cells apart; the first factor where nothing is compared."""
+    return declaration.compared or declaration.factors[:1]
+
+
+def label(declaration: Declaration, name: str) -> str:
+    """The words for a factor in a header."""
+    return CELL if name == CELL else declaration.factor(name).label
+
+
+def header(declaration: Declaration, made: Grid, metric: str) -> tuple[Key, ...]:
+    """One line per column factor, the last of them with the labels of the rows."""
+    labels = tuple(label(declaration, name) for name in made.rows)
+    if not made.columns:
+        return ((*labels, metric),)
+    lines = []
+    for depth, name in enumerate(made.columns):
+        levels = tuple(f"{label(declaration, name)} {key[depth]}" for key in made.across)
+        last = depth == len(made.columns) - 1
+        lines.append((*(labels if last else ("",) * len(labels)), *levels))
+    return tuple(lines)
+
+
+def _factor_names(declaration: Declaration) -> tuple[Key, Key]:
+    names = tuple(factor.name for factor in telling(declaration))
+    if declaration.layout is None:
+        return names[:1], names[1:]
+    rows, columns = declaration.layout.rows, declaration.layout.columns
+    rest = tuple(name for name in names if name not in (*rows, *columns))
+    return (rows, (*columns, *rest)) if rows else (rest[:1], (*columns, *rest[1:]))
+
+
+def _places(declaration: Declaration) -> list[Place]:
+    declared = [Place(cell.cell, cell.factors) for cell in declaration.cells]
+    return declared + [Place(e.cell, e.factors, e.reason) for e in declaration.excluded]
+
+
+def _grid(declaration: Declaration, rows: Key, columns: Key, places: list[Place]) -> Grid:
+    return Grid(
+        rows=rows,
+        columns=columns,
+        down=_keys(declaration, rows, places),
+        across=_keys(declaration, columns, places),
+        places={(_key(place, rows), _key(place, columns)): place for place in places},
+    )
+
+
+def _key(place: Place, names: Key) -> Key:
+    return tuple(place.cell if n == CELL else place.factors.get(n, ABSENT) for n in names)
+
+
+def _keys(declaration: Declaration, names: Key, places: Iterable[Place]) -> tuple[Key, ...]:
+    """The keys that occur, sorted by declared levels (a level that does not apply comes first)."""
+    found = dict.fromkeys(_key(place, names) for place in places)
+    if CELL in names:
+        return tuple(found)
+    levels = [declaration.factor(name).levels for name in names]
+
+    def order(key: Key) -> tuple[int, ...]:
+        return tuple(
+            known.index(level) if level in known else -1
+            for level, known in zip(key, levels, strict=True)
+        )
+
+    return tuple(sorted(found, key=order))

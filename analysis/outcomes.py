@@ -1,0 +1,123 @@
+"""The values of each cell, ready for statistics.
+
+In: the tidy frame and its declaration. Out: per declared cell the converged values by replicate,
+the counts of what did not converge, fail or run, and the tests between two cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.declaration import Declaration
+from analysis.frame import Status
+from analysis.selection import selection
+from analysis.stats import (
+    Interval,
+    fisher,
+    mean_interval,
+    minimum_p,
+    paired_sign_flip,
+    share_difference,
+    wilson,
+)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the declared runs of one cell gave.
+
+    `converged` maps replicate to value; `every` holds the stored finite values of all finished
+    runs. `counted` is the number of runs that a success share is taken over.
+    """
+
+    cell: str
+    converged: Mapping[int, float]
+    every: tuple[float, ...]
+    counted: int
+    successes: int
+    declared: int
+    finished: int
+    failed: int
+    missing: int
+    skipped: int
+    nc: int
+    non_finite: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A cell minus another: points with interval, p, and the smallest p that was in reach."""
+
+    interval: Interval
+    p: float
+    minimum_p: float
+    test: str
+
+
+def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcomes]:
+    """The outcomes of every declared cell, in declared order."""
+    values = selection(declaration.selection).values(frame, declaration.metric)
+    groups = frame.assign(_value=values).groupby("cell", sort=False)
+    parts = {str(name): part for name, part in groups}
+    empty = frame.iloc[:0].assign(_value=values.iloc[:0])
+    return {c.cell: _outcomes(c.cell, parts.get(c.cell, empty)) for c in declaration.cells}
+
+
+def difference(first: Outcomes, second: Outcomes, *, success: bool) -> Difference:
+    """Compare two cells: Fisher's test on success shares, else the paired sign-flip test.
+
+    Pairs are the replicates that converged in both cells.
+    """
+    if success:
+        a, b = (wilson(o.successes, o.counted) for o in (first, second))
+        p = fisher(first.successes, first.counted, second.successes, second.counted)
+        return Difference(share_difference(a, b), p, float("nan"), "Fisher exact")
+    pairs = sorted(first.converged.keys() & second.converged.keys())
+    x = np.array([first.converged[r] for r in pairs])
+    y = np.array([second.converged[r] for r in pairs])
+    least = minimum_p(len(pairs)) if pairs else float("nan")
+    return Difference(mean_interval(x - y), paired_sign_flip(x, y), least, "paired sign-flip")
+
+
+def _outcomes(cell: str, part: pd.DataFrame) -> Outcomes:
+    part = part.sort_values("replicate", kind="stable")
+    status = part["status"]
+    finished = part[status == Status.FINISHED]
+    nc = finished["nc_rule"] != ""
+    finite = np.isfinite(finished["_value"])
+    converged = finished[~nc & finite]
+    return Outcomes(
+        cell=cell,
+        converged=dict(
+            zip(converged["replicate"].tolist(), converged["_value"].tolist(), strict=True)
+        ),
+        every=tuple(finished.loc[finite, "_value"].tolist()),
+        counted=int((nc | finite).sum()),
+        successes=int((finished["_value"] >= 0.5).sum()),
+        declared=int((status != Status.SKIPPED).sum()),
+        finished=len(finished),
+        failed=int((status == Status.FAILED).sum()),
+        missing=int((status == Status.MISSING).sum()),
+        skipped=int((status == Status.SKIPPED).sum()),
+        nc=int(nc.sum()),
+        non_finite=int((finished["nc_rule"] == "non_finite").sum()),
+        reason=_reason(part),
+    )
+
+
+def _reason(part: pd.DataFrame) -> str:
+    """Why runs of a cell have no result: '2 failed: OutOfMemory; 1 missing: not run'."""
+    said = []
+    for status in (Status.SKIPPED, Status.FAILED, Status.MISSING):
+        lacking = part[part["status"] == status]
+        for reason in dict.fromkeys(lacking["reason"]):
+            count = int((lacking["reason"] == reason).sum())
+            said.append(
+                f"{'' if status is Status.SKIPPED else f'{count} '}{status.value}: {reason}"
+            )
+    return "; ".join(said)

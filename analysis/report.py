@@ -1,0 +1,117 @@
+"""Writes a report folder: data, tables and figures per study, one page over all of them.
+
+In: studies as read from the store. Out: `<reports>/<profile>/`. Everything is written to a new
+folder beside the target, which takes its place only when it is complete: whatever breaks, the old
+report stays. The same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.canvas import save
+from analysis.claims import claim_table
+from analysis.figures import figures_for
+from analysis.page import Page, page
+from analysis.paper import write_paper
+from analysis.study import Study
+from analysis.tables import tables_for
+from analysis.writers import WRITERS, header_spans
+
+BASE_URL = "http://127.0.0.1:5000"
+TEMPLATES = Path(__file__).parent / "templates"
+COUNTED = ("steps", "parameters", "nc", "nc_step", "successes")
+FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
+
+
+def write_report(
+    studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
+    templates: Path = TEMPLATES,
+) -> Path:  # fmt: skip
+    """Write `<reports>/<profile>/` and return the path of its index.html.
+
+    Raises whatever a template or a figure raises; the report that was there before is then
+    untouched.
+    """
+    with replaced_folder(reports / profile) as folder:
+        drawn = write_studies(studies, folder)
+        table = claim_table(studies)
+        table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
+        model = page(studies, profile=profile, base_url=base_url, folder=folder, drawn=drawn)
+        (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
+        write_paper(model, folder=folder, templates=templates)
+    return reports / profile / "index.html"
+
+
+def write_studies(studies: Sequence[Study], folder: Path) -> list[list[str]]:
+    """Write every study's folder, several at a time; the names of the figures drawn, per study."""
+    folders = [folder / study.name for study in studies]
+    workers = min(cpu_count() or 1, len(studies))
+    if workers < 2 or len(studies) < FEW_STUDIES:
+        return [write_study(s, f) for s, f in zip(studies, folders, strict=True)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(write_study, studies, folders))
+
+
+def write_study(study: Study, folder: Path) -> list[str]:
+    """Write runs.csv, cells.csv, the tables and the figures; returns the names of the figures."""
+    folder.mkdir(parents=True)
+    for name, table in (("runs", study.frame), ("cells", study.cells)):
+        whole_numbers(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    for made in tables_for(study):
+        for ending, write in WRITERS.items():
+            (folder / f"table_{made.name}.{ending}").write_text(write(made), encoding="utf-8")
+    drawings = figures_for(study)
+    for name, draw in drawings.items():
+        save(draw(study), folder, name)
+    return list(drawings)
+
+
+def html(model: Page, *, templates: Path = TEMPLATES) -> str:
+    """The page as one self-contained text."""
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["header_spans"] = header_spans
+    return environment.get_template("index.html.j2").render(page=model)
+
+
+def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its counting columns written as whole numbers."""
+    counted = [name for name in COUNTED if name in table]
+    whole = [name for name in counted if (table[name].dropna() % 1 == 0).all()]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """A new folder that takes the target's place at the end, or vanishes if anything is raised."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
+        fresh, old = Path(place) / "new", Path(place) / "old"
+        fresh.mkdir()
+        yield fresh
+        if target.exists():
+            target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+        if old.exists():
+            shutil.rmtree(old)

@@ -1,0 +1,82 @@
+"""A study as read from the store: what tables, figures and the report work on.
+
+In: the address of a store and a profile. Out: one `Study` per declaration, with everything computed
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.cells import summarise
+from analysis.declaration import Declaration
+from analysis.frame import declarations, load_curves, load_runs
+
+
+class UnknownStudyError(ValueError):
+    """A study was asked for that the store does not declare for this profile."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study: its declaration, its declared runs, its cells, its mean curves, its problems."""
+
+    declaration: Declaration
+    frame: pd.DataFrame
+    cells: pd.DataFrame
+    curves: pd.DataFrame
+    extra: pd.DataFrame
+    problems: tuple[str, ...]
+    experiment_id: str
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.declaration.study
+
+
+def load(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Study]:
+    """The studies of a profile, sorted by name; `only` limits them."""
+    return [load_one(uri, declaration) for declaration in declared(uri, profile, only=only)]
+
+
+def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Declaration]:
+    """The declarations of a profile, limited to the names in `only` if there are any.
+
+    Raises UnknownStudyError for a name that the store does not declare.
+    """
+    found = declarations(uri, profile)
+    known = [declaration.study for declaration in found]
+    if unknown := sorted(set(only) - set(known)):
+        raise UnknownStudyError(
+            f"no study {unknown[0]!r} with profile {profile!r} in {uri}; "
+            f"declared there: {', '.join(known) or 'none'}"
+        )
+    return [declaration for declaration in found if not only or declaration.study in only]
+
+
+def load_one(uri: str, declaration: Declaration) -> Study:
+    """Everything that the store holds on one declared study."""
+    loaded = load_runs(uri, declaration)
+    return Study(
+        declaration=declaration,
+        frame=loaded.frame,
+        cells=summarise(loaded.frame, declaration),
+        curves=_curves(uri, loaded.frame, declaration),
+        extra=loaded.extra,
+        problems=loaded.problems,
+        experiment_id=loaded.experiment_id,
+    )
+
+
+def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+    """Validation accuracy by step where the study measures accuracy, else the training loss."""
+    measures_accuracy = declaration.is_share and not declaration.is_success
+    for metric in ("val_accuracy", "train_loss") if measures_accuracy else ("train_loss",):
+        points = load_curves(uri, frame, metric)
+        if points["step"].nunique() > 1:
+            return points.assign(metric=metric)
+    return pd.DataFrame(columns=["cell", "replicate", "run_id", "step", "value", "metric"])

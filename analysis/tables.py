@@ -1,0 +1,228 @@
+"""Tables as data: what stands where, before any format.
+
+In: a Study. Out: `Table` objects whose entries know their text, their sort value, their notes and
+the cell they come from. `writers.py` prints this one model in every format, so that the HTML page
+and a LaTeX fragment cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+
+from analysis.claims import claim_table
+from analysis.declaration import Declaration, Factor
+from analysis.layout import ABSENT, grid, header, telling
+from analysis.study import Study
+from analysis.wording import (
+    DASH,
+    baseline_caption,
+    bounds_text,
+    caption,
+    decimals,
+    estimate_text,
+    metric_label,
+    number,
+    p_text,
+    printed_text,
+    share_text,
+    sortable,
+    value_text,
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: its text, the value to sort by, and the cell whose runs it leads to."""
+
+    text: str
+    value: float | None = None
+    bold: bool = False
+    notes: tuple[int, ...] = ()
+    cell: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: header lines (equal neighbours span), rows of entries, numbered notes."""
+
+    name: str
+    title: str
+    caption: str
+    header: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Notes:
+    """Footnotes of one table; an equal text gets an equal number."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> tuple[int, ...]:
+        """The number of a note, empty for no text."""
+        if not text:
+            return ()
+        if text not in self.texts:
+            self.texts.append(text)
+        return (self.texts.index(text) + 1,)
+
+
+def tables_for(study: Study) -> list[Table]:
+    """The tables of a study: the pivot, every cell with all its numbers, and the claims if any."""
+    tables = [pivot_table(study), cell_table(study)]
+    if any(study.declaration.claims.values()):
+        tables.append(claims_table(study))
+    return tables
+
+
+def pivot_table(study: Study) -> Table:
+    """The study in its layout; what was not run stays as a dash with its reason."""
+    declaration, notes, made = study.declaration, Notes(), grid(study.declaration)
+    digits = decimals(study.cells, declaration)
+    summaries = {str(row["cell"]): row for row in _records(study)}
+
+    def entry(down: tuple[str, ...], across: tuple[str, ...]) -> Entry:
+        place = made.places.get((down, across))
+        if place is None:
+            return Entry("")
+        if place.cell in summaries:
+            return cell_entry(summaries[place.cell], declaration, digits=digits, notes=notes)
+        return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
+
+    rows = tuple(
+        (*map(_level_entry, down), *(entry(down, across) for across in made.across))
+        for down in made.down
+    )
+    return Table(
+        name="main",
+        title=declaration.title,
+        caption=caption(declaration),
+        header=header(declaration, made, metric_label(declaration)),
+        rows=rows,
+        notes=tuple(notes.texts),
+    )
+
+
+def cell_entry(
+    row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
+) -> Entry:
+    """The estimate of a cell with interval, n/c, printed value and notes."""
+    mark, cell = notes.number(str(row["reason"])), str(row["cell"])
+    printed = _printed(cell, declaration)
+    estimate = number(row["estimate"])
+    if not isfinite(estimate):
+        return Entry(DASH + printed, notes=mark, cell=cell)
+    text = estimate_text(row, declaration, digits=digits) + printed
+    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell)
+
+
+def cell_table(study: Study) -> Table:
+    """Every declared cell with its counts, interval, and difference to the baseline."""
+    declaration, notes = study.declaration, Notes()
+    factors = telling(declaration)
+    digits = decimals(study.cells, declaration)
+    names = [factor.label for factor in factors] or ["cell"]
+    compared = ("difference", "p (Holm)", "least p") if declaration.baseline else ()
+    columns = (metric_label(declaration), "95 % interval", "method", "n", "n/c", "not finite",
+               "all runs", *compared)  # fmt: skip
+    rows = [
+        (
+            *_names(row, factors),
+            *_numbers(row, declaration, digits=digits, notes=notes),
+            *(_difference(row, declaration, digits=digits) if declaration.baseline else ()),
+        )
+        for row in _records(study)
+    ]
+    return Table(
+        name="cells",
+        title="Every cell",
+        caption=caption(declaration) + baseline_caption(declaration),
+        header=((*names, *columns),),
+        rows=tuple(rows),
+        notes=tuple(notes.texts),
+    )
+
+
+def claims_table(study: Study) -> Table:
+    """Printed values beside ours, with the verdict."""
+    declaration = study.declaration
+    rows = [
+        (
+            Entry(str(row["claim_id"])),
+            Entry(str(row["kind"])),
+            Entry(printed_text(row["printed"], declaration), sortable(row["printed"])),
+            Entry(value_text(row["estimate"], declaration, digits=2), sortable(row["estimate"])),
+            Entry(str(row["n"]), sortable(row["n"])),
+            Entry(str(row["verdict"])),
+            Entry(str(row["note"])),
+        )
+        for row in claim_table([study]).to_dict("records")
+    ]
+    columns = ("claim", "kind", "printed", "ours", "n", "verdict", "why")
+    text = "A printed value is one run: it is compared with the spread of single runs."
+    return Table("claims", "Printed values", text, (columns,), tuple(rows))
+
+
+def _records(study: Study) -> list[dict[str, object]]:
+    return [{str(k): v for k, v in row.items()} for row in study.cells.to_dict("records")]
+
+
+def _printed(cell: str, declaration: Declaration) -> str:
+    values = [
+        printed_text(claim.printed, declaration)
+        for claim in declaration.claims.get(cell, ())
+        if claim.printed is not None and claim.metric in ("", declaration.metric)
+    ]
+    return f"; printed {', '.join(values)}" if values else ""
+
+
+def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
+    levels = [row[factor.name] for factor in factors] or [row["cell"]]
+    return [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+
+
+def _numbers(
+    row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
+) -> list[Entry]:
+    def value(name: str) -> str:
+        return value_text(row[name], declaration, digits=digits)
+
+    main = Entry(
+        value("estimate"),
+        sortable(row["estimate"]),
+        bold=bool(row["best"]),
+        notes=notes.number(str(row["reason"])),
+        cell=str(row["cell"]),
+    )
+    bounds = bounds_text(row["low"], row["high"], declaration, digits=digits)
+    return [
+        main,
+        Entry(bounds, sortable(row["low"])),
+        Entry(str(row["interval"])),
+        Entry(str(row["n"]), sortable(row["n"])),
+        Entry(f"{row['nc']}/{row['finished']}", sortable(row["nc"])),
+        Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
+        Entry(value("all_runs"), sortable(row["all_runs"])),
+    ]
+
+
+def _difference(row: Mapping[str, object], declaration: Declaration, *, digits: int) -> list[Entry]:
+    text = value_text(row["difference"], declaration, digits=digits)
+    if isfinite(number(row["difference_low"])):
+        low, high = row["difference_low"], row["difference_high"]
+        text += f" {bounds_text(low, high, declaration, digits=digits)}"
+    return [
+        Entry(text, sortable(row["difference"])),
+        Entry(p_text(row["p_holm"]), sortable(row["p_holm"])),
+        Entry(p_text(row["minimum_p"]), sortable(row["minimum_p"])),
+    ]
+
+
+def _level_entry(level: str) -> Entry:
+    try:
+        return Entry(level, value=float(level))
+    except ValueError:
+        return Entry(level)

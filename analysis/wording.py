@@ -1,0 +1,125 @@
+"""How numbers and captions read: the only place where a value is rounded.
+
+In: values and the declaration that says what they measure. Out: short texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite, nan
+
+import pandas as pd
+
+from analysis.declaration import Declaration
+from analysis.selection import selection
+
+DASH = "–"
+
+
+def number(value: object) -> float:
+    """A table's value as a float; NaN for nothing."""
+    return nan if value is None else float(value)  # type: ignore[arg-type]
+
+
+def sortable(value: object) -> float | None:
+    """A value to sort by; None, which equals itself, where there is none."""
+    found = number(value)
+    return found if isfinite(found) else None
+
+
+def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
+    """A value of the study's metric: shares in percent, others with four significant digits."""
+    found = number(value)
+    if not isfinite(found):
+        return DASH
+    return f"{100 * found:.{digits}f}" if declaration.is_share else f"{found:.4g}"
+
+
+def printed_text(value: object, declaration: Declaration) -> str:
+    """A value as its source printed it: every digit, shares in percent."""
+    found = number(value)
+    if not isfinite(found):
+        return DASH
+    return f"{100 * found:.6g}" if declaration.is_share else f"{found:.10g}"
+
+
+def p_text(value: object) -> str:
+    """A p-value with three decimals."""
+    p = number(value)
+    if not isfinite(p):
+        return DASH
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def share_text(value: object) -> str:
+    """A share in percent with its sign."""
+    share = number(value)
+    return f"{100 * share:.1f} %" if isfinite(share) else DASH
+
+
+def bounds_text(low: object, high: object, declaration: Declaration, *, digits: int) -> str:
+    """An interval in brackets, a dash where there is none."""
+    if not isfinite(number(low)):
+        return DASH
+    ends = [value_text(end, declaration, digits=digits) for end in (low, high)]
+    return f"[{ends[0]}, {ends[1]}]"
+
+
+def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits: int) -> str:
+    """'97.9 ± 0.2 (10)' for means, '187/200 93.5 % [89.1, 96.2]' for successes; n/c behind it."""
+    if declaration.is_success:
+        bounds = bounds_text(row["low"], row["high"], declaration, digits=1)
+        share = share_text(row["estimate"])
+        text = f"{number(row['successes']):.0f}/{row['n']} {share} {bounds}"
+    else:
+        text = value_text(row["estimate"], declaration, digits=digits)
+        half = (number(row["high"]) - number(row["low"])) / 2
+        if isfinite(half):
+            text += f" ± {value_text(half, declaration, digits=digits)}"
+        text += f" ({row['n']})"
+    return f"{text}, n/c {row['nc']}/{row['finished']}" if row["nc"] else text
+
+
+def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
+    """Two decimals where an interval is narrower than ± 0.05 points, one otherwise."""
+    half = 100 * (cells["high"] - cells["low"]) / 2
+    return 2 if not declaration.is_success and bool(((half > 0) & (half < 0.05)).any()) else 1
+
+
+def metric_label(declaration: Declaration) -> str:
+    """The metric in words, with its unit."""
+    words = declaration.metric.replace("_", " ")
+    return f"{words} (%)" if declaration.is_share else words
+
+
+def caption(declaration: Declaration) -> str:
+    """What an entry shows, how it was selected, and what was left out."""
+    if declaration.is_success:
+        body = (
+            "Successes out of finished runs, in percent with the 95 % Wilson interval. n/c: runs "
+            "that did not converge; they count as no success."
+        )
+    else:
+        chance = ", n/c at chance" if declaration.chance is not None else ""
+        label = metric_label(declaration)
+        body = (
+            f"{label[:1].upper()}{label[1:]}: mean over converged runs ± half of the 95 % interval "
+            f"over replicates (number of runs). n/c: finished runs that did not converge; where "
+            f"none converged, the mean over all runs{chance}."
+        )
+    rule = selection(declaration.selection).caption
+    return (
+        f"{body} {rule} Bold: better than the runner-up at the 5 % level after Holm's correction."
+    )
+
+
+def baseline_caption(declaration: Declaration) -> str:
+    """What the columns of the comparison show; empty without a baseline."""
+    if declaration.baseline is None:
+        return ""
+    test = "Fisher's exact test" if declaration.is_success else "the paired sign-flip test"
+    unit = " in points" if declaration.is_share else ""
+    return (
+        f" Difference to {declaration.baseline}{unit} with its 95 % interval; p of {test}, "
+        f"Holm-corrected over the table; least p: the smallest that so many pairs could give."
+    )

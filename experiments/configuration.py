@@ -1,0 +1,133 @@
+"""From Hydra's configuration to typed settings: what is asked of this invocation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import ConfigurationError
+from experiments.run import Run
+from experiments.section import Section
+from experiments.settings import Presets
+from experiments.spec import Study, parse_study, read_where
+
+
+@dataclass(frozen=True)
+class Now:
+    """What of the missing runs this call trains; the rest stays declared, and missing."""
+
+    where: Mapping[str, tuple[str, ...]]
+    replicates: int | None
+    minutes: float | None
+
+    def wants(self, run: Run) -> bool:
+        """Whether a run is to be trained now; a factor that a cell does not have is no matter."""
+        few = self.replicates is None or run.replicate < self.replicates
+        return few and all(
+            run.factors.get(name, labels[0]) in labels for name, labels in self.where.items()
+        )
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of ``python -m experiments``, resolved."""
+
+    studies: tuple[Study, ...]
+    presets: Presets
+    profile: str
+    tracking_uri: str
+    ledger_uri: str
+    artifacts: Path | None
+    data_root: str | None
+    workers: int | None
+    threads: int
+    plugins: tuple[str, ...]
+    dry_run: bool
+    now: Now
+    reports: Path | None
+
+    @property
+    def processes(self) -> int:
+        """The number of worker processes: as given, or one for each core."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of data files, if one is given."""
+        return Path(self.data_root) if self.data_root else None
+
+
+def read(config: DictConfig) -> Invocation:
+    """Check and type the composed configuration.
+
+    Errors: ``ConfigurationError``.
+    """
+    top = Section(OmegaConf.to_container(config, resolve=True), "config.yaml")
+    profile = top.section("profile")
+    tracking = top.section("tracking")
+    engine = top.section("engine")
+    engine.take("name", str)
+    artifacts = tracking.take("artifacts", str, None)
+    data = top.section("data")
+    invocation = Invocation(
+        studies=tuple(parse_study(name, value) for name, value in top.section("study").items()),
+        presets=Presets(model=_presets("model"), data=_presets("data")),
+        profile=profile.take("name", str),
+        tracking_uri=tracking.take("uri", str),
+        ledger_uri=tracking.take("ledger", str),
+        artifacts=Path(artifacts) if artifacts else None,
+        data_root=data.take("root", str, None),
+        workers=_at_least_one(engine, "workers"),
+        threads=_at_least_one(engine, "threads") or 1,
+        plugins=tuple(str(name) for name in top.take("plugins", list, [])),
+        dry_run=top.take("dry_run", bool, False),
+        now=_now(top.section("now")),
+        reports=_path(top.take("reports", str, None)),
+    )
+    top.take("study_dir", str, None)
+    for section in (top, profile, tracking, engine, data):
+        section.close()
+    return invocation
+
+
+def _now(section: Section) -> Now:
+    now = Now(
+        where=read_where(section.section("where", required=False)),
+        replicates=_at_least_one(section, "replicates"),
+        minutes=section.take("minutes", float, None),
+    )
+    section.close()
+    return now
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _at_least_one(section: Section, key: str) -> int | None:
+    value = section.take(key, int, None)
+    if value is not None and value < 1:
+        raise ConfigurationError(f"{section.place}.{key}: expected at least 1, found {value}")
+    return value
+
+
+def _presets(group: str) -> Mapping[str, Mapping[str, Any]]:
+    """Read every file of a group on Hydra's search path, a plugin's too."""
+    hydra = GlobalHydra.instance().hydra
+    if hydra is None:
+        raise ConfigurationError("presets are read inside a Hydra application only")
+    names = hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
+    presets: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        node = compose(config_name=f"{group}/{name}")[group]
+        value = OmegaConf.to_container(node, resolve=True)
+        presets[name] = {str(key): entry for key, entry in dict(value).items()}  # type: ignore[arg-type]
+    return presets

@@ -1,0 +1,126 @@
+"""What a data set is: its parts, its files, and the registry of all data sets by name.
+
+Comes in: declarations (names, sums, shapes, a reader). Goes out: the same, typed and frozen.
+Nothing is read here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_modules.registry import Registry
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged or not as declared; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a data set.
+
+    Arguments:
+        x: float32, shape (N, *shape).
+        y: class numbers, int64, shape (N,).
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return N, the number of rows."""
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training code ever sees; the test set is not in it."""
+
+    train: Part
+    validation: Part
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """The same file in another form.
+
+    Arguments:
+        path: where it may lie below the data folder.
+        sha256: the sum of this form.
+        urls: where this form can be downloaded.
+        member: for a tar archive, the name of the file inside; else empty.
+    """
+
+    path: str
+    sha256: str
+    urls: tuple[str, ...] = ()
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One declared file of a data set.
+
+    Arguments:
+        name: path below the data folder, such as "mnist/train-images-idx3-ubyte.gz".
+        sha256: the sum of that file, as stored; it is part of the identity of the data.
+        alternatives: other paths that are accepted: a plain path for the same bytes, an
+            `Alternative` where the form and so the sum differs.
+        urls: where the file can be downloaded.
+    """
+
+    name: str
+    sha256: str
+    alternatives: tuple[str | Alternative, ...] = ()
+    urls: tuple[str, ...] = ()
+
+    def forms(self) -> tuple[Alternative, ...]:
+        """Return every accepted form of the file, the declared one first."""
+        others = (
+            Alternative(other, self.sha256) if isinstance(other, str) else other
+            for other in self.alternatives
+        )
+        return (Alternative(self.name, self.sha256, self.urls), *others)
+
+
+Reader = Callable[[Mapping[str, bytes]], tuple[TrainingData, Part]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set: how it is called, what shape it has, where it comes from.
+
+    Arguments:
+        name: the name in YAML, tables and reports.
+        shape: the shape of one row of x.
+        classes: the number of classes; 1 means binary, with labels 0 and 1.
+        examples: the number of training examples, N of the train part.
+        files: the files it is read from; empty for data that comes with the code.
+        about: one line: what it is, how it is split, where it comes from.
+        read: turns {declared name: decompressed bytes} into (train + validation, test).
+        test_is_train: the test set is the training set; its accuracy is training accuracy.
+        version: names the split and the scaling; change it when `read` gives other numbers.
+        embedded: for data without files, the `content_sum` that `read` must give.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    classes: int
+    examples: int
+    files: tuple[DataFile, ...]
+    about: str
+    read: Reader = field(repr=False)
+    test_is_train: bool = False
+    version: str = "1"
+    embedded: str = ""
+
+
+DATASETS: Registry[Dataset] = Registry("data set")
+
+
+def base_name(path: str) -> str:
+    """Return the last part of a declared path."""
+    return PurePosixPath(path).name

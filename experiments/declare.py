@@ -1,0 +1,151 @@
+"""From a study to its declared runs: the grid with identities, and its description as JSON.
+
+The declaration is what tables are left-joined on: it names every cell and every run, also those
+that are excluded or were never trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.convergence import chance
+from experiments.data import DATASETS
+from experiments.grid import Cell, expand
+from experiments.identity import run_key
+from experiments.run import Run
+from experiments.settings import Presets
+from experiments.spec import Study
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A study under a profile: its cells, and its runs in the order in which they should train.
+
+    Replicate 0 of every cell comes before replicate 1 of any, so that a study that is cut short
+    is balanced.
+    """
+
+    study: Study
+    profile: str
+    cells: tuple[Cell, ...]
+    runs: tuple[Run, ...]
+
+
+def declare(study: Study, profile: str, presets: Presets) -> Declared:
+    """Enumerate the runs of ``study`` under ``profile``."""
+    cells = expand(study, profile, presets)
+    keys = {
+        cell.name: [
+            run_key(cell.config, study.seed, replicate) for replicate in range(cell.replicates)
+        ]
+        for cell in cells
+        if not cell.reason
+    }
+    runs = [
+        _run(study, profile, cell, replicate, keys)
+        for cell in cells
+        if not cell.reason
+        for replicate in range(cell.replicates)
+    ]
+    runs.sort(key=lambda run: run.replicate)
+    return Declared(study=study, profile=profile, cells=cells, runs=tuple(runs))
+
+
+def _run(
+    study: Study, profile: str, cell: Cell, replicate: int, keys: Mapping[str, list[str]]
+) -> Run:
+    first = replicate * cell.ensemble_size
+    members = keys[cell.member_cell][first : first + cell.ensemble_size] if cell.member_cell else []
+    return Run(
+        study=study.name,
+        profile=profile,
+        cell=cell.name,
+        replicate=replicate,
+        key=keys[cell.name][replicate],
+        seed=study.seed,
+        config=cell.config,
+        factors=cell.factors,
+        keep_logits=cell.has_ensembles,
+        members=tuple(members),
+    )
+
+
+def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the declared grid for the report; nothing in it depends on results."""
+    study = declared.study
+    runs: dict[str, list[dict[str, Any]]] = {cell.name: [] for cell in declared.cells}
+    for run in declared.runs:
+        runs[run.cell].append({"replicate": run.replicate, "key": run.key})
+    included = [cell for cell in declared.cells if not cell.reason]
+    classes = DATASETS.get(included[0].config["data"]["name"]).classes if included else 2
+    return {
+        "study": study.name,
+        "profile": declared.profile,
+        "title": study.title,
+        "question": study.question,
+        "source": study.source,
+        "setup": study.setup,
+        "metric": study.metric.value,
+        "higher_is_better": True,
+        "chance": chance(classes),
+        "baseline": _baseline(study, included),
+        "selection": study.selection.value,
+        "replicates": study.budget(declared.profile).replicates,
+        "factors": [
+            {
+                "name": factor.name,
+                "role": factor.role.value,
+                "label": factor.label,
+                "levels": [level.label for level in factor.levels],
+            }
+            for factor in study.factors
+        ],
+        "layout": dict(study.layout),
+        "claims": _claims(study, included),
+        "cells": [
+            {
+                "cell": cell.name,
+                "factors": dict(cell.factors),
+                "skipped": None,
+                "config": dict(cell.config),
+                "runs": runs[cell.name],
+            }
+            for cell in included
+        ],
+        "excluded": [
+            {"cell": cell.name, "factors": dict(cell.factors), "reason": cell.reason}
+            for cell in declared.cells
+            if cell.reason
+        ],
+        "provenance": dict(provenance),
+    }
+
+
+def _baseline(study: Study, cells: list[Cell]) -> str | None:
+    """Return the first declared cell that has the baseline's levels."""
+    matches = (cell.name for cell in cells if _answers(cell, study.baseline))
+    return next(matches, None) if study.baseline else None
+
+
+def _answers(cell: Cell, labels: Mapping[str, str]) -> bool:
+    return not cell.implicit and labels.items() <= cell.factors.items()
+
+
+def _claims(study: Study, cells: list[Cell]) -> dict[str, list[dict[str, Any]]]:
+    """Bind each claim to the cell that has the levels and trains on the data that it names."""
+    bound: dict[str, list[dict[str, Any]]] = {}
+    for claim in study.claims:
+        for cell in cells:
+            if _answers(cell, claim.cell) and cell.config["data"]["name"] == claim.data:
+                entry = {
+                    "claim_id": claim.claim_id,
+                    "metric": claim.metric,
+                    "printed": claim.printed,
+                    "kind": claim.kind,
+                    "note": claim.note,
+                }
+                bound.setdefault(cell.name, []).append(entry)
+                break
+    return bound

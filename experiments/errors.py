@@ -1,0 +1,22 @@
+"""Errors that a user can mend, each one line: what, where, expected, found, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConfigurationError(ValueError):
+    """A study, preset or option is wrong; nothing has been started."""
+
+
+class StoreError(RuntimeError):
+    """The store of runs cannot be read or written; nothing has been started."""
+
+
+def nearest(found: object, known: Iterable[object]) -> str:
+    """Say which known name is nearest to ``found`` and which names there are."""
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.4)
+    hint = f"nearest: {close[0]!r}; " if close else ""
+    return f"{hint}known: {', '.join(names) if names else 'none'}"

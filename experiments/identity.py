@@ -1,0 +1,51 @@
+"""Identity is content: a run's key is the hash of everything that determines its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from experiments.data import checksum
+from experiments.fingerprint import family_source, fingerprint
+from experiments.plan import why_alone
+from experiments.run import TrainerName
+
+
+def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
+    """Return the key of one run, 20 hexadecimal digits.
+
+    Covers the resolved configuration, the study seed, the replicate, the data's checksum and the
+    fingerprint of the code that trains it.
+    """
+    prefix = config_digest(json.dumps(config, sort_keys=True), seed)
+    return hashlib.sha256(f"{prefix}/{replicate}".encode()).hexdigest()[:20]
+
+
+@cache
+def config_digest(config_json: str, seed: int) -> str:
+    """Return the digest of all that the replicates of a cell share."""
+    config = json.loads(config_json)
+    source = family_source(config["model"]["family"])
+    code = fingerprint(source, sorted(set(_strings(config))), _trainer(config))
+    parts = [config_json, str(seed), checksum(config["data"]["name"]), code]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _trainer(config: Mapping[str, Any]) -> TrainerName:
+    if "ensemble" in config:
+        return TrainerName.ENSEMBLE
+    return TrainerName.SOLO if why_alone(config) else TrainerName.STACKED
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from _strings(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _strings(entry)

@@ -1,0 +1,146 @@
+"""The ledger: which cells wait, run, are done. The only importer of Optuna.
+
+An Optuna trial is a cell, a reported step is a replicate, so Optuna's dashboard and importance
+evaluators read the grid as it is. A cell is claimed by setting its trial from WAITING to RUNNING,
+which the storage grants to one claimant only; a lease (host and process) tells a claim that is
+alive from one whose driver was killed, because Optuna itself never ends a killed trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from experiments import process
+from experiments.errors import StoreError
+
+CELL = "cell"
+LEASE = "lease"
+# A lease of another host is dead after this long without renewal, in seconds.
+EXPIRY = 120.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed cell: its name and the trial that stands for it."""
+
+    cell: str
+    trial_id: int
+
+
+class Ledger:
+    """The cells of one study under one profile, in an Optuna storage.
+
+    ``levels`` are the levels of every factor. They are part of the Optuna study's name, because
+    Optuna refuses a categorical parameter whose choices change.
+    """
+
+    def __init__(self, uri: str, name: str, levels: Mapping[str, tuple[str, ...]]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._levels = levels
+        digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
+        try:
+            self._storage = optuna.storages.RDBStorage(uri)
+            self._study = optuna.create_study(
+                study_name=f"{name} {digest}",
+                storage=self._storage,
+                direction="maximize",
+                load_if_exists=True,
+                sampler=optuna.samplers.RandomSampler(seed=0),
+            )
+        except Exception as error:  # storages raise whatever their driver does
+            text = " ".join(str(error).split())[:300]
+            raise StoreError(f"ledger {uri}: cannot be opened: {text}") from None
+        self._lease = process.name()
+        self._claims: dict[str, Claim] = {}
+
+    def claim(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """Claim the given cells (name → factor levels); return those that another driver holds."""
+        trials = self._open_trials(cells)
+        self._add([name for name in cells if name not in trials], cells)
+        trials = self._open_trials(cells)
+        return [name for name in cells if not self._take(name, trials[name])]
+
+    def report(self, cell: str, replicate: int, value: float) -> None:
+        """Report one replicate's metric as a step of the cell's trial."""
+        claim = self._claims.get(cell)
+        if claim is not None and not math.isnan(value):
+            self._storage.set_trial_intermediate_value(claim.trial_id, replicate, value)
+
+    def finish(self, cell: str, values: Iterable[float]) -> None:
+        """Close a cell with the mean of its replicates, or as failed if it has none."""
+        claim = self._claims.pop(cell, None)
+        if claim is None:
+            return
+        numbers = [value for value in values if not math.isnan(value)]
+        if numbers:
+            mean = sum(numbers) / len(numbers)
+            self._storage.set_trial_state_values(claim.trial_id, TrialState.COMPLETE, [mean])
+        else:
+            self._storage.set_trial_state_values(claim.trial_id, TrialState.FAIL)
+
+    def release(self) -> None:
+        """Put every cell that is still claimed back to waiting."""
+        for claim in self._claims.values():
+            self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+        self._claims.clear()
+
+    def renew(self) -> None:
+        """Tell other hosts that the claims are alive."""
+        for claim in self._claims.values():
+            self._write_lease(claim.trial_id)
+
+    def _open_trials(self, cells: Mapping[str, Any]) -> dict[str, FrozenTrial]:
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        trials = self._study.get_trials(deepcopy=False, states=states)
+        found = {str(trial.user_attrs.get(CELL)): trial for trial in reversed(trials)}
+        return {name: trial for name, trial in found.items() if name in cells}
+
+    def _add(self, names: list[str], cells: Mapping[str, Mapping[str, str]]) -> None:
+        """Add cells in bulk, each with one level a factor so that no sampler is asked."""
+        self._study.add_trials(
+            [
+                create_trial(
+                    state=TrialState.WAITING,
+                    params=dict(cells[name]),
+                    distributions={
+                        factor: CategoricalDistribution(self._levels[factor])
+                        for factor in cells[name]
+                    },
+                    user_attrs={CELL: name},
+                )
+                for name in names
+            ]
+        )
+
+    def _take(self, name: str, trial: FrozenTrial) -> bool:
+        if trial.state is TrialState.RUNNING:
+            if _alive(str(trial.user_attrs.get(LEASE, ""))):
+                return False
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+            return False
+        self._write_lease(trial._trial_id)
+        self._claims[name] = Claim(name, trial._trial_id)
+        return True
+
+    def _write_lease(self, trial_id: int) -> None:
+        self._storage.set_trial_user_attr(trial_id, LEASE, f"{self._lease}@{time.time():.0f}")
+
+
+def _alive(lease: str) -> bool:
+    """Whether a lease ``host:pid@time`` is held by a process that lives."""
+    holder, _, renewed = lease.rpartition("@")
+    lives = process.is_alive(holder)
+    if lives is None:
+        return bool(renewed) and time.time() - float(renewed) < EXPIRY
+    return lives

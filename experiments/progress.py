@@ -1,0 +1,62 @@
+"""One live display for everything that runs; silent where the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from experiments.record import Record, Status
+
+
+class Display:
+    """Cells done, runs done, failures, time left; a context manager."""
+
+    def __init__(self, *, runs: int, cells: int, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr, soft_wrap=True)
+        self._cells = cells
+        self._cells_done = 0
+        self._failed = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task(self._text(), total=runs)
+
+    def __enter__(self) -> Display:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing."""
+        self._progress.stop()
+
+    def advance(self, record: Record, *, cell_done: bool) -> None:
+        """Count a record, and its cell if it was the last one of it."""
+        self._cells_done += cell_done
+        self._failed += record.status is Status.FAILED
+        self._progress.update(self._task, advance=1, description=self._text())
+
+    def _text(self) -> str:
+        failures = f", {self._failed} failed" if self._failed else ""
+        return f"cells {self._cells_done}/{self._cells}{failures}, runs"

@@ -1,0 +1,75 @@
+"""What is to be run: a run, its training settings, and the stack in which it trains. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class TrainerName(StrEnum):
+    """Who produced a run's result."""
+
+    SOLO = "solo"
+    STACKED = "stacked"
+    ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and on what cost a run trains; ``batch_size`` None is the full batch."""
+
+    epochs: int | None
+    steps: int | None
+    batch_size: int | None
+    loss: str
+    l2: float
+
+
+class Combination(StrEnum):
+    """How an ensemble combines its members' outputs of shape (members, N, C)."""
+
+    SUM_LOGITS = "sum_logits"
+    MEAN_PROBABILITY = "mean_probability"
+    VOTE = "vote"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Cell × replicate: the unit that trains, is tracked, and is never done twice.
+
+    ``config`` is the resolved configuration (sections model, data, optimizer, training, and
+    ensemble where it applies); ``key`` is the hash of everything that determines the result.
+    """
+
+    study: str
+    profile: str
+    cell: str
+    replicate: int
+    key: str
+    seed: int
+    config: Mapping[str, Any]
+    factors: Mapping[str, str]
+    keep_logits: bool = False
+    members: tuple[str, ...] = ()
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether the run combines other runs instead of training."""
+        return bool(self.members)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs of equal shape that one worker trains together, and why.
+
+    ``data_root`` is where the worker looks for data files, ``plugins`` the packages that it
+    imports first.
+    """
+
+    runs: tuple[Run, ...]
+    trainer: TrainerName
+    reason: str
+    data_root: str | None = None
+    plugins: tuple[str, ...] = ()

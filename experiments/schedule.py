@@ -1,0 +1,172 @@
+"""The driver: what is missing, who trains it, and where the results go.
+
+One pass over the declared runs of all studies: compare with the store, claim the cells that miss
+runs, hand stacks to the engine, write records as they come, combine ensembles when their members
+are there.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from experiments.declare import Declared
+from experiments.engines.local import LocalEngine
+from experiments.ensemble import combine_members
+from experiments.errors import ConfigurationError
+from experiments.execute import check, execute
+from experiments.ledger import Ledger
+from experiments.progress import Display
+from experiments.record import Record, Status
+from experiments.run import Run, Stack
+from experiments.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What the store does not have yet: training runs, and ensembles of members."""
+
+    training: tuple[Run, ...]
+    ensembles: tuple[Run, ...]
+
+    def __len__(self) -> int:
+        """Return the number of missing runs."""
+        return len(self.training) + len(self.ensembles)
+
+    def only(self, wanted: Callable[[Run], bool]) -> Pending:
+        """Keep the runs for which ``wanted`` holds."""
+        return Pending(
+            training=tuple(run for run in self.training if wanted(run)),
+            ensembles=tuple(run for run in self.ensembles if wanted(run)),
+        )
+
+
+def pending(declared: Iterable[Declared], finished: dict[str, dict[str, str]]) -> Pending:
+    """Return the declared runs that have no finished run in the store.
+
+    ``finished`` maps study → key → MLflow run id.
+    """
+    missing = [
+        run
+        for study in declared
+        for run in study.runs
+        if run.key not in finished.get(study.study.name, {})
+    ]
+    return Pending(
+        training=tuple(run for run in missing if not run.is_ensemble),
+        ensembles=tuple(run for run in missing if run.is_ensemble),
+    )
+
+
+def once(runs: Iterable[Run]) -> list[Run]:
+    """Keep one of the runs that have the same key, one that keeps its logits if there is one."""
+    unique: dict[str, Run] = {}
+    for run in runs:
+        if run.key not in unique or (run.keep_logits and not unique[run.key].keep_logits):
+            unique[run.key] = run
+    return list(unique.values())
+
+
+def verify_modules(stacks: Iterable[Stack], engine: LocalEngine) -> None:
+    """Build one module of every cell in a worker, before anything trains.
+
+    Errors: ``ConfigurationError`` with the first thing that is wrong.
+    """
+    first: dict[tuple[str, str], Stack] = {}
+    for stack in stacks:
+        for run in stack.runs:
+            alone = Stack((run,), stack.trainer, stack.reason, stack.data_root, stack.plugins)
+            first.setdefault((run.study, run.cell), alone)
+    for done in engine.map(check, first.values()):
+        if done.error or done.result:
+            raise ConfigurationError(done.error or str(done.result))
+
+
+class Driver:
+    """Carries out the pending runs of one pass and keeps count."""
+
+    def __init__(
+        self,
+        *,
+        tracker: Tracker,
+        ledgers: Mapping[str, Ledger],
+        display: Display,
+        minutes: float | None = None,
+    ) -> None:
+        self.failed: list[tuple[Record, str]] = []
+        self._tracker = tracker
+        self._ledgers = ledgers
+        self._display = display
+        self._until = time.monotonic() + 60 * minutes if minutes is not None else math.inf
+        self._open: Counter[tuple[str, str]] = Counter()
+        self._values: dict[tuple[str, str], list[float]] = {}
+        self._twins: dict[str, list[Run]] = {}
+
+    def claim(self, work: Pending) -> Pending:
+        """Claim every cell that misses runs; return the runs that no other driver holds."""
+        held = set()
+        for study, ledger in self._ledgers.items():
+            runs = [run for run in [*work.training, *work.ensembles] if run.study == study]
+            cells = {run.cell: run.factors for run in runs}
+            held |= {(study, cell) for cell in ledger.claim(cells)}
+        mine = work.only(lambda run: (run.study, run.cell) not in held)
+        self._open.update((run.study, run.cell) for run in [*mine.training, *mine.ensembles])
+        for run in mine.training:
+            self._twins.setdefault(run.key, []).append(run)
+        return mine
+
+    def train(self, stacks: Iterable[Stack], engine: LocalEngine) -> None:
+        """Train stacks on the engine; every record is written as soon as it is there.
+
+        Runs with equal keys, which two studies may declare, are trained once and tracked in both.
+        """
+        for done in engine.map(execute, self._in_time(stacks)):
+            records = done.result
+            if records is None:
+                records = [_lost(run, done.job, done.error) for run in done.job.runs]
+            for record in records:
+                for twin in self._twins.get(record.run.key, [record.run]):
+                    self._keep(replace(record, run=twin))
+
+    def _in_time(self, stacks: Iterable[Stack]) -> Iterator[Stack]:
+        """Yield stacks until the time for handing out work is over."""
+        for stack in stacks:
+            if time.monotonic() > self._until:
+                return
+            yield stack
+
+    def combine(self, ensembles: Iterable[Run], data_root: str | None) -> None:
+        """Combine the members of each ensemble from their stored logits."""
+        stored: dict[str, dict[str, str]] = {}
+        for run in ensembles:
+            if run.study not in stored:
+                stored[run.study] = self._tracker.finished(run.study)
+            self._keep(combine_members(run, stored[run.study], self._tracker, data_root))
+
+    def release(self) -> None:
+        """Give back what is still claimed."""
+        for ledger in self._ledgers.values():
+            ledger.release()
+
+    def _keep(self, record: Record) -> None:
+        run = record.run
+        run_id = self._tracker.write(record)
+        value = record.metrics.get("success", record.metrics.get("test_accuracy", float("nan")))
+        ledger = self._ledgers[run.study]
+        ledger.report(run.cell, run.replicate, value)
+        cell = (run.study, run.cell)
+        self._values.setdefault(cell, []).append(value)
+        self._open[cell] -= 1
+        if not self._open[cell]:
+            ledger.finish(run.cell, self._values[cell])
+        if record.status is Status.FAILED:
+            self.failed.append((record, run_id))
+        self._display.advance(record, cell_done=not self._open[cell])
+
+
+def _lost(run: Run, stack: Stack, error: str) -> Record:
+    """Return the record of a run whose worker gave nothing back."""
+    return Record(run=run, status=Status.FAILED, trainer=stack.trainer, reason=error, error=error)

@@ -1,0 +1,173 @@
+"""One invocation from start to end: preflight, training, ensembles, report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+
+from experiments.configuration import Invocation
+from experiments.data import verify
+from experiments.declare import Declared, declaration_json, declare
+from experiments.finished import finished_runs, stored_runs
+from experiments.plan import estimated, plan
+from experiments.provenance import provenance
+from experiments.record import Record
+from experiments.reporting import Report
+from experiments.run import Run, Stack
+from experiments.schedule import Pending, once, pending
+
+# Between looks at cells that another driver holds, in seconds.
+PATIENCE = 2.0
+
+
+def carry_out(invocation: Invocation) -> int:
+    """Train what is missing, write the report if anything in it changed, return the status."""
+    declared = [
+        declare(study, invocation.profile, invocation.presets) for study in invocation.studies
+    ]
+    names = [entry.study.name for entry in declared]
+    stored = stored_runs(invocation.tracking_uri, names)
+    work = pending(declared, finished_runs(stored))
+    wanted = work.only(invocation.now.wants)
+    stacks = _plan(invocation, wanted.training)
+    _say(preflight(declared, work, wanted, stacks, workers=invocation.processes))
+    if invocation.dry_run:
+        for line in describe(stacks):
+            _say(line)
+        return 0
+    failed = _train(invocation, declared, wanted) if len(wanted) else 0
+    if len(wanted):
+        stored = stored_runs(invocation.tracking_uri, names)
+    if invocation.reports:
+        report = Report(invocation.tracking_uri, invocation.profile, invocation.reports)
+        if not report.is_current(declared, stored):
+            _declare(invocation, declared)
+            if not report.write(declared, stored):
+                return 1
+        _say(f"report: {report.index}")
+    return 1 if failed else 0
+
+
+def preflight(
+    declared: list[Declared],
+    work: Pending,
+    wanted: Pending,
+    stacks: list[Stack],
+    *,
+    workers: int,
+) -> str:
+    """Return the line that says what there is, what is done, and about how long it takes."""
+    cells = sum(not cell.reason for entry in declared for cell in entry.cells)
+    runs = sum(len(entry.runs) for entry in declared)
+    line = f"{len(declared)} studies, {cells} cells, {runs} runs: {runs - len(work)} done"
+    if not len(work):
+        return f"{line}, nothing to do"
+    minutes = sum(map(estimated, stacks)) / workers / 60
+    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
+    later = f", {len(work) - len(wanted)} left for later" if len(wanted) < len(work) else ""
+    return f"{line}, {len(wanted)} to do ({about} on {workers} workers){later}"
+
+
+def describe(stacks: list[Stack]) -> list[str]:
+    """Return one line for each way in which runs are trained, and why."""
+    groups = Counter(
+        (stack.trainer.value, len(stack.runs), stack.reason, stack.runs[0].study)
+        for stack in stacks
+    )
+    return [
+        f"  {study}: {count} × {trainer}, {size} run{'s' if size > 1 else ''} each: {reason}"
+        for (trainer, size, reason, study), count in groups.items()
+    ]
+
+
+def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
+    return plan(once(runs), data_root=invocation.data_root, plugins=invocation.plugins)
+
+
+def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
+    """Carry out the pending runs; return how many failed."""
+    # Nothing of this is imported when there is nothing to do.
+    from experiments.engines.local import LocalEngine
+    from experiments.ledger import Ledger
+    from experiments.progress import Display
+    from experiments.schedule import Driver, verify_modules
+    from experiments.tracking import Tracker
+
+    for name in sorted({run.config["data"]["name"] for run in work.training}):
+        verify(name, invocation.root)
+    tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
+    cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
+    with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
+        verify_modules(_plan(invocation, work.training), engine)
+        ledgers = {
+            entry.study.name: Ledger(
+                invocation.ledger_uri,
+                f"{entry.study.name} ({invocation.profile})",
+                {f.name: tuple(level.label for level in f.levels) for f in entry.study.factors},
+            )
+            for entry in declared
+        }
+        for entry in declared:
+            tracker.sweep(entry.study.name)
+        _declare(invocation, declared)
+        with Display(runs=len(work), cells=len(cells)) as display:
+            driver = Driver(
+                tracker=tracker,
+                ledgers=ledgers,
+                display=display,
+                minutes=invocation.now.minutes,
+            )
+            try:
+                while len(work):
+                    mine = driver.claim(work)
+                    driver.train(_plan(invocation, mine.training), engine)
+                    driver.combine(mine.ensembles, invocation.data_root)
+                    work = _held_by_others(invocation, declared, mine, work)
+                    if len(work):
+                        time.sleep(PATIENCE)
+            finally:
+                driver.release()
+    for line in failures(driver.failed):
+        _say(line)
+    return len(driver.failed)
+
+
+def failures(failed: list[tuple[Record, str]]) -> list[str]:
+    """Return one line for each reason: how many runs, the first one's name and its traceback."""
+    groups: dict[str, list[tuple[Record, str]]] = {}
+    for record, run_id in failed:
+        groups.setdefault(record.reason, []).append((record, run_id))
+    lines = []
+    for reason, group in groups.items():
+        run, run_id = group[0][0].run, group[0][1]
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        lines.append(
+            f"failed: {run.study} {run.cell} replicate {run.replicate}{more}: {reason} "
+            f"(traceback.txt of MLflow run {run_id})"
+        )
+    return lines
+
+
+def _held_by_others(
+    invocation: Invocation, declared: list[Declared], mine: Pending, work: Pending
+) -> Pending:
+    """Return what another driver held and has not finished in the meantime."""
+    if len(mine) == len(work):
+        return Pending((), ())
+    names = [entry.study.name for entry in declared]
+    finished = finished_runs(stored_runs(invocation.tracking_uri, names))
+    tried = {run.key for run in [*mine.training, *mine.ensembles]}
+    return work.only(lambda run: run.key not in tried and run.key not in finished[run.study])
+
+
+def _declare(invocation: Invocation, declared: list[Declared]) -> None:
+    from experiments.tracking import Tracker
+
+    tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
+    for entry in declared:
+        tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - what a user reads while it runs

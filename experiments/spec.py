@@ -1,0 +1,307 @@
+"""What a study says: the declaration in ``conf/study/<name>.yaml`` as frozen dataclasses.
+
+Comes in: the mapping that Hydra composed. Goes out: a ``Study``, or a ``ConfigurationError`` of
+one line that names the file, the key, what was found and what was expected. Pure: no torch, no
+MLflow, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from experiments.errors import ConfigurationError, nearest
+from experiments.section import Section
+
+
+class FactorRole(StrEnum):
+    """What a factor is for: compared between cells, or held at one level."""
+
+    SCIENTIFIC = "scientific"
+    FIXED = "fixed"
+
+
+class Metric(StrEnum):
+    """What a study compares; each is a share in [0, 1], and higher is better."""
+
+    SUCCESS = "success"
+    TEST_ACCURACY = "test_accuracy"
+
+
+class SelectionRule(StrEnum):
+    """Which state of a run is reported."""
+
+    LAST_EPOCH = "last_epoch"
+
+
+Where = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a factor: its label, and the configuration keys that it sets."""
+
+    label: str
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What varies. ``when`` restricts it to the cells where other factors have given levels."""
+
+    name: str
+    label: str
+    role: FactorRole
+    levels: tuple[Level, ...]
+    when: Where
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Combinations that are declared not to run, with the reason that the report prints."""
+
+    where: Where
+    reason: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one profile spends on a study: replicates a cell, and changed settings."""
+
+    replicates: int
+    overrides: Mapping[str, Any]
+    levels: Where
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A printed number, and the cell and data set that answer it."""
+
+    claim_id: str
+    data: str
+    cell: Mapping[str, str]
+    metric: str
+    printed: float
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """One ablation: a question, factors, a budget for each profile, the claims it answers."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+    setup: str
+    metric: Metric
+    selection: SelectionRule
+    seed: int
+    baseline: Mapping[str, str]
+    layout: Mapping[str, Any]
+    run: Mapping[str, Any]
+    factors: tuple[Factor, ...]
+    exclusions: tuple[Exclusion, ...]
+    budgets: Mapping[str, Budget]
+    claims: tuple[Claim, ...]
+
+    @property
+    def place(self) -> str:
+        """Where the declaration lies, for error messages."""
+        return f"study/{self.name}.yaml"
+
+    def budget(self, profile: str) -> Budget:
+        """Return the budget of ``profile``."""
+        if profile not in self.budgets:
+            raise ConfigurationError(
+                f"{self.place}: no profile {profile!r}; {nearest(profile, self.budgets)}"
+            )
+        return self.budgets[profile]
+
+
+def parse_study(name: str, value: object) -> Study:
+    """Read the declaration of the study ``name``."""
+    top = Section(value, f"study/{name}.yaml: {name}")
+    factors = _factors(top.section("factors"))
+    study = Study(
+        name=name,
+        title=top.take("title", str),
+        question=top.take("question", str),
+        source=top.take("source", str),
+        setup=top.take("setup", str, ""),
+        metric=_choice(top, "metric", Metric),
+        selection=_choice(top, "selection", SelectionRule, SelectionRule.LAST_EPOCH),
+        seed=top.take("seed", int, 0),
+        baseline=_labels(top.section("baseline", required=False)),
+        layout=_layout(top.section("layout", required=False), factors),
+        run=top.take("run", dict),
+        factors=factors,
+        exclusions=_exclusions(top.take("exclude", list, []), top.place, factors),
+        budgets=_budgets(top.section("profiles"), factors),
+        claims=_claims(top.take("claims", list, []), top, factors),
+    )
+    top.close()
+    _check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
+    return study
+
+
+def _choice(top: Section, key: str, kind: type[Any], default: Any = None) -> Any:
+    text = top.take(key, str) if default is None else top.take(key, str, default.value)
+    try:
+        return kind(text)
+    except ValueError:
+        known = [member.value for member in kind]
+        raise ConfigurationError(
+            f"{top.place}.{key}: unknown value {text!r}; {nearest(text, known)}"
+        ) from None
+
+
+def label_of(value: object) -> str:
+    """Return the label of a level: its YAML value as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _factors(section: Section) -> tuple[Factor, ...]:
+    factors: list[Factor] = []
+    for name, value in section.items():
+        factor = _factor(name, Section(value, f"{section.place}.{name}"))
+        _check_where(factor.when, tuple(factors), f"{section.place}.{name}.when")
+        factors.append(factor)
+    if not factors:
+        raise ConfigurationError(f"{section.place}: expected at least one factor, found none")
+    return tuple(factors)
+
+
+def _factor(name: str, section: Section) -> Factor:
+    key = section.take("key", str, None)
+    levels = section.take("levels", object)
+    factor = Factor(
+        name=name,
+        label=section.take("label", str, name),
+        role=_choice(section, "role", FactorRole, FactorRole.SCIENTIFIC),
+        levels=_levels(levels, key, section.place),
+        when=read_where(section.section("when", required=False)),
+    )
+    section.close()
+    if factor.role is FactorRole.FIXED and len(factor.levels) != 1:
+        raise ConfigurationError(
+            f"{section.place}: a fixed factor has one level, found {len(factor.levels)}"
+        )
+    return factor
+
+
+def _levels(value: object, key: str | None, place: str) -> tuple[Level, ...]:
+    if isinstance(value, Mapping) and key is None:
+        levels = [
+            Level(label_of(label), dict(Section(keys, f"{place}.levels.{label}").items()))
+            for label, keys in value.items()
+        ]
+    elif isinstance(value, list) and key is not None:
+        levels = [Level(label_of(entry), {key: entry}) for entry in value]
+    else:
+        raise ConfigurationError(
+            f"{place}: expected 'levels' as a list together with 'key', or as a mapping from "
+            f"label to settings without 'key'; found levels {value!r} and key {key!r}"
+        )
+    labels = [level.label for level in levels]
+    if not labels or len(set(labels)) != len(labels):
+        raise ConfigurationError(f"{place}.levels: expected distinct levels, found {labels}")
+    return tuple(levels)
+
+
+def _labels(section: Section) -> dict[str, str]:
+    return {name: label_of(value) for name, value in section.items()}
+
+
+def read_where(section: Section) -> dict[str, tuple[str, ...]]:
+    """Read factor → level or list of levels, as labels."""
+    return {
+        name: tuple(label_of(entry) for entry in (value if isinstance(value, list) else [value]))
+        for name, value in section.items()
+    }
+
+
+def _as_where(labels: Mapping[str, str]) -> Where:
+    return {name: (label,) for name, label in labels.items()}
+
+
+def _check_where(where: Where, factors: tuple[Factor, ...], place: str) -> None:
+    known = {factor.name: [level.label for level in factor.levels] for factor in factors}
+    for name, labels in where.items():
+        if name not in known:
+            raise ConfigurationError(f"{place}: unknown factor {name!r}; {nearest(name, known)}")
+        for label in labels:
+            if label not in known[name]:
+                raise ConfigurationError(
+                    f"{place}.{name}: unknown level {label!r}; {nearest(label, known[name])}"
+                )
+
+
+def _layout(section: Section, factors: tuple[Factor, ...]) -> dict[str, Any]:
+    rows = section.take("rows", str, "")
+    columns = section.take("columns", list, [])
+    section.close()
+    names = [factor.name for factor in factors]
+    for name in [rows, *columns] if rows else columns:
+        if name not in names:
+            raise ConfigurationError(
+                f"{section.place}: unknown factor {name!r}; {nearest(name, names)}"
+            )
+    return {"rows": rows, "columns": list(columns)} if rows else {}
+
+
+def _exclusions(
+    entries: list[Any], place: str, factors: tuple[Factor, ...]
+) -> tuple[Exclusion, ...]:
+    exclusions = []
+    for index, entry in enumerate(entries):
+        section = Section(entry, f"{place}.exclude[{index}]")
+        where = read_where(section.section("where"))
+        _check_where(where, factors, f"{section.place}.where")
+        exclusions.append(Exclusion(where=where, reason=section.take("reason", str)))
+        section.close()
+    return tuple(exclusions)
+
+
+def _budgets(section: Section, factors: tuple[Factor, ...]) -> dict[str, Budget]:
+    budgets = {}
+    for name, value in section.items():
+        entry = Section(value, f"{section.place}.{name}")
+        replicates = entry.take("replicates", int)
+        if replicates < 1:
+            raise ConfigurationError(
+                f"{entry.place}.replicates: expected at least 1, found {replicates}"
+            )
+        levels = read_where(entry.section("levels", required=False))
+        _check_where(levels, factors, f"{entry.place}.levels")
+        overrides = dict(entry.section("set", required=False).items())
+        entry.close()
+        budgets[name] = Budget(replicates=replicates, overrides=overrides, levels=levels)
+    return budgets
+
+
+def _claims(entries: list[Any], top: Section, factors: tuple[Factor, ...]) -> tuple[Claim, ...]:
+    metric = top.take("metric", str)
+    claims = []
+    for index, entry in enumerate(entries):
+        section = Section(entry, f"{top.place}.claims[{index}]")
+        cell = _labels(section.section("cell"))
+        _check_where(_as_where(cell), factors, f"{section.place}.cell")
+        claims.append(
+            Claim(
+                claim_id=section.take("claim_id", str),
+                data=section.take("data", str),
+                cell=cell,
+                metric=section.take("metric", str, metric),
+                printed=section.take("printed", float),
+                kind=section.take("kind", str),
+                note=section.take("note", str, ""),
+            )
+        )
+        section.close()
+    return tuple(claims)

@@ -1,0 +1,92 @@
+"""The plain loop: any LightningModule, fitted batch by batch as Lightning does it.
+
+What a module of a user's own needs: ``training_step`` that returns the loss (or handles its
+optimisers itself and returns None), and ``forward`` from examples to logits (B, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from experiments.data import TrainingData
+from experiments.run import Training
+from experiments.trainers.evaluation import describe, predictor, tensors
+from experiments.trainers.lightning import lightning_trainer
+from experiments.trainers.order import Order
+from experiments.trainers.schedule import Chunk, chunks
+from experiments.trainers.trained import Trained
+from lightning_modules.losses import accuracy
+
+
+def fit(
+    module: pl.LightningModule, data: TrainingData, training: Training, order: Order
+) -> Trained:
+    """Fit ``module``; one Lightning epoch is one chunk of the schedule."""
+    plan = chunks(training, len(data.train))
+    writer = CurveWriter(data, plan)
+    trainer = lightning_trainer(
+        max_epochs=len(plan), accelerator="auto", devices=1, callbacks=[writer]
+    )
+    batches = Batches(tensors(data.train, torch.device("cpu")), order, plan)
+    trainer.fit(module, train_dataloaders=batches)
+    return describe(
+        module, writer.curves, writer.steps, writer.nonfinite_step, trainer.strategy.root_device
+    )
+
+
+class Batches:
+    """The batches of one chunk as Lightning's training loader wants them."""
+
+    def __init__(self, part: tuple[Tensor, Tensor], order: Order, plan: list[Chunk]) -> None:
+        self._part = part
+        self._batches = iter(order)
+        self._plan = iter(plan)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of the next chunk: one Lightning epoch."""
+        x, y = self._part
+        for _ in range(next(self._plan).steps):
+            indices = next(self._batches)
+            yield (x, y) if indices is None else (x[indices], y[indices])
+
+
+class CurveWriter(pl.Callback):
+    """Keeps the losses that a foreign module returns, and its validation accuracy."""
+
+    def __init__(self, data: TrainingData, plan: list[Chunk]) -> None:
+        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], "val_accuracy": []}
+        self.nonfinite_step: int | None = None
+        self.steps = 0
+        self._data = data
+        self._plan = plan
+        self._losses: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, _: int
+    ) -> None:
+        """Note the loss of the step; stop where it is not finite."""
+        self.steps += 1
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        value = float("nan") if loss is None else float(loss)
+        self._losses.append(value)
+        if not np.isfinite(value) and self.nonfinite_step is None:
+            self.nonfinite_step = self.steps
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write a point of the curves."""
+        chunk = self._plan[trainer.current_epoch]
+        if chunk.point or self.nonfinite_step is not None:
+            predict = predictor(module, module.device)
+            logits = torch.from_numpy(predict(self._data.validation.x))
+            share = float(accuracy(logits, torch.from_numpy(self._data.validation.y)))
+            loss = float(np.mean(self._losses[-chunk.window :]))
+            self.curves["train_loss"].append((self.steps, loss))
+            self.curves["val_accuracy"].append((self.steps, share))
+            module.train()

@@ -1,0 +1,104 @@
+"""The resident loop: the data set lies on the device as one tensor, and one step is a chunk.
+
+One ``training_step`` of Lightning takes a whole chunk of updates, so that Lightning's cost per
+batch is paid per epoch, and no loader copies what is already in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from experiments.data import TrainingData
+from experiments.run import Training
+from experiments.trainers.evaluation import (
+    EVALUATION_BATCH,
+    describe,
+    tensors,
+)
+from experiments.trainers.lightning import lightning_trainer
+from experiments.trainers.order import Order
+from experiments.trainers.schedule import Chunk, chunks
+from experiments.trainers.trained import Trained
+from lightning_modules.classifier import Classifier
+from lightning_modules.losses import accuracy
+
+
+def fit(module: Classifier, data: TrainingData, training: Training, order: Order) -> Trained:
+    """Fit ``module`` and return what it became."""
+    plan = chunks(training, len(data.train))
+    loop = ResidentLoop(module, data, order, plan)
+    trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
+    trainer.fit(loop, train_dataloaders=range(len(plan)))
+    return describe(
+        module, loop.curves, loop.steps, loop.nonfinite_step, trainer.strategy.root_device
+    )
+
+
+class ResidentLoop(pl.LightningModule):
+    """Trains ``module`` on data that lies on the device; one training step is one chunk."""
+
+    def __init__(
+        self, module: Classifier, data: TrainingData, order: Order, plan: list[Chunk]
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.module = module
+        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], "val_accuracy": []}
+        self.nonfinite_step: int | None = None
+        self.steps = 0
+        self._data = data
+        self._plan = plan
+        self._batches = iter(order)
+
+    def configure_optimizers(self) -> Any:
+        """Let the module choose."""
+        return self.module.configure_optimizers()
+
+    def on_fit_start(self) -> None:
+        """Move the data to the device once."""
+        self._train = tensors(self._data.train, self.device)
+        self._validation = tensors(self._data.validation, self.device)
+
+    def training_step(self, batch: int, batch_idx: int) -> None:
+        """Take the steps of one chunk; stop the fit at the first chunk that is not finite."""
+        chunk = self._plan[batch_idx]
+        losses = torch.empty(chunk.steps, device=self.device)
+        optimizer: Any = self.trainer.optimizers[0]
+        self.module.train()
+        for step in range(chunk.steps):
+            x, y = self._batch()
+            if self.steps == 0 and step == 0:
+                self.module.prepare(x)
+            loss = self.module.objective(x, y)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses[step] = loss.detach()
+        self.steps += chunk.steps
+        self._write(chunk, losses)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        x, y = self._train
+        indices = next(self._batches)
+        return (x, y) if indices is None else (x[indices], y[indices])
+
+    def _write(self, chunk: Chunk, losses: Tensor) -> None:
+        finite = torch.isfinite(losses)
+        if not bool(finite.all()):
+            self.nonfinite_step = chunk.first + int((~finite).nonzero()[0, 0]) + 1
+            self.trainer.should_stop = True
+        if chunk.point or self.nonfinite_step is not None:
+            loss = float(losses[-chunk.window :].mean())
+            self.curves["train_loss"].append((self.steps, loss))
+            self.curves["val_accuracy"].append((self.steps, self._validate()))
+
+    def _validate(self) -> float:
+        x, y = self._validation
+        self.module.eval()
+        with torch.no_grad():
+            logits = torch.cat([self.module(part) for part in x.split(EVALUATION_BATCH)])
+        return float(accuracy(logits, y))

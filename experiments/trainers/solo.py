@@ -1,0 +1,51 @@
+"""The solo trainer: one run under ``pl.Trainer``, the reference for every other.
+
+A ``Classifier`` trains in a resident loop; any other LightningModule (a user's own) is fitted as
+Lightning fits it, batch by batch, on the same order of examples.
+"""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+
+from experiments.data import Dataset, TrainingData
+from experiments.run import Run, Training
+from experiments.seeds import Role, stream
+from experiments.trainers import plain, resident
+from experiments.trainers.order import Order
+from experiments.trainers.trained import Trained
+from lightning_modules.classifier import Classifier
+from lightning_modules.families import build_family
+
+
+def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
+    """Train one run on its training part; curves hold train_loss and val_accuracy."""
+    module = build_module(run, dataset)
+    # Dropout draws from torch's global generator, and nothing else in a run does.
+    torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
+    training = Training(**run.config["training"])
+    order = Order(
+        examples=len(data.train),
+        batch_size=training.batch_size,
+        seed=stream(run.seed, Role.ORDER, run.replicate),
+    )
+    if isinstance(module, Classifier):
+        return resident.fit(module, data, training, order)
+    return plain.fit(module, data, training, order)
+
+
+def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
+    """Build and initialise the run's module from its own stream."""
+    model = {key: value for key, value in run.config["model"].items() if key != "family"}
+    training = run.config["training"]
+    return build_family(
+        run.config["model"]["family"],
+        input_shape=dataset.shape,
+        classes=dataset.classes,
+        optimizer=run.config["optimizer"],
+        loss=training["loss"],
+        l2=training["l2"],
+        seed=stream(run.seed, Role.INIT, run.replicate),
+        **model,
+    )

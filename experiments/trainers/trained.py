@@ -1,0 +1,31 @@
+"""What a trainer gives back for one run, before the test set is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.record import Curve
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run: curves, the step at which it left the finite numbers, and its predictor.
+
+    ``predict`` maps examples (N, *shape) to logits (N, C). ``finite`` says whether every loss and
+    every parameter is finite; ``nonfinite_step`` is the first step (counted from 1) whose loss was
+    not.
+    """
+
+    curves: Mapping[str, Curve]
+    steps: int
+    parameters: int
+    finite: bool
+    nonfinite_step: int | None
+    predict: Predict
+    facts: Mapping[str, str] = field(default_factory=dict)

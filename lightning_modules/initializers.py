@@ -1,0 +1,163 @@
+"""Initialisers by name, and their use on a whole network.
+
+Comes in: a network, the names for weights and biases, a seed. Goes out: the same network with
+new values. A draw depends on nothing but the seed, the parameter's name and its shape, so cells
+of a study that share these share the draw, and N(0, 1), He, ... differ by a factor only.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.layers import KINDS, layers_of, pieces_of
+from lightning_modules.lsuv import lsuv
+from lightning_modules.registry import Registry, unknown
+
+__all__ = ["INITIALIZERS", "Initializer", "fans", "initialize", "lsuv", "weight_names"]
+
+
+class Initializer(Protocol):
+    """What is registered: it fills a tensor in place, drawing from `generator` alone.
+
+    Shapes: (out, in) for dense layers, (out, in, kh, kw) for convolutions, (out,) for biases.
+    """
+
+    def __call__(self, weight: Tensor, *, generator: torch.Generator) -> None:
+        """Fill `weight`."""
+
+
+INITIALIZERS: Registry[Initializer] = Registry("initialiser")
+
+
+def fans(weight: Tensor) -> tuple[int, int]:
+    """Return (fan_in, fan_out): in x kh x kw and out x kh x kw.
+
+    Errors: ValueError for a tensor of fewer than two axes, such as a bias.
+    """
+    if weight.ndim < 2:
+        raise ValueError(
+            f"this initialiser needs fan_in and fan_out, which a tensor of shape "
+            f"{tuple(weight.shape)} has not; for a bias take 'zeros', 'normal' or 'uniform'"
+        )
+    field = math.prod(weight.shape[2:])
+    return weight.shape[1] * field, weight.shape[0] * field
+
+
+@INITIALIZERS.register("normal")
+def normal(weight: Tensor, *, generator: torch.Generator) -> None:
+    """N(0, 1), the decks' `tf.random_normal`."""
+    weight.normal_(generator=generator)
+
+
+@INITIALIZERS.register("normal_001")
+def normal_001(weight: Tensor, *, generator: torch.Generator) -> None:
+    """N(0, 0.01^2): standard deviation 0.01."""
+    weight.normal_(generator=generator).mul_(0.01)
+
+
+@INITIALIZERS.register("uniform")
+def uniform(weight: Tensor, *, generator: torch.Generator) -> None:
+    """U(-1, 1)."""
+    weight.uniform_(-1, 1, generator=generator)
+
+
+@INITIALIZERS.register("xavier_uniform")
+def xavier_uniform(weight: Tensor, *, generator: torch.Generator) -> None:
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    weight.uniform_(-1, 1, generator=generator).mul_(math.sqrt(6 / sum(fans(weight))))
+
+
+@INITIALIZERS.register("xavier_fan_in")
+def xavier_fan_in(weight: Tensor, *, generator: torch.Generator) -> None:
+    """N(0, 1 / fan_in), the decks' numpy line `randn / sqrt(fan_in)`."""
+    weight.normal_(generator=generator).mul_(1 / math.sqrt(fans(weight)[0]))
+
+
+@INITIALIZERS.register("he_normal")
+def he_normal(weight: Tensor, *, generator: torch.Generator) -> None:
+    """N(0, 2 / fan_in), `randn / sqrt(fan_in / 2)` (He et al., 2015)."""
+    weight.normal_(generator=generator).mul_(math.sqrt(2 / fans(weight)[0]))
+
+
+@INITIALIZERS.register("orthonormal")
+def orthonormal(weight: Tensor, *, generator: torch.Generator) -> None:
+    """Orthonormal rows of the (out, fan_in) matrix, columns if out > fan_in (Saxe et al., 2014)."""
+    fan_in, _ = fans(weight)
+    # Double precision: the rounded result does not depend on the number of threads.
+    draw = torch.empty(weight.shape[0], fan_in, dtype=torch.float64)
+    nn.init.orthogonal_(draw, generator=generator)
+    weight.copy_(draw.reshape(weight.shape))
+
+
+@INITIALIZERS.register("orthonormal_he")
+def orthonormal_he(weight: Tensor, *, generator: torch.Generator) -> None:
+    """Orthonormal, scaled so that the mean square of the entries is 2 / fan_in."""
+    orthonormal(weight, generator=generator)
+    fan_in, _ = fans(weight)
+    # The mean square of an orthonormal (out, fan_in) matrix is 1 / max(out, fan_in).
+    weight.mul_(math.sqrt(2 * max(weight.shape[0], fan_in) / fan_in))
+
+
+@INITIALIZERS.register("zeros")
+def zeros(weight: Tensor, *, generator: torch.Generator) -> None:
+    """All 0; draws nothing."""
+    weight.zero_()
+
+
+# LSUV starts orthonormal; its second half, the function `lsuv`, needs a batch.
+INITIALIZERS.register("lsuv")(orthonormal)
+
+
+def initialize(
+    network: nn.Module, *, weight: str | Mapping[str, str], bias: str, seed: int
+) -> None:
+    """Fill every parameter of the network's dense and convolution layers, in place.
+
+    `weight` is one name, or {"conv": name, "dense": name}. Each maxout piece is drawn as a
+    weight of its own. Values are drawn on the CPU in float32, whatever device holds the network.
+    Errors: UnknownName; ValueError if an initialiser does not fit (He for a bias).
+    """
+    names = weight_names(weight)
+    INITIALIZERS.get(bias)
+    with torch.no_grad():
+        for path, kind, layer in layers_of(network):
+            _fill(layer.weight, f"{path}.weight", names[kind], seed=seed, pieces=pieces_of(layer))
+            if layer.bias is not None:
+                _fill(layer.bias, f"{path}.bias", bias, seed=seed, pieces=1)
+
+
+def weight_names(weight: str | Mapping[str, str]) -> dict[str, str]:
+    """Return {"conv": name, "dense": name}, all known, from one name or such a mapping.
+
+    Errors: UnknownName (a name); ValueError (a key that is unknown or missing).
+    """
+    names = dict.fromkeys(KINDS, weight) if isinstance(weight, str) else dict(weight)
+    for kind in names:
+        if kind not in KINDS:
+            raise ValueError(unknown("kind of layer for an initialiser", kind, KINDS))
+    for kind in KINDS:
+        if kind not in names:
+            raise ValueError(f"initialiser: expected a name for each of {KINDS}, found no {kind!r}")
+        INITIALIZERS.get(names[kind])
+    return names
+
+
+def _fill(parameter: Tensor, path: str, initializer: str, *, seed: int, pieces: int) -> None:
+    draw = torch.empty(parameter.shape, dtype=torch.float32, device="cpu")
+    generator = _generator(seed, path)
+    for piece in draw.chunk(pieces):
+        try:
+            INITIALIZERS.get(initializer)(piece, generator=generator)
+        except ValueError as error:
+            raise ValueError(f"initialiser {initializer!r} for {path}: {error}") from error
+    parameter.copy_(draw)
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    """Return a CPU generator whose state is a hash of the seed and the parameter's name."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)

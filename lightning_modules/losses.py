@@ -1,0 +1,116 @@
+"""Losses and accuracy, on logits.
+
+Comes in: logits (B, C) and labels (B,), int64; C = 1 is binary, with labels 0 and 1.
+Goes out: one number, the mean over the batch, or one per example.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_modules.registry import UnknownName, unknown
+
+LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+class Loss(StrEnum):
+    """How cross-entropy is computed: from the logits, or as printed in the decks.
+
+    PRINTED takes the logarithm of a float32 sigmoid or softmax without clipping: once it
+    saturates, 0 x log(0) is NaN, as in the decks' programs. STABLE removes that, and so changes
+    results.
+    """
+
+    STABLE = "stable"
+    PRINTED = "printed"
+
+
+def loss_function(loss: Loss | str, classes: int) -> LossFunction:
+    """Return the mean loss: (logits (B, C), labels (B,)) -> scalar.
+
+    Errors: UnknownName for an unknown loss, ValueError for classes < 1.
+    """
+    return _choose(loss, classes, per_example=False)
+
+
+def per_example_loss(loss: Loss | str, classes: int) -> LossFunction:
+    """Return the loss of each example: (logits (B, C), labels (B,)) -> (B,).
+
+    Errors: UnknownName for an unknown loss, ValueError for classes < 1.
+    """
+    return _choose(loss, classes, per_example=True)
+
+
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return which examples are classified rightly: bool (B,).
+
+    Binary: class 1 where sigmoid(z) > 0.5, that is z > 0. A row with a NaN is wrong.
+    """
+    binary = logits.shape[-1] == 1
+    predicted = (logits[..., 0] > 0).to(labels.dtype) if binary else logits.argmax(-1)
+    return (predicted == labels) & ~logits.isnan().any(-1)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of examples classified rightly, a scalar in [0, 1]."""
+    return correct(logits, labels).float().mean()
+
+
+def _choose(loss: Loss | str, classes: int, *, per_example: bool) -> LossFunction:
+    if classes < 1:
+        raise ValueError(f"classes: expected 1 (binary) or more, found {classes!r}")
+    if loss not in tuple(Loss):
+        raise UnknownName(unknown("loss", str(loss), tuple(Loss)))
+    return _FUNCTIONS[Loss(loss), classes == 1][per_example]
+
+
+def _binary_stable(logits: Tensor, labels: Tensor) -> Tensor:
+    z = logits[..., 0]
+    return functional.binary_cross_entropy_with_logits(z, labels.to(z.dtype), reduction="none")
+
+
+def _binary_stable_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    z = logits[..., 0]
+    return functional.binary_cross_entropy_with_logits(z, labels.to(z.dtype))
+
+
+def _binary_printed(logits: Tensor, labels: Tensor) -> Tensor:
+    h = torch.sigmoid(logits[..., 0].float())
+    y = labels.to(h.dtype)
+    return -(y * torch.log(h) + (1 - y) * torch.log(1 - h))
+
+
+def _binary_printed_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    return _binary_printed(logits, labels).mean()
+
+
+def _stable(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, labels, reduction="none")
+
+
+def _stable_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, labels)
+
+
+def _printed(logits: Tensor, labels: Tensor) -> Tensor:
+    h = torch.softmax(logits.float(), -1)
+    # The sum runs over all classes, as in the decks: 0 x log(0) of another class is NaN too.
+    y = (labels.unsqueeze(-1) == torch.arange(h.shape[-1], device=h.device)).to(h.dtype)
+    return -(y * torch.log(h)).sum(-1)
+
+
+def _printed_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    return _printed(logits, labels).mean()
+
+
+# (loss, binary) -> (mean, per example). Module-level functions: a classifier can be pickled.
+_FUNCTIONS: dict[tuple[Loss, bool], tuple[LossFunction, LossFunction]] = {
+    (Loss.STABLE, True): (_binary_stable_mean, _binary_stable),
+    (Loss.STABLE, False): (_stable_mean, _stable),
+    (Loss.PRINTED, True): (_binary_printed_mean, _binary_printed),
+    (Loss.PRINTED, False): (_printed_mean, _printed),
+}

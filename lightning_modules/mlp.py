@@ -1,0 +1,100 @@
+"""Multilayer perceptrons.
+
+Comes in: images or vectors of any shape, flattened here. Goes out: logits.
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lightning_modules.activations import activation_along, pieces
+from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.layers import Dense, dropout, sizes
+from lightning_modules.losses import Loss
+from lightning_modules.optimizers import ADAM
+from lightning_modules.registry import FAMILIES
+
+
+class MLPNetwork(nn.Module):
+    """h <- dropout(activation(W h + b)) for each hidden layer, then logits = W h + b.
+
+    There is no dropout on the input. `linears` holds the layers, the last one gives the logits;
+    in front of maxout they are `pieces` times as wide as `widths` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        widths: Sequence[int] = (),
+        activation: str = "relu",
+        keep_prob: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.keep_prob = keep_prob
+        self.activate = activation_along(activation, -1)
+        self.dropout = dropout(keep_prob)
+        ends = (inputs, *widths)
+        hidden = [
+            Dense(ends[i], ends[i + 1], pieces=pieces(activation)) for i in range(len(widths))
+        ]
+        self.linears = nn.ModuleList([*hidden, Dense(ends[-1], outputs)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits. Shapes: (B, ...) with D entries per example -> (B, C)."""
+        *hidden, last = self.linears
+        h = x.flatten(1)
+        for linear in hidden:
+            h = self.dropout(self.activate(linear(h)))
+        logits: Tensor = last(h)
+        return logits
+
+
+@FAMILIES.register("mlp")
+class MLP(Classifier):
+    """A multilayer perceptron with hidden layers of the given widths.
+
+    Example::
+
+        model = MLP(input_shape=(1, 28, 28), classes=10, widths=(256, 256), keep_prob=0.7)
+        pl.Trainer(max_epochs=2).fit(model, DataLoader(...))
+
+    Arguments: `input_shape` of one example, `classes` (1 = binary), `keep_prob` the probability
+    to keep a hidden unit; the others as for `Classifier`.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int,
+        widths: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        init: str = "xavier_uniform",
+        bias_init: str = "zeros",
+        keep_prob: float = 1.0,
+        loss: str = Loss.STABLE,
+        optimizer: Optimizer = ADAM,
+        l2: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        network = MLPNetwork(
+            inputs=math.prod(sizes("input_shape", input_shape)),
+            outputs=sizes("classes", (classes,))[0],
+            widths=sizes("widths", widths),
+            activation=activation,
+            keep_prob=keep_prob,
+        )
+        super().__init__(
+            network=network,
+            classes=classes,
+            loss=loss,
+            optimizer=optimizer,
+            l2=l2,
+            init=init,
+            bias_init=bias_init,
+            seed=seed,
+        )

@@ -1,0 +1,58 @@
+"""One migrated database per session, copied for every store; one golden store and its studies."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # golden_store, whatever the import mode
+
+from golden_store import Writer, write_store
+from mlflow import MlflowClient
+
+from analysis.study import Study, load
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let one warning of MLflow about its own use of SQLAlchemy pass; all others are errors."""
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store, migrated once: creating one takes seconds."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden_uri(template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The store with the three golden studies."""
+    folder = tmp_path_factory.mktemp("golden")
+    shutil.copy(template, folder / "mlflow.db")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    write_store(uri, folder / "artifacts")
+    return uri
+
+
+@pytest.fixture(scope="session")
+def studies(golden_uri: str) -> dict[str, Study]:
+    """The golden studies of the quick profile, loaded."""
+    return {study.name: study for study in load(golden_uri, "quick")}
+
+
+@pytest.fixture
+def new_writer(template: Path, tmp_path: Path) -> Callable[[], Writer]:
+    """Makes a writer for a fresh, empty store."""
+
+    def make() -> Writer:
+        path = tmp_path / "mlflow.db"
+        shutil.copy(template, path)
+        return Writer(f"sqlite:///{path}", tmp_path / "artifacts")
+
+    return make

@@ -1,0 +1,116 @@
+"""Figures: what is drawn, where, and with what bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.canvas import COLOURS, DASHES, MARKERS, figure_of, save
+from analysis.figures import figures_for, heat_map, ladder, numeric_curve, points
+from analysis.study import Study
+from analysis.training import training_curves
+
+WANTED = {
+    "keep_prob": ["by_keep_prob", "heat", "ladder", "points", "training"],
+    "ladder": ["ladder", "points", "training"],
+    "xor_depth": ["by_depth", "heat", "points", "training"],
+}
+
+
+def crosses(ax: Axes) -> int:
+    return sum(len(line.get_xdata()) for line in ax.lines if line.get_marker() == "x")
+
+
+def error_bars(ax: Axes) -> list[np.ndarray]:
+    return [np.array(c.get_segments()) for c in ax.collections if hasattr(c, "get_segments")]
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_a_study_gets_the_figures_that_suit_it(studies: dict[str, Study], name: str) -> None:
+    assert sorted(figures_for(studies[name])) == WANTED[name]
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_every_figure_labels_its_axes_and_keeps_given_axes(
+    studies: dict[str, Study], name: str
+) -> None:
+    for draw in figures_for(studies[name]).values():
+        ax = Figure().subplots()
+        assert draw(studies[name], ax=ax) is ax  # type: ignore[call-arg]
+        assert ax.get_xlabel()
+
+
+def test_points_draw_every_interval_and_cross_out_what_is_missing(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["keep_prob"]
+    ax = points(study)
+    assert crosses(ax) == 1  # the skipped cell
+    segments = np.concatenate(error_bars(ax))
+    drawn = sorted(zip(segments[:, 0, 0], segments[:, 1, 0], strict=True))
+    bounded = study.cells.dropna(subset=["low"])
+    wanted = sorted(zip(100 * bounded["low"], 100 * bounded["high"], strict=True))
+    np.testing.assert_allclose(drawn, wanted)
+
+
+def test_an_excluded_cell_is_crossed_out_too(studies: dict[str, Study]) -> None:
+    assert crosses(points(studies["xor_depth"])) == 1
+    factor = studies["xor_depth"].declaration.factor("depth")
+    assert crosses(numeric_curve(studies["xor_depth"], factor=factor)) == 1
+
+
+def test_the_curve_has_a_numeric_axis_in_order(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    ax = numeric_curve(study, factor=study.declaration.factor("keep_prob"))
+    lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    assert list(lines[0].get_xdata()) == [0.5, 0.7, 1.0]
+    assert ax.get_xlabel() == "keep prob"
+
+
+def test_the_ladder_shows_printed_values(studies: dict[str, Study]) -> None:
+    ax = ladder(studies["ladder"])
+    diamonds = [x for line in ax.lines if line.get_marker() == "D" for x in line.get_xdata()]
+    assert diamonds == [90.0, 50.0, 98.0]
+    assert crosses(ax) == 1
+
+
+def test_the_heat_map_writes_the_estimates(studies: dict[str, Study]) -> None:
+    ax = heat_map(studies["xor_depth"])
+    shown = {text.get_text() for text in ax.texts}
+    assert shown == {f"{100 * v:.1f}" for v in studies["xor_depth"].cells["estimate"]}
+    assert crosses(ax) == 1
+
+
+def test_training_bands_hold_the_median(studies: dict[str, Study]) -> None:
+    ax = training_curves(studies["ladder"])
+    assert len(ax.lines) == len(ax.collections) == 3
+    assert "validation accuracy" in ax.get_ylabel() or "val accuracy" in ax.get_ylabel()
+    for line, band in zip(ax.lines, ax.collections, strict=True):
+        ys = band.get_paths()[0].vertices[:, 1]
+        assert min(ys) <= min(line.get_ydata())
+        assert max(line.get_ydata()) <= max(ys)
+
+
+def test_looks_differ_in_black_and_white() -> None:
+    assert len(set(COLOURS)) == len(set(MARKERS)) == len(set(DASHES)) == 8
+
+
+def test_equal_figures_give_equal_files(studies: dict[str, Study], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        save(points(studies["ladder"]), tmp_path / name, "points")
+    for ending in ("svg", "png"):
+        first, second = (tmp_path / n / f"figure_points.{ending}" for n in ("one", "two"))
+        assert first.read_bytes() == second.read_bytes()
+    assert b"<dc:date>" not in (tmp_path / "one/figure_points.svg").read_bytes()
+
+
+def test_axes_without_a_figure_are_refused() -> None:
+    ax = Figure().subplots()
+    ax.remove()
+    with pytest.raises(ValueError, match="belong to no figure"):
+        figure_of(ax)

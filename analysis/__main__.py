@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from analysis.declaration import DeclarationError
 from analysis.report import BASE_URL, write_report
 from analysis.study import Study, UnknownStudyError, load
 
 BAD_INPUT = 2
+PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
 
 
 class StoreError(ValueError):
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     index = write_report(
         studies, profile=options.profile, reports=options.reports, base_url=options.base_url
     )
+    if options.publish:
+        publish(studies, store=options.store, folder=index.parent)
     sys.stdout.write("".join(f"{_line(study)}\n" for study in studies))
     sys.stdout.write(f"{index}\n")
     return 0
@@ -55,12 +60,38 @@ def check_store(address: str) -> None:
         )
 
 
+def publish(studies: Sequence[Study], *, store: str, folder: Path) -> None:
+    """Write every study's cells and report files back to the store, for the MLflow UI."""
+    from experiments.tracking import publish_report
+
+    for study in studies:
+        publish_report(
+            tracking_uri=store,
+            study=study.name,
+            profile=study.declaration.profile,
+            cells=published_cells(study),
+            folder=folder / study.name,
+        )
+
+
+def published_cells(study: Study) -> list[dict[str, Any]]:
+    """Per cell its name, its factors, and the finite ones of the few published numbers."""
+    factors = {cell.cell: dict(cell.factors) for cell in study.declaration.cells}
+    published = []
+    for row in study.cells.to_dict("records"):
+        numbers = {key: float(row[key]) for key in PUBLISHED}
+        finite = {key: value for key, value in numbers.items() if isfinite(value)}
+        published.append({"cell": row["cell"], "factors": factors[row["cell"]], **finite})
+    return published
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m analysis", description="Write the report.")
     parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
     parser.add_argument("--profile", required=True, help="such as quick")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports")
     parser.add_argument("--studies", nargs="*", default=[], help="only these, in the report too")
+    parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
     parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")
     return parser
 

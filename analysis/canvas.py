@@ -12,12 +12,16 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 5)))
 PALE = "#b4b4b4"
+PNG_DPI = 130
 # Any: the type stubs want each key as a literal, which a plain dict of settings cannot promise.
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -36,7 +40,6 @@ STYLE: Any = {
     "svg.hashsalt": "ablation",
     "svg.fonttype": "path",
     "figure.dpi": 100,
-    "savefig.dpi": 130,
 }
 
 
@@ -45,6 +48,16 @@ def new_axes(ax: Axes | None, *, width: float = 5.6, height: float = 3.4) -> Axe
     if ax is not None:
         return ax
     return Figure(figsize=(width, height), layout="constrained").subplots()
+
+
+def logarithmic(ax: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers, once everything is drawn."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    if high < 30 * low:  # else a short axis may hold no power of ten
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def line_look(position: int) -> dict[str, Any]:
@@ -68,5 +81,10 @@ def save(ax: Axes, folder: Path, name: str) -> None:
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
             figure.set_layout_engine("none")  # laid out once, not once per file
-        figure.savefig(folder / f"figure_{name}.svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(folder / f"figure_{name}.png", metadata={"Software": None})
+        # The canvases' own writers: Figure.savefig draws every figure twice.
+        svg = folder / f"figure_{name}.svg"
+        vector: Any = FigureCanvasSVG(figure)  # Any: these writers carry no types
+        vector.print_svg(svg, metadata={"Date": None, "Creator": None})
+        figure.dpi = PNG_DPI
+        pixels: Any = FigureCanvasAgg(figure)
+        pixels.print_png(folder / f"figure_{name}.png", metadata={"Software": None})

@@ -7,7 +7,7 @@ single runs, never with the interval of the mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite, nan
@@ -85,8 +85,10 @@ def printed_unit(printed: float) -> float:
     return 10.0 ** min(int(exponent), 0)
 
 
-def _rows(study: Study) -> Iterable[dict[str, object]]:
+def _rows(study: Study) -> Iterator[dict[str, object]]:
     declaration = study.declaration
+    if not any(declaration.claims.values()):
+        return
     found = outcomes(study.frame, declaration)
     for cell in declaration.cells:
         for claim in declaration.claims.get(cell.cell, ()):

@@ -15,9 +15,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.canvas import COLOURS, MARKERS, PALE, STYLE, line_look, new_axes
+from analysis.canvas import COLOURS, MARKERS, PALE, STYLE, line_look, logarithmic, new_axes
 from analysis.declaration import Declaration, Factor
-from analysis.layout import Grid, Key, Place, grid, label
+from analysis.layout import ABSENT, Grid, Key, Place, agrees, grid, label
 from analysis.selection import selection
 from analysis.stats import FEW
 from analysis.study import Study
@@ -26,6 +26,7 @@ from analysis.wording import metric_label, number
 
 Drawing = Callable[[Study], Axes]
 MOST_LINES = len(COLOURS)
+MOST_POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,17 @@ class Point:
 def figures_for(study: Study) -> dict[str, Drawing]:
     """The figures that suit a study, by name."""
     declaration, made = study.declaration, grid(study.declaration)
-    chosen: dict[str, Drawing] = {"points": points}
-    if len(made.down) > 1 and len(made.across) > 1:
-        chosen["heat"] = heat_map
+    if study.cells["estimate"].isna().all():
+        return {"points": points}  # nothing but crosses: one figure says so
+    chosen: dict[str, Drawing] = {}
     for factor in declaration.compared:
         others = _series(declaration, factor)
         if factor.numeric and len(factor.levels) > 2 and len(others) <= MOST_LINES:
             chosen[f"by_{factor.name}"] = partial(numeric_curve, factor=factor)
+    if len(made.down) > 1 and len(made.across) > 1:
+        chosen["heat"] = heat_map
+    if len(made.places) <= MOST_POINTS or not chosen:
+        chosen["points"] = points
     if any(c.printed is not None for claims in declaration.claims.values() for c in claims):
         chosen["ladder"] = ladder
     if not study.curves.empty:
@@ -99,11 +104,17 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
         values[made.down.index(down), made.across.index(across)] = middles.get(place.cell, np.nan)
     colours = "cividis" if declaration.higher_is_better else "cividis_r"
     seaborn.heatmap(
-        values, ax=ax, annot=True, fmt=".1f" if declaration.is_share else ".3g", cmap=colours,
-        linewidths=0.5, annot_kws={"size": 8}, cbar_kws={"label": metric_label(declaration)},
+        values,
+        ax=ax,
+        annot=True,
+        fmt=".1f" if declaration.is_share else ".3g",
+        cmap=colours,
+        linewidths=0.5,
+        annot_kws={"size": 8},
+        cbar_kws={"label": metric_label(declaration)},
         xticklabels=[_key_text(key) for key in made.across],
         yticklabels=[_key_text(key) for key in made.down],
-    )  # fmt: skip
+    )
     for row, column in np.argwhere(np.isnan(values)):
         ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=9)
     ax.set_xlabel(_names(declaration, made.columns))
@@ -123,12 +134,13 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         line = [
             (float(point.factors[factor.name]), point)
             for point in found
-            if factor.name in point.factors and _rest(declaration, factor, point.factors) == other
+            if factor.name in point.factors
+            and agrees(point.factors, _others(declaration, factor), other)
         ]
         _draw_line(ax, sorted(line, key=lambda pair: pair[0]), position)
     xs = sorted(float(level) for level in factor.levels)
     if xs[0] > 0 and xs[-1] / xs[0] > 30:
-        ax.set_xscale("log")
+        logarithmic(ax)
     else:
         ax.set_xticks(xs, [f"{x:g}" for x in xs])
     ax.set_xlabel(factor.label)
@@ -136,8 +148,7 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
     if declaration.is_success:
         ax.set_ylim(-3, 103)
     if len(series) > 1:
-        others = tuple(f.name for f in declaration.compared if f != factor)
-        _legend(ax, series, _names(declaration, others), dashed=True)
+        _legend(ax, series, _names(declaration, _others(declaration, factor)), dashed=True)
     return ax
 
 
@@ -232,12 +243,15 @@ def _few_columns(made: Grid) -> Grid:
 
 
 def _series(declaration: Declaration, factor: Factor) -> tuple[Key, ...]:
-    found = [_rest(declaration, factor, cell.factors) for cell in declaration.cells]
-    return tuple(dict.fromkeys(found))
+    """The combinations of the other factors, without those in which one does not apply."""
+    names = _others(declaration, factor)
+    full = [cell.factors for cell in declaration.cells if set(names) <= set(cell.factors)]
+    found = full or [cell.factors for cell in declaration.cells]
+    return tuple(dict.fromkeys(tuple(f.get(name, ABSENT) for name in names) for f in found))
 
 
-def _rest(declaration: Declaration, factor: Factor, factors: Mapping[str, str]) -> Key:
-    return tuple(factors.get(f.name, "—") for f in declaration.compared if f != factor)
+def _others(declaration: Declaration, factor: Factor) -> Key:
+    return tuple(f.name for f in declaration.compared if f != factor)
 
 
 def _names(declaration: Declaration, names: Key) -> str:
@@ -249,4 +263,4 @@ def _key_text(key: Key) -> str:
 
 
 def _cell_text(point: Point, names: Key) -> str:
-    return _key_text(tuple(point.factors.get(name, "—") for name in names)) or point.cell
+    return _key_text(tuple(point.factors.get(name, ABSENT) for name in names)) or point.cell

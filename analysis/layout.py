@@ -1,13 +1,15 @@
 """Where each cell stands in a pivot table.
 
 In: a declaration. Out: a `Grid` of row keys and column keys in declared order of the levels, with
-the place of every declared and every excluded cell.
+the place of every declared and every excluded cell. A cell to which a column's factor does not
+apply (one weight layer has no activation) stands in each of that factor's columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from analysis.declaration import Declaration, Factor
 
@@ -45,7 +47,7 @@ def grid(declaration: Declaration) -> Grid:
     places = _places(declaration)
     rows, columns = _factor_names(declaration)
     made = _grid(declaration, rows, columns, places)
-    if len(made.places) < len(places):
+    if len({place.cell for place in made.places.values()}) < len(places):
         return _grid(declaration, (CELL,), (), places)
     if declaration.layout is None and 2 * len(places) < len(made.down) * len(made.across):
         return _grid(declaration, (*rows, *columns), (), places)
@@ -90,13 +92,28 @@ def _places(declaration: Declaration) -> list[Place]:
 
 
 def _grid(declaration: Declaration, rows: Key, columns: Key, places: list[Place]) -> Grid:
+    across = _keys(declaration, columns, _fullest(places, columns))
     return Grid(
         rows=rows,
         columns=columns,
         down=_keys(declaration, rows, places),
-        across=_keys(declaration, columns, places),
-        places={(_key(place, rows), _key(place, columns)): place for place in places},
+        across=across,
+        places={
+            (_key(place, rows), key): place
+            for place, key in product(places, across)
+            if agrees(place.factors, columns, key)
+        },
     )
+
+
+def agrees(factors: Mapping[str, str], names: Key, key: Key) -> bool:
+    """Whether a cell's levels are those of the key; a factor that does not apply always agrees."""
+    return all(factors.get(name, level) == level for name, level in zip(names, key, strict=True))
+
+
+def _fullest(places: list[Place], names: Key) -> list[Place]:
+    """The places to which every named factor applies; all, where there is none."""
+    return [place for place in places if set(names) <= set(place.factors)] or places
 
 
 def _key(place: Place, names: Key) -> Key:

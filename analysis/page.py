@@ -147,6 +147,8 @@ def finding(study: Study) -> str:
     cells = study.cells.dropna(subset=["estimate"])
     if cells.empty:
         return ""
+    if (cells["nc"] == cells["finished"]).all():
+        return "No finished run converged."
     ordered = cells.sort_values(
         "estimate", ascending=not declaration.higher_is_better, kind="stable"
     )

@@ -8,6 +8,7 @@ report stays. The same store gives the same bytes.
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from threading import active_count
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -59,7 +61,9 @@ def write_studies(studies: Sequence[Study], folder: Path) -> list[list[str]]:
     workers = min(cpu_count() or 1, len(studies))
     if workers < 2 or len(studies) < FEW_STUDIES:
         return [write_study(s, f) for s, f in zip(studies, folders, strict=True)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # A fork starts at once but copies no other thread, so it is safe only where there is none.
+    method = "fork" if sys.platform == "linux" and active_count() == 1 else "spawn"
+    with ProcessPoolExecutor(workers, mp_context=get_context(method)) as pool:
         return list(pool.map(write_study, studies, folders))
 
 

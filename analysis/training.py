@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.canvas import COLOURS, DASHES, STYLE, new_axes
+from analysis.canvas import COLOURS, DASHES, STYLE, logarithmic, new_axes
 from analysis.declaration import Declaration
 from analysis.study import Study
 
@@ -39,7 +39,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
             lw=1.4,
         )
         ax.fill_between(low.index, low, high, color=colour, alpha=0.15, lw=0)
-    ax.set_xscale("log")
+    logarithmic(ax)
     ax.set_xlabel("step (log scale)")
     words = metric.replace("_", " ")
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}, median and 10–90 % band")

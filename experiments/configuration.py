@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.errors import ConfigurationError
+from experiments.errors import ConfigurationError, nearest
 from experiments.run import Run
 from experiments.section import Section
 from experiments.settings import Presets
@@ -95,6 +95,7 @@ def read(config: DictConfig) -> Invocation:
     top.take("study_dir", str, None)
     for section in (top, profile, tracking, engine, data):
         section.close()
+    _check_levels(invocation.now.where, invocation.studies)
     return invocation
 
 
@@ -106,6 +107,22 @@ def _now(section: Section) -> Now:
     )
     section.close()
     return now
+
+
+def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ...]) -> None:
+    """Refuse a factor or level that none of the studies has: it would select nothing, or all."""
+    known: dict[str, list[str]] = {}
+    for factor in (factor for study in studies for factor in study.factors):
+        known.setdefault(factor.name, []).extend(level.label for level in factor.levels)
+    for name, labels in where.items():
+        place = "config.yaml.now.where"
+        if name not in known:
+            raise ConfigurationError(f"{place}: unknown factor {name!r}; {nearest(name, known)}")
+        for label in labels:
+            if label not in known[name]:
+                raise ConfigurationError(
+                    f"{place}.{name}: unknown level {label!r}; {nearest(label, known[name])}"
+                )
 
 
 def _path(text: str | None) -> Path | None:
@@ -124,10 +141,14 @@ def _presets(group: str) -> Mapping[str, Mapping[str, Any]]:
     hydra = GlobalHydra.instance().hydra
     if hydra is None:
         raise ConfigurationError("presets are read inside a Hydra application only")
-    names = hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
-    presets: dict[str, Mapping[str, Any]] = {}
-    for name in names:
-        node = compose(config_name=f"{group}/{name}")[group]
-        value = OmegaConf.to_container(node, resolve=True)
-        presets[name] = {str(key): entry for key, entry in dict(value).items()}  # type: ignore[arg-type]
-    return presets
+    loader: Any = hydra.config_loader  # its abstract type does not tell of the files
+    names = loader.get_group_options(group, results_filter=ObjectType.CONFIG)
+    # Composing each file would take a quarter of a second; a preset has nothing to compose.
+    files = {name: loader.repository.load_config(f"{group}/{name}") for name in names}
+    return {name: _preset(file, f"{group}/{name}.yaml") for name, file in files.items()}
+
+
+def _preset(file: ConfigResult, place: str) -> Mapping[str, Any]:
+    if file.defaults_list:
+        raise ConfigurationError(f"{place}: expected all keys of the preset, found 'defaults'")
+    return dict(Section(OmegaConf.to_container(file.config, resolve=True), place).items())

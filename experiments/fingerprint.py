@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -92,7 +93,12 @@ def _closure(path: Path) -> frozenset[Path]:
     return frozenset(found)
 
 
-def _imports(path: Path) -> Iterator[Path]:
+@cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[Path]:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -108,39 +114,52 @@ def _imports(path: Path) -> Iterator[Path]:
 
 def _essence(path: Path, wanted: frozenset[str]) -> str:
     """Return what of a file can change a result: its code less unused registered functions."""
-    body = _tree(path).body
-    registered = dict(entry for node in body for entry in _registered(node))
-    keep = {name for name, label in registered.items() if label in wanted}
-    keep |= _used(body, registered, keep)
-    kept = _kept(body, registered, keep)
-    return "\n".join(ast.unparse(_without_docstrings(node)) for node in kept)
+    return _kept_code(path, wanted & {label for part in _parts(path) for label in part.labels})
 
 
-def _registered(node: ast.stmt) -> Iterator[tuple[str, str]]:
-    """Yield (definition, registered name) of a top-level definition, if it is registered."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        for decorator in node.decorator_list:
-            match decorator:
-                case ast.Call(func=ast.Attribute(attr="register"), args=[ast.Constant(value=name)]):
-                    yield node.name, str(name)
-
-
-def _kept(body: list[ast.stmt], registered: dict[str, str], keep: set[str]) -> list[ast.stmt]:
-    """Return the top-level statements without the registered functions that are not kept."""
-    dropped = set(registered) - keep
-    return [node for node in body if getattr(node, "name", None) not in dropped]
-
-
-def _used(body: list[ast.stmt], registered: dict[str, str], keep: set[str]) -> set[str]:
-    """Return registered functions that kept code refers to, until nothing is added."""
-    used = set(keep)
+@cache
+def _kept_code(path: Path, labels: frozenset[str]) -> str:
+    parts = _parts(path)
+    registered = {part.name for part in parts if part.labels}
+    keep = {part.name for part in parts if part.labels & labels}
     while True:
-        nodes = [inner for node in _kept(body, registered, used) for inner in ast.walk(node)]
-        names = {node.id for node in nodes if isinstance(node, ast.Name)}
-        more = (names & set(registered)) - used
+        kept = [part for part in parts if part.name not in registered - keep]
+        more = registered & {name for part in kept for name in part.uses} - keep
         if not more:
-            return used
-        used |= more
+            return "\n".join(part.code for part in kept)
+        keep |= more
+
+
+@dataclass(frozen=True)
+class Part:
+    """A top-level statement: what it defines, under which names, and what it refers to."""
+
+    name: str
+    labels: frozenset[str]
+    code: str
+    uses: frozenset[str]
+
+
+@cache
+def _parts(path: Path) -> tuple[Part, ...]:
+    # Every cell of a study asks for the same few files: they are taken apart once.
+    return tuple(
+        Part(
+            name=getattr(node, "name", ""),
+            labels=frozenset(_labels(node)),
+            code=ast.unparse(_without_docstrings(node)),
+            uses=frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)),
+        )
+        for node in _tree(path).body
+    )
+
+
+def _labels(node: ast.stmt) -> Iterator[str]:
+    """Yield the names under which a definition is registered."""
+    for decorator in getattr(node, "decorator_list", []):
+        match decorator:
+            case ast.Call(func=ast.Attribute(attr="register"), args=[ast.Constant(value=name)]):
+                yield str(name)
 
 
 def _without_docstrings(node: ast.stmt) -> ast.Module:

@@ -96,7 +96,7 @@ def _with_members(cells: list[Cell]) -> list[Cell]:
             continue
         config = {key: value for key, value in cell.config.items() if key != "ensemble"}
         needed = cell.replicates * cell.ensemble_size
-        found = [i for i, other in enumerate(result) if other.config == config]
+        found = [i for i, other in enumerate(result) if other.config == config and not other.reason]
         if found:
             member = result[found[0]]
             replicates = max(member.replicates, needed)

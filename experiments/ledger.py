@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +24,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from experiments import process
 from experiments.errors import StoreError
+from experiments.sqlite import use_write_ahead_log
 
 CELL = "cell"
 LEASE = "lease"
+SQLITE = "sqlite:///"
 # A lease of another host is dead after this long without renewal, in seconds.
 EXPIRY = 120.0
 
@@ -46,6 +50,8 @@ class Ledger:
 
     def __init__(self, uri: str, name: str, levels: Mapping[str, tuple[str, ...]]) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        use_write_ahead_log()
+        self._uri = uri
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
         try:
@@ -65,10 +71,11 @@ class Ledger:
 
     def claim(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Claim the given cells (name → factor levels); return those that another driver holds."""
-        trials = self._open_trials(cells)
-        self._add([name for name in cells if name not in trials], cells)
-        trials = self._open_trials(cells)
-        return [name for name in cells if not self._take(name, trials[name])]
+        with _one_claimant(self._uri):
+            trials = self._open_trials(cells)
+            self._add([name for name in cells if name not in trials], cells)
+            trials = self._open_trials(cells)
+            return [name for name in cells if not self._take(name, trials[name])]
 
     def report(self, cell: str, replicate: int, value: float) -> None:
         """Report one replicate's metric as a step of the cell's trial."""
@@ -135,6 +142,23 @@ class Ledger:
 
     def _write_lease(self, trial_id: int) -> None:
         self._storage.set_trial_user_attr(trial_id, LEASE, f"{self._lease}@{time.time():.0f}")
+
+
+@contextmanager
+def _one_claimant(uri: str) -> Iterator[None]:
+    """Let one driver claim at a time: SQLite itself cannot lock the trial that Optuna looks at.
+
+    The lock is an empty database beside the ledger; a driver that dies lets go of it.
+    """
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    lock = sqlite3.connect(f"{uri.removeprefix(SQLITE)}.lock", timeout=EXPIRY)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
 
 
 def _alive(lease: str) -> bool:

@@ -47,17 +47,21 @@ def estimated(stack: Stack) -> float:
 def why_alone(config: Mapping[str, Any]) -> str:
     """Say what keeps a run out of a stack; empty if nothing does."""
     model, optimizer = config["model"], config["optimizer"]
-    if model["family"] not in STACKED_FAMILIES:
-        return f"family {model['family']} does not stack"
-    if config["training"]["batch_size"] is not None:
-        return "mini-batches: matrix products dominate, a stack gains nothing on a CPU"
-    if optimizer["name"] != "sgd" or optimizer["momentum"]:
-        return f"optimiser {optimizer['name']} with state does not stack"
-    if model.get("keep_prob", 1.0) != 1.0:
-        return "dropout does not stack"
-    if weights(config) > LARGEST_NETWORK:
-        return f"more than {LARGEST_NETWORK} weights: matrix products dominate"
-    return ""
+    obstacles = {
+        f"family {model['family']} does not stack": model["family"] not in STACKED_FAMILIES,
+        "mini-batches: matrix products dominate, a stack gains nothing on a CPU": (
+            config["training"]["batch_size"] is not None
+        ),
+        f"optimiser {optimizer['name']} with state does not stack": (
+            optimizer["name"] != "sgd" or bool(optimizer["momentum"])
+        ),
+        "dropout does not stack": model.get("keep_prob", 1.0) != 1.0,
+        "LSUV looks at the first batch, run by run": model.get("init") == "lsuv",
+        f"more than {LARGEST_NETWORK} weights: matrix products dominate": (
+            weights(config) > LARGEST_NETWORK
+        ),
+    }
+    return next((reason for reason, holds in obstacles.items() if holds), "")
 
 
 def shape(run: Run) -> str:

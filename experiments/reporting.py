@@ -47,7 +47,7 @@ class Report:
         """Have the analysis write the report; return whether it did."""
         command = [sys.executable, "-m", "analysis", "--store", self.store]
         command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
-        command += ["--studies", *(entry.study.name for entry in declared)]
+        command += ["--publish", "--studies", *(entry.study.name for entry in declared)]
         if subprocess.run(command, check=False).returncode != 0:
             return False
         stamp = self.folder / STAMP
@@ -65,6 +65,6 @@ class Report:
             digest.update(json.dumps(description, sort_keys=True).encode())
             digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
         for path in sorted((ROOT / "analysis").rglob("*")):
-            if path.suffix in (".py", ".html", ".typ", ".j2"):
+            if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):
                 digest.update(path.read_bytes())
         return digest.hexdigest()

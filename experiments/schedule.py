@@ -12,17 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from experiments.declare import Declared
 from experiments.engines.local import LocalEngine
 from experiments.ensemble import combine_members
 from experiments.errors import ConfigurationError
 from experiments.execute import check, execute
-from experiments.ledger import Ledger
-from experiments.progress import Display
 from experiments.record import Record, Status
 from experiments.run import Run, Stack
-from experiments.tracking import Tracker
+
+if TYPE_CHECKING:
+    # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
+    from experiments.ledger import Ledger
+    from experiments.progress import Display
+    from experiments.tracking import Tracker
 
 
 @dataclass(frozen=True)

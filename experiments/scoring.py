@@ -15,9 +15,19 @@ Labels = NDArray[np.int64]
 
 
 def predictions(scores: Floats) -> Labels:
-    """Return the class of each example: the largest score, or z > 0 where C = 1."""
-    binary = scores.shape[-1] == 1
-    return np.asarray(scores[..., 0] > 0 if binary else scores.argmax(-1), dtype=np.int64)
+    """Return the class of each example: the largest score, or sigmoid(z) > 0.5 where C = 1.
+
+    The sigmoid is computed in float32, as in the decks: near z = 0 it rounds to 0.5, class 0.
+    """
+    if scores.shape[-1] > 1:
+        return np.asarray(scores.argmax(-1), dtype=np.int64)
+    return np.asarray(_sigmoid(scores[..., 0]) > 0.5, dtype=np.int64)
+
+
+def _sigmoid(z: Floats) -> Floats:
+    # tanh does not overflow where exp(-z) would.
+    half = np.float32(0.5)
+    return np.asarray(half + half * np.tanh(half * z.astype(np.float32)), dtype=np.float32)
 
 
 def accuracy_of(scores: Floats, labels: Labels) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, TypeVar, overload
 
 from experiments.errors import ConfigurationError, nearest
 
 T = TypeVar("T")
+Member = TypeVar("Member", bound=StrEnum)
 _REQUIRED: Any = object()
 
 
@@ -48,6 +50,16 @@ class Section:
                 f"{self.place}.{key}: expected {kind.__name__}, found {value!r}"
             )
         return value
+
+    def choice(self, key: str, kind: type[Member], default: Member | None = None) -> Member:
+        """Return the value of ``key`` as a member of the enumeration ``kind``."""
+        text = self.take(key, str) if default is None else self.take(key, str, default.value)
+        known = [member.value for member in kind]
+        if text not in known:
+            raise ConfigurationError(
+                f"{self.place}.{key}: unknown value {text!r}; {nearest(text, known)}"
+            )
+        return kind(text)
 
     def section(self, key: str, *, required: bool = True) -> Section:
         """Return the mapping under ``key`` as a section of its own."""

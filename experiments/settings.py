@@ -75,7 +75,7 @@ def _fill(
     if not isinstance(given, Mapping) or name_key not in given:
         raise ConfigurationError(f"{place}: expected a mapping with {name_key!r}, found {given!r}")
     name = given[name_key]
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         raise ConfigurationError(
             f"{place}.{name_key}: unknown name {name!r}; {nearest(name, sorted(presets))}"
         )
@@ -172,12 +172,7 @@ def _training(section: Section) -> dict[str, Any]:
 
 
 def _ensemble(section: Section) -> dict[str, Any]:
-    rule = section.take("rule", str, Combination.SUM_LOGITS.value)
-    known = [member.value for member in Combination]
-    if rule not in known:
-        raise ConfigurationError(
-            f"{section.place}.rule: unknown value {rule!r}; {nearest(rule, known)}"
-        )
-    resolved = {"size": _count(section, "size", 1), "rule": rule}
+    rule = section.choice("rule", Combination, Combination.SUM_LOGITS)
+    resolved = {"size": _count(section, "size", 1), "rule": rule.value}
     section.close()
     return resolved

@@ -132,8 +132,8 @@ def parse_study(name: str, value: object) -> Study:
         question=top.take("question", str),
         source=top.take("source", str),
         setup=top.take("setup", str, ""),
-        metric=_choice(top, "metric", Metric),
-        selection=_choice(top, "selection", SelectionRule, SelectionRule.LAST_EPOCH),
+        metric=top.choice("metric", Metric),
+        selection=top.choice("selection", SelectionRule, SelectionRule.LAST_EPOCH),
         seed=top.take("seed", int, 0),
         baseline=_labels(top.section("baseline", required=False)),
         layout=_layout(top.section("layout", required=False), factors),
@@ -146,17 +146,6 @@ def parse_study(name: str, value: object) -> Study:
     top.close()
     _check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
     return study
-
-
-def _choice(top: Section, key: str, kind: type[Any], default: Any = None) -> Any:
-    text = top.take(key, str) if default is None else top.take(key, str, default.value)
-    try:
-        return kind(text)
-    except ValueError:
-        known = [member.value for member in kind]
-        raise ConfigurationError(
-            f"{top.place}.{key}: unknown value {text!r}; {nearest(text, known)}"
-        ) from None
 
 
 def label_of(value: object) -> str:
@@ -183,7 +172,7 @@ def _factor(name: str, section: Section) -> Factor:
     factor = Factor(
         name=name,
         label=section.take("label", str, name),
-        role=_choice(section, "role", FactorRole, FactorRole.SCIENTIFIC),
+        role=section.choice("role", FactorRole, FactorRole.SCIENTIFIC),
         levels=_levels(levels, key, section.place),
         when=read_where(section.section("when", required=False)),
     )
@@ -220,10 +209,13 @@ def _labels(section: Section) -> dict[str, str]:
 
 def read_where(section: Section) -> dict[str, tuple[str, ...]]:
     """Read factor → level or list of levels, as labels."""
-    return {
-        name: tuple(label_of(entry) for entry in (value if isinstance(value, list) else [value]))
-        for name, value in section.items()
-    }
+    where = {}
+    for name, value in section.items():
+        if value == []:
+            raise ConfigurationError(f"{section.place}.{name}: expected at least one level")
+        entries = value if isinstance(value, list) else [value]
+        where[name] = tuple(label_of(entry) for entry in entries)
+    return where
 
 
 def _as_where(labels: Mapping[str, str]) -> Where:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from experiments import process
 from experiments.errors import StoreError
 from experiments.record import Record, Status
+from experiments.sqlite import use_write_ahead_log
 
 PAGE = 5000
 LOGITS = "test_logits.npz"
@@ -214,6 +215,7 @@ class Tracker:
                 [found.experiment_id],
                 condition,
                 run_view_type=ViewType.ACTIVE_ONLY,
+                order_by=["attributes.start_time ASC"],
                 max_results=PAGE,
                 page_token=token,
             )
@@ -246,6 +248,7 @@ def _open(uri: str) -> MlflowClient:
             raise StoreError(f"store {path}: cannot be created: {error.strerror}") from None
         if not writable:
             raise StoreError(f"store {path}: not writable; set tracking.uri to one that is")
+    use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:

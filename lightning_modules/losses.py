@@ -48,10 +48,13 @@ def per_example_loss(loss: Loss | str, classes: int) -> LossFunction:
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Return which examples are classified rightly: bool (B,).
 
-    Binary: class 1 where sigmoid(z) > 0.5, that is z > 0. A row with a NaN is wrong.
+    Binary: class 1 where the float32 sigmoid(z) > 0.5. That is not quite z > 0: near 0 the sigmoid
+    rounds to 0.5, which is class 0, as in the decks. A row with a NaN is wrong.
     """
     binary = logits.shape[-1] == 1
-    predicted = (logits[..., 0] > 0).to(labels.dtype) if binary else logits.argmax(-1)
+    predicted = (
+        (logits[..., 0].float().sigmoid() > 0.5).to(labels.dtype) if binary else logits.argmax(-1)
+    )
     return (predicted == labels) & ~logits.isnan().any(-1)
 
 

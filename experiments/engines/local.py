@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from types import TracebackType
@@ -74,16 +74,10 @@ class LocalEngine:
         waiting = iter(jobs)
         flying: dict[Future[Result], Job] = {}
         while True:
-            while len(flying) < AHEAD * self.workers:
-                try:
-                    job = next(waiting)
-                except StopIteration:
-                    break
-                flying[self._pool.submit(function, job)] = job
-            if not flying:
+            broken = self._fill(function, waiting, flying)
+            if not flying and not broken:
                 return
-            finished, _ = wait(flying, return_when=FIRST_COMPLETED)
-            broken: list[Job] = []
+            finished, _ = wait(flying, return_when=ALL_COMPLETED if broken else FIRST_COMPLETED)
             for future in finished:
                 job = flying.pop(future)
                 if isinstance(future.exception(), BrokenProcessPool):
@@ -94,6 +88,24 @@ class LocalEngine:
                 broken += flying.values()
                 flying.clear()
                 yield from self._one_at_a_time(function, broken)
+
+    def _fill(
+        self,
+        function: Callable[[Job], Result],
+        waiting: Iterator[Job],
+        flying: dict[Future[Result], Job],
+    ) -> list[Job]:
+        """Submit jobs until enough are in flight; return the one that a broken pool refused."""
+        while len(flying) < AHEAD * self.workers:
+            try:
+                job = next(waiting)
+            except StopIteration:
+                break
+            try:
+                flying[self._pool.submit(function, job)] = job
+            except BrokenProcessPool:
+                return [job]
+        return []
 
     def _one_at_a_time(
         self, function: Callable[[Job], Result], jobs: list[Job]

@@ -19,7 +19,7 @@ import numpy as np
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 
 START = 1_760_000_000_000
 STEPS = (1, 3, 10, 30, 100)
@@ -49,6 +49,8 @@ class Writer:
         experiment = self.experiment(declaration["study"])
         for kind in ("cell", "report"):
             tags = {"ablation.kind": kind, "ablation.profile": declaration["profile"]}
+            if kind == "cell":
+                tags["ablation.cell"] = declaration["cells"][0]["cell"]
             run = self.client.create_run(experiment, start_time=self._tick(), tags=tags)
             if kind == "report":
                 text = json.dumps(declaration)
@@ -74,11 +76,10 @@ class Writer:
             "ablation.error": error,
         }
         experiment = self.experiment(f"{study}.replicates")
-        run_id = self.client.create_run(experiment, start_time=self._tick()).info.run_id
+        run = self.client.create_run(experiment, start_time=self._tick(), tags=tags)
+        run_id = run.info.run_id
         points = [] if error else curve_points({**(metrics or {}), "nc": float(bool(rule))})
-        self.client.log_batch(
-            run_id, points, [Param("some", "param")], [RunTag(k, v) for k, v in tags.items()]
-        )
+        self.client.log_batch(run_id, points, [Param("some", "param")])
         if state != "RUNNING":
             self.client.set_terminated(run_id, status=state, end_time=self._tick())
         return run_id

@@ -15,7 +15,7 @@ import pytest
 from golden_store import Writer, accuracy, declaration, grid
 
 import analysis
-from analysis.__main__ import main
+from analysis.__main__ import main, published_cells
 from analysis.report import TEMPLATES, write_report
 from analysis.study import Study, load
 
@@ -211,6 +211,15 @@ def test_bad_input_is_one_line_and_exit_two(
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "r").exists()
+
+
+def test_what_is_published_is_finite_and_complete(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    cells = published_cells(study)
+    assert [cell["cell"] for cell in cells] == list(study.cells["cell"])
+    assert cells[0]["factors"] == {"keep_prob": "1.0", "architecture": "wide"}
+    assert (cells[4]["n"], cells[4]["nc"]) == (6.0, 4.0)
+    assert "estimate" not in cells[5]
 
 
 def test_notebooks_get_a_table_and_a_figure_from_a_frame(golden_uri: str) -> None:

@@ -176,7 +176,7 @@ def test_the_rank_p_is_symmetric_and_never_below_its_least() -> None:
 def test_forty_cells_in_a_second() -> None:
     cells = np.random.default_rng(4).normal(size=(40, 20))
     mean_interval(cells[0])
-    start = time.perf_counter()
+    start = time.process_time()
     for cell in cells:
         mean_interval(cell)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

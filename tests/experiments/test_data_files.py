@@ -94,7 +94,7 @@ def mirror(tmp_path: Path) -> Iterator[str]:
     """Serve the folder `mirror` on this machine and give its address."""
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Keep the test's output clean."""
 
     (tmp_path / "mirror").mkdir()

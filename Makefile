@@ -1,0 +1,60 @@
+# Ablation Lab. `make help` lists what there is.
+STUDY   ?=
+PROFILE ?= quick
+ENGINE  ?= local
+ARGS    ?=
+PORT    ?= 5000
+
+# The first Python that is new enough; looked for only when .venv is made.
+PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+BIN     := .venv/bin
+comma   := ,
+studies := $(if $(STUDY),study=[$(STUDY)])
+run      = $(BIN)/python -m experiments engine=$(ENGINE) $(studies)
+
+# Compiled programs lie with the store, not in the system's temporary folder.
+export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
+
+.PHONY: help ablation paper report serve test smoke lint clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local  ARGS="key=value ..."  PORT=5000'
+
+ablation: .venv/.ready  ## train what is missing of the four ablations, on embedded data, and write the report
+	@$(run) profile=$(PROFILE) $(ARGS)
+
+paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
+	@$(BIN)/python -m experiments engine=$(ENGINE) profile=paper $(or $(studies),study=[xor_depth$(comma)init_activation$(comma)dropout$(comma)ensemble$(comma)ladder]) $(ARGS)
+
+report: .venv/.ready  ## write the report of PROFILE anew from the store
+	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+
+serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
+	@$(BIN)/python -m experiments.serve --port $(PORT)
+
+test: .venv/.ready  ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
+	@rm -rf runs/smoke reports/smoke
+	@$(BIN)/python -m experiments profile=smoke study=[$(if $(STUDY),$(STUDY),xor_depth$(comma)init_activation$(comma)dropout$(comma)ensemble$(comma)ladder)] \
+	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
+
+lint: .venv/.ready  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run .venv/bin/ruff format .'; exit 1; }
+	@$(BIN)/mypy
+
+clean:  ## remove reports and caches; the store in runs/ stays
+	@rm -rf reports .pytest_cache .mypy_cache .ruff_cache runs/cache runs/smoke
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/.ready: requirements.lock
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed, and none was found; give it as PYTHON=...'; exit 2; }
+	@echo 'creating .venv from requirements.lock (a few minutes, once)'
+	@"$(PYTHON)" -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@

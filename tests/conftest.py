@@ -1,0 +1,36 @@
+"""What all tests share: one migrated MLflow database per session, copied for every store."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A loaded machine is no failure, and the same code gives the same result every time.
+hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("lab")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let one warning of MLflow about its own use of SQLAlchemy pass; all others are errors."""
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with MLflow's tables and no run; creating one takes seconds."""
+    from experiments.tracking import Tracker
+
+    path = tmp_path_factory.mktemp("empty_store") / "mlflow.db"
+    Tracker(f"sqlite:///{path}", None)
+    return path
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> str:
+    """Return the address of a fresh, empty store in the test's own folder."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(empty_store, path)
+    return f"sqlite:///{path}"

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import ConfigurationError, nearest
@@ -18,6 +15,8 @@ from experiments.run import Run
 from experiments.section import Section
 from experiments.settings import Presets
 from experiments.spec import Study, parse_study, read_where
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,9 @@ def read(config: DictConfig) -> Invocation:
     Errors: ``ConfigurationError``.
     """
     top = Section(OmegaConf.to_container(config, resolve=True), "config.yaml")
+    own = top.take("study_dir", str, None)
+    folders = [CONF, Path(own)] if own else [CONF]
+    _check_study_files(folders)
     profile = top.section("profile")
     tracking = top.section("tracking")
     engine = top.section("engine")
@@ -79,7 +81,7 @@ def read(config: DictConfig) -> Invocation:
     data = top.section("data")
     invocation = Invocation(
         studies=tuple(parse_study(name, value) for name, value in top.section("study").items()),
-        presets=Presets(model=_presets("model"), data=_presets("data")),
+        presets=Presets(model=_presets("model", folders), data=_presets("data", folders)),
         profile=profile.take("name", str),
         tracking_uri=tracking.take("uri", str),
         ledger_uri=tracking.take("ledger", str),
@@ -92,7 +94,6 @@ def read(config: DictConfig) -> Invocation:
         now=_now(top.section("now")),
         reports=_path(top.take("reports", str, None)),
     )
-    top.take("study_dir", str, None)
     for section in (top, profile, tracking, engine, data):
         section.close()
     _check_levels(invocation.now.where, invocation.studies)
@@ -136,19 +137,31 @@ def _at_least_one(section: Section, key: str) -> int | None:
     return value
 
 
-def _presets(group: str) -> Mapping[str, Mapping[str, Any]]:
-    """Read every file of a group on Hydra's search path, a plugin's too."""
-    hydra = GlobalHydra.instance().hydra
-    if hydra is None:
-        raise ConfigurationError("presets are read inside a Hydra application only")
-    loader: Any = hydra.config_loader  # its abstract type does not tell of the files
-    names = loader.get_group_options(group, results_filter=ObjectType.CONFIG)
-    # Composing each file would take a quarter of a second; a preset has nothing to compose.
-    files = {name: loader.repository.load_config(f"{group}/{name}") for name in names}
-    return {name: _preset(file, f"{group}/{name}.yaml") for name, file in files.items()}
+def _check_study_files(folders: list[Path]) -> None:
+    """Refuse a study file whose content Hydra would put under another name, or nowhere."""
+    for name, path in _files("study", folders).items():
+        content = _content(path)
+        found = list(content) if isinstance(content, Mapping) else content
+        if found != [name]:
+            raise ConfigurationError(
+                f"{path}: expected one top-level key, {name!r}, as the file is called; "
+                f"found {found!r}"
+            )
 
 
-def _preset(file: ConfigResult, place: str) -> Mapping[str, Any]:
-    if file.defaults_list:
-        raise ConfigurationError(f"{place}: expected all keys of the preset, found 'defaults'")
-    return dict(Section(OmegaConf.to_container(file.config, resolve=True), place).items())
+def _presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, Any]]:
+    """Read the presets of a group: plain mappings, nothing to compose."""
+    return {
+        name: dict(Section(_content(path), str(path)).items())
+        for name, path in _files(group, folders).items()
+    }
+
+
+def _files(group: str, folders: list[Path]) -> dict[str, Path]:
+    """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
+    paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
+    return {path.stem: path for path in reversed(paths)}
+
+
+def _content(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)

@@ -7,6 +7,7 @@ store is asked through MLflow. Both give the same answer; a test holds that.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import StoreError
 
+SQLITE = "sqlite:///"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 QUERY = text(
@@ -33,9 +35,14 @@ QUERY = text(
 def stored_runs(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[str, str]]]:
     """Return study → key → (MLflow run id, status); a finished run hides failed ones.
 
-    Errors: ``StoreError`` if a database store exists and cannot be read.
+    Errors: ``StoreError`` if a database store exists and cannot be read, or cannot be created.
     """
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if "://" not in uri:
+        raise StoreError(
+            f"tracking.uri: expected an address such as sqlite:///runs/mlflow.db, found {uri!r}"
+        )
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        _check_place(Path(uri.removeprefix(SQLITE)))
         return {study: {} for study in studies}
     if uri.startswith(DATABASES):
         return _from_database(uri, studies)
@@ -53,6 +60,16 @@ def finished_runs(
         study: {key: run for key, (run, status) in runs.items() if status == "FINISHED"}
         for study, runs in stored.items()
     }
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a place where no store can be created; create nothing."""
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise StoreError(
+            f"store {path}: cannot be created: {folder} is no folder that can be written; "
+            "set tracking.uri to a place that is"
+        )
 
 
 def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[str, str]]]:

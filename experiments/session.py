@@ -60,13 +60,18 @@ def preflight(
     """Return the line that says what there is, what is done, and about how long it takes."""
     cells = sum(not cell.reason for entry in declared for cell in entry.cells)
     runs = sum(len(entry.runs) for entry in declared)
-    line = f"{len(declared)} studies, {cells} cells, {runs} runs: {runs - len(work)} done"
+    line = f"{_count(len(declared), 'study', 'studies')}, {_count(cells, 'cell', 'cells')}, "
+    line += f"{_count(runs, 'run', 'runs')}: {runs - len(work)} done"
     if not len(work):
         return f"{line}, nothing to do"
     minutes = sum(map(estimated, stacks)) / workers / 60
     about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
     later = f", {len(work) - len(wanted)} left for later" if len(wanted) < len(work) else ""
-    return f"{line}, {len(wanted)} to do ({about} on {workers} workers){later}"
+    return f"{line}, {len(wanted)} to do ({about} on {_count(workers, 'worker', 'workers')}){later}"
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def describe(stacks: list[Stack]) -> list[str]:
@@ -87,6 +92,8 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
     """Carry out the pending runs; return how many failed."""
+    for name in sorted({run.config["data"]["name"] for run in work.training}):
+        verify(name, invocation.root)
     # Nothing of this is imported when there is nothing to do.
     from experiments.engines.local import LocalEngine
     from experiments.ledger import Ledger
@@ -94,12 +101,11 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
     from experiments.schedule import Driver, verify_modules
     from experiments.tracking import Tracker
 
-    for name in sorted({run.config["data"]["name"] for run in work.training}):
-        verify(name, invocation.root)
-    tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
     with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
         verify_modules(_plan(invocation, work.training), engine)
+        # Only now: a call that is refused leaves no store behind.
+        tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         ledgers = {
             entry.study.name: Ledger(
                 invocation.ledger_uri,
@@ -129,7 +135,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
             finally:
                 driver.release()
     for line in failures(driver.failed):
-        _say(line)
+        print(line, file=sys.stderr)  # noqa: T201 - what a user must know
     return len(driver.failed)
 
 
@@ -170,4 +176,4 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - what a user reads while it runs
+    print(text, flush=True)  # noqa: T201 - what a user reads while it runs

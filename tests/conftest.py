@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+# One thread, as in the lab's own workers: on a loaded machine several wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A loaded machine is no failure, and the same code gives the same result every time.
 hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("lab")
@@ -25,6 +29,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("empty_store") / "mlflow.db"
     Tracker(f"sqlite:///{path}", None)
+    with sqlite3.connect(path) as connection:
+        # Only the file itself is copied, so what still lies in its log has to be written to it.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
     return path
 
 

@@ -9,9 +9,9 @@ PORT    ?= 5000
 PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
+STUDIES := xor_depth,init_activation,dropout,ensemble,ladder
 comma   := ,
-studies := $(if $(STUDY),study=[$(STUDY)])
-run      = $(BIN)/python -m experiments engine=$(ENGINE) $(studies)
+run      = $(BIN)/python -m experiments engine=$(ENGINE)
 
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
@@ -24,10 +24,10 @@ help:  ## list the targets
 	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local  ARGS="key=value ..."  PORT=5000'
 
 ablation: .venv/.ready  ## train what is missing of the four ablations, on embedded data, and write the report
-	@$(run) profile=$(PROFILE) $(ARGS)
+	@$(run) profile=$(PROFILE) $(if $(STUDY),study=[$(STUDY)]) $(ARGS)
 
 paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
-	@$(BIN)/python -m experiments engine=$(ENGINE) profile=paper $(or $(studies),study=[xor_depth$(comma)init_activation$(comma)dropout$(comma)ensemble$(comma)ladder]) $(ARGS)
+	@$(run) profile=paper study=[$(or $(STUDY),$(STUDIES))] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
@@ -40,7 +40,7 @@ test: .venv/.ready  ## run the tests
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke
-	@$(BIN)/python -m experiments profile=smoke study=[$(if $(STUDY),$(STUDY),xor_depth$(comma)init_activation$(comma)dropout$(comma)ensemble$(comma)ladder)] \
+	@$(run) profile=smoke study=[$(or $(STUDY),$(STUDIES))] \
 	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
 
 lint: .venv/.ready  ## style and types

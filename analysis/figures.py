@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import isfinite, nan
 
 import matplotlib as mpl
@@ -130,15 +131,18 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
     declaration, ax = study.declaration, new_axes(ax)
     series = _series(declaration, factor)
     found = _points(study)
+    xs = sorted(float(level) for level in factor.levels)
+    apart = 0.08 * min(b - a for a, b in pairwise(xs))
     for position, other in enumerate(series):
+        # Side by side, so that intervals of equal estimates do not hide one another.
+        shift = apart * (position - (len(series) - 1) / 2)
         line = [
-            (float(point.factors[factor.name]), point)
+            (float(point.factors[factor.name]) + shift, point)
             for point in found
             if factor.name in point.factors
             and agrees(point.factors, _others(declaration, factor), other)
         ]
         _draw_line(ax, sorted(line, key=lambda pair: pair[0]), position)
-    xs = sorted(float(level) for level in factor.levels)
     if xs[0] > 0 and xs[-1] / xs[0] > 30:
         logarithmic(ax)
     else:

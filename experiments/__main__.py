@@ -95,8 +95,19 @@ def _prepared(arguments: list[str]) -> list[str]:
             raise ConfigurationError(
                 f"study_dir: no folder {folder!r}; expected one that has study/NAME.yaml"
             )
+        _refuse_hidden(arguments, Path(folder))
     paths = ",".join(f"file://{Path(folder).resolve()}" for folder in folders)
     return [*prepared, f"hydra.searchpath=[{paths}]"] if paths else prepared
+
+
+def _refuse_hidden(arguments: list[str], folder: Path) -> None:
+    """Refuse an option that Hydra would look up as a file, as ``study_dir`` has such a folder."""
+    for key in (argument.partition("=")[0] for argument in arguments):
+        if key in ("reports", "plugins", "dry_run", "study_dir") and (folder / key).is_dir():
+            raise ConfigurationError(
+                f"study_dir: its folder {str(folder / key)!r} hides the option {key!r}; "
+                "keep study/, model/ and data/ in a folder of their own"
+            )
 
 
 def main() -> int:

@@ -73,6 +73,7 @@ def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice) -> Cel
     factors = {factor.name: level.label for factor, level in choice}
     name = ",".join(f"{factor}={label}" for factor, label in factors.items())
     overrides = [*(level.overrides for _, level in choice), budget.overrides]
+    overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
     config = resolve(study.run, overrides, presets, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:

@@ -16,7 +16,10 @@ from pathlib import Path
 from experiments.declare import Declared, declaration_json
 
 ROOT = Path(__file__).resolve().parent.parent
-STAMP = ".stamp"
+STAMP = ".stamp.json"
+
+# Study → key → (MLflow run id, status).
+Stored = Mapping[str, Mapping[str, tuple[str, str]]]
 
 
 class Report:
@@ -28,42 +31,37 @@ class Report:
         self.folder = reports / profile
         self.index = self.folder / "index.html"
 
-    def is_current(
-        self,
-        declared: list[Declared],
-        stored: Mapping[str, Mapping[str, tuple[str, str]]],
-    ) -> bool:
+    def is_current(self, declared: list[Declared], stored: Stored) -> bool:
         """Whether the report shows exactly these studies and runs, written by this code."""
-        stamp = self.folder / STAMP
-        if not stamp.exists() or not self.index.exists():
-            return False
-        return stamp.read_text(encoding="utf-8") == self._digest(declared, stored)
+        shown = self._stamps()
+        return self.index.exists() and all(
+            shown.get(entry.study.name) == self._digest(entry, stored) for entry in declared
+        )
 
-    def write(
-        self,
-        declared: list[Declared],
-        stored: Mapping[str, Mapping[str, tuple[str, str]]],
-    ) -> bool:
-        """Have the analysis write the report; return whether it did."""
-        command = [sys.executable, "-m", "analysis", "--store", self.store]
+    def write(self, declared: list[Declared], stored: Stored) -> bool:
+        """Have the analysis report every study of the profile; return whether it did."""
+        command = [sys.executable, "-m", "analysis", "--publish", "--store", self.store]
         command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
-        command += ["--publish", "--studies", *(entry.study.name for entry in declared)]
+        stamps = self._stamps()
         if subprocess.run(command, check=False).returncode != 0:
             return False
-        stamp = self.folder / STAMP
-        stamp.write_text(self._digest(declared, stored), encoding="utf-8")
+        stamps |= {entry.study.name: self._digest(entry, stored) for entry in declared}
+        text = json.dumps(stamps, sort_keys=True, indent=1)
+        (self.folder / STAMP).write_text(text, encoding="utf-8")
         return True
 
-    def _digest(
-        self,
-        declared: list[Declared],
-        stored: Mapping[str, Mapping[str, tuple[str, str]]],
-    ) -> str:
+    def _stamps(self) -> dict[str, str]:
+        """Return study → digest of what the report shows of it."""
+        stamp = self.folder / STAMP
+        if not stamp.exists():
+            return {}
+        stamps: dict[str, str] = json.loads(stamp.read_text(encoding="utf-8"))
+        return stamps
+
+    def _digest(self, entry: Declared, stored: Stored) -> str:
         digest = hashlib.sha256(self.store.encode())
-        for entry in declared:
-            description = declaration_json(entry, {})
-            digest.update(json.dumps(description, sort_keys=True).encode())
-            digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
+        digest.update(json.dumps(declaration_json(entry, {}), sort_keys=True).encode())
+        digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
         for path in sorted((ROOT / "analysis").rglob("*")):
             if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):
                 digest.update(path.read_bytes())

@@ -109,14 +109,20 @@ class Driver:
         self._values: dict[tuple[str, str], list[float]] = {}
         self._twins: dict[str, list[Run]] = {}
 
-    def claim(self, work: Pending) -> Pending:
-        """Claim every cell that misses runs; return the runs that no other driver holds."""
+    def claim(self, work: Pending, finished: Callable[[], dict[str, dict[str, str]]]) -> Pending:
+        """Claim every cell that misses runs; return the runs that no other driver holds or did.
+
+        ``finished`` is asked after claiming: until then another driver may have done some of them.
+        """
         held = set()
         for study, ledger in self._ledgers.items():
             runs = [run for run in [*work.training, *work.ensembles] if run.study == study]
             cells = {run.cell: run.factors for run in runs}
             held |= {(study, cell) for cell in ledger.claim(cells)}
-        mine = work.only(lambda run: (run.study, run.cell) not in held)
+        done = finished()
+        mine = work.only(
+            lambda run: (run.study, run.cell) not in held and run.key not in done[run.study]
+        )
         self._open.update((run.study, run.cell) for run in [*mine.training, *mine.ensembles])
         for run in mine.training:
             self._twins.setdefault(run.key, []).append(run)

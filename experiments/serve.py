@@ -24,8 +24,8 @@ def links(publisher: Publisher, base: str) -> list[str]:
             f"{base}/#/experiments/{experiment}/runs"
             f"?workflowType=machine_learning&viewStateShareKey={profile}"
         )
-        runs = quote(json.dumps(publisher.cell_runs(study, profile)[:MOST_COMPARED]))
-        compare = f"{base}/#/compare-runs?runs={runs}&experiments={quote(json.dumps([experiment]))}"
+        runs = _json(publisher.cell_runs(study, profile)[:MOST_COMPARED])
+        compare = f"{base}/#/compare-runs?runs={runs}&experiments={_json([experiment])}"
         lines += [
             f"{study} ({profile})",
             f"  table    {table}",
@@ -33,6 +33,10 @@ def links(publisher: Publisher, base: str) -> list[str]:
             f"  compare  {compare}",
         ]
     return lines
+
+
+def _json(value: list[str]) -> str:
+    return quote(json.dumps(value, separators=(",", ":")))
 
 
 def main() -> int:
@@ -51,7 +55,11 @@ def main() -> int:
     print(f"serving {options.store} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(options.port), "--workers", "1"]
-    command += ["--backend-store-uri", options.store]
+    command += ["--backend-store-uri", options.store, "--uvicorn-opts", "--log-level warning"]
+    # The UI needs none of the job runners that the server would start.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.execv(sys.executable, command)
 
 

@@ -10,6 +10,7 @@ from experiments.configuration import Invocation
 from experiments.data import verify
 from experiments.declare import Declared, declaration_json, declare
 from experiments.finished import finished_runs, stored_runs
+from experiments.names import check_names
 from experiments.plan import estimated, plan
 from experiments.provenance import provenance
 from experiments.record import Record
@@ -26,6 +27,9 @@ def carry_out(invocation: Invocation) -> int:
     declared = [
         declare(study, invocation.profile, invocation.presets) for study in invocation.studies
     ]
+    if not invocation.plugins:  # a plugin may register more names
+        for entry in declared:
+            check_names(entry)
     names = [entry.study.name for entry in declared]
     stored = stored_runs(invocation.tracking_uri, names)
     work = pending(declared, finished_runs(stored))
@@ -126,7 +130,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
             )
             try:
                 while len(work):
-                    mine = driver.claim(work)
+                    mine = driver.claim(work, lambda: _finished(invocation, declared))
                     driver.train(_plan(invocation, mine.training), engine)
                     driver.combine(mine.ensembles, invocation.data_root)
                     work = _held_by_others(invocation, declared, mine, work)
@@ -161,10 +165,14 @@ def _held_by_others(
     """Return what another driver held and has not finished in the meantime."""
     if len(mine) == len(work):
         return Pending((), ())
-    names = [entry.study.name for entry in declared]
-    finished = finished_runs(stored_runs(invocation.tracking_uri, names))
+    finished = _finished(invocation, declared)
     tried = {run.key for run in [*mine.training, *mine.ensembles]}
     return work.only(lambda run: run.key not in tried and run.key not in finished[run.study])
+
+
+def _finished(invocation: Invocation, declared: list[Declared]) -> dict[str, dict[str, str]]:
+    names = [entry.study.name for entry in declared]
+    return finished_runs(stored_runs(invocation.tracking_uri, names))
 
 
 def _declare(invocation: Invocation, declared: list[Declared]) -> None:

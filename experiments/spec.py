@@ -67,12 +67,21 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class Adjustment:
+    """Settings that a profile changes in some cells only."""
+
+    where: Where
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Budget:
     """What one profile spends on a study: replicates a cell, and changed settings."""
 
     replicates: int
     overrides: Mapping[str, Any]
     levels: Where
+    adjustments: tuple[Adjustment, ...]
 
 
 @dataclass(frozen=True)
@@ -272,9 +281,23 @@ def _budgets(section: Section, factors: tuple[Factor, ...]) -> dict[str, Budget]
         levels = read_where(entry.section("levels", required=False))
         _check_where(levels, factors, f"{entry.place}.levels")
         overrides = dict(entry.section("set", required=False).items())
+        adjustments = _adjustments(entry.take("adjust", list, []), entry.place, factors)
         entry.close()
-        budgets[name] = Budget(replicates=replicates, overrides=overrides, levels=levels)
+        budgets[name] = Budget(replicates, overrides, levels, adjustments)
     return budgets
+
+
+def _adjustments(
+    entries: list[Any], place: str, factors: tuple[Factor, ...]
+) -> tuple[Adjustment, ...]:
+    adjustments = []
+    for index, entry in enumerate(entries):
+        section = Section(entry, f"{place}.adjust[{index}]")
+        where = read_where(section.section("where"))
+        _check_where(where, factors, f"{section.place}.where")
+        adjustments.append(Adjustment(where, dict(section.section("set").items())))
+        section.close()
+    return tuple(adjustments)
 
 
 def _claims(entries: list[Any], top: Section, factors: tuple[Factor, ...]) -> tuple[Claim, ...]:

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 
+HEADER = b"SQLite format 3\0"
 BUSY_MILLISECONDS = 60_000
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file can be a database of SQLite; an empty one can become one."""
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) in (HEADER, b"")
 
 
 @cache

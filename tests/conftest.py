@@ -13,7 +13,7 @@ import pytest
 # One thread, as in the lab's own workers: on a loaded machine several wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A loaded machine is no failure, and the same code gives the same result every time.
-hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, max_examples=30)
 hypothesis.settings.load_profile("lab")
 
 

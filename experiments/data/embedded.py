@@ -18,6 +18,20 @@ from experiments.data.split import hash_order
 XOR = (((0, 0), (0, 1), (1, 0), (1, 1)), (0, 1, 1, 0))
 # Hours of study and attendance; passed or not.
 POINTS6 = (((1, 2), (2, 3), (3, 1), (4, 3), (5, 3), (6, 2)), (0, 0, 0, 1, 1, 1))
+# Four features and one of three classes, from the course's public companion code.
+POINTS8 = (
+    (
+        (1, 2, 1, 1),
+        (2, 1, 3, 2),
+        (3, 1, 3, 4),
+        (4, 1, 5, 5),
+        (1, 7, 5, 5),
+        (1, 2, 5, 6),
+        (1, 6, 6, 6),
+        (1, 7, 7, 7),
+    ),
+    (2, 2, 2, 1, 1, 1, 0, 0),
+)
 DIGITS_TRAIN, DIGITS_VALIDATION = 1_197, 300
 
 
@@ -86,6 +100,21 @@ DATASETS.register("points6")(
         read=partial(read_points, x=POINTS6[0], y=POINTS6[1]),
         test_is_train=True,
         embedded="3902d09b3c4cb1c195a75d9ed791b828c7823bd5cf15b72e9ab8ab30e8dbdb08",
+    )
+)
+
+DATASETS.register("points8")(
+    Dataset(
+        name="points8",
+        shape=(4,),
+        classes=3,
+        examples=8,
+        files=(),
+        about="8 points of 4 features in 3 classes; train, validation and test are the same rows "
+        "(lecture decks, softmax regression)",
+        read=partial(read_points, x=POINTS8[0], y=POINTS8[1]),
+        test_is_train=True,
+        embedded="fd3f25457265fa8a339841883a2ba1dd6a29ade29bd905d706792ff5f3ba6d72",
     )
 )
 

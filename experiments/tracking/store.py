@@ -18,7 +18,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from experiments.errors import StoreError
-from experiments.sqlite import use_write_ahead_log
+from experiments.sqlite import is_database, use_write_ahead_log
 
 PAGE = 5000
 
@@ -99,6 +99,11 @@ def _open(uri: str) -> MlflowClient:
             raise StoreError(f"store {path}: cannot be created: {error.strerror}") from None
         if not writable:
             raise StoreError(f"store {path}: not writable; set tracking.uri to one that is")
+        # MLflow would try again for minutes.
+        if path.is_file() and not is_database(path):
+            raise StoreError(
+                f"store {path}: not an SQLite database; move it away, or set tracking.uri"
+            )
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -106,14 +111,15 @@ def _open(uri: str) -> MlflowClient:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
-        raise StoreError(f"store {uri}: {_one_line(error)}") from None
+        raise StoreError(f"store {uri}: {_one_line(error, uri)}") from None
     except Exception as error:  # drivers raise whatever they like
-        raise StoreError(f"store {uri}: cannot be opened: {_one_line(error)}") from None
+        raise StoreError(f"store {uri}: cannot be opened: {_one_line(error, uri)}") from None
     return client
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, uri: str) -> str:
     text = " ".join(str(error).split())
     if "out-of-date database schema" in text:
-        return "its schema is older than this MLflow; back it up, then run `mlflow db upgrade URI`"
+        advice = f"back it up, then run `mlflow db upgrade {uri}`"
+        return f"its schema is not the one of this MLflow; if it is older, {advice}"
     return text[:300]

@@ -148,5 +148,5 @@ def test_a_full_batch_step_is_gradient_descent_on_all_examples(make_run: MakeRun
     run = make_run(training__steps=1)
     module: Any = solo.build_module(run, DATASETS.get("xor"))
     part = data_of(run).train
-    loss = float(module.objective(torch.from_numpy(part.x), torch.from_numpy(part.y)))
+    loss = module.objective(torch.from_numpy(part.x), torch.from_numpy(part.y)).item()
     assert train(run).curves["train_loss"] == ((1, pytest.approx(loss)),)

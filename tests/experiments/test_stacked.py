@@ -22,7 +22,7 @@ MakeRun = Callable[..., Run]
 Values = list[Tensor]
 
 # Both compute in float32 but add in another order, which is 1e-7 relative for each operation; 200
-# steps of descent carry that on. Measured: at most 3e-6; a wrong gradient is off by 1e-2 and more.
+# steps of descent carry that on. Measured over these cases: at most 2e-6.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
@@ -102,17 +102,22 @@ def compare(watched: Watched, runs: list[Run]) -> None:
         assert together[index].predict(x) == pytest.approx(alone.predict(x), rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize("l2", [0.0, 0.01])
-@pytest.mark.parametrize("loss", ["printed", "stable"])
-@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh", "maxout"])
+@pytest.mark.parametrize(
+    ("activation", "loss", "l2"),
+    [
+        (activation, loss, 0.01 * ((i + j) % 2))  # every pair of the three
+        for i, activation in enumerate(["sigmoid", "relu", "tanh", "maxout"])
+        for j, loss in enumerate(["printed", "stable"])
+    ],
+)
 def test_a_stack_is_its_runs(
     watched: Watched, make_run: MakeRun, activation: str, loss: str, l2: float
 ) -> None:
     # Runs of one stack may differ in initialisation, rate, seed and replicate.
+    other = {"model__init": "he_normal" if l2 else "orthonormal", "model__bias_init": "zeros"}
     differences: list[dict[str, Any]] = [
         {"model__init": "normal"},
-        {"model__init": "he_normal", "replicate": 1, "optimizer__learning_rate": 0.03},
-        {"model__init": "orthonormal", "replicate": 2, "seed": 5, "model__bias_init": "zeros"},
+        {**other, "replicate": 1, "seed": 5, "optimizer__learning_rate": 0.03},
     ]
     common = {
         "model__activation": activation,
@@ -151,7 +156,7 @@ def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
 
 
 def test_the_first_step_that_is_not_finite_is_that_of_the_solo_run(make_run: MakeRun) -> None:
-    common: dict[str, Any] = {"optimizer__learning_rate": 1e4, "training__steps": 3000}
+    common: dict[str, Any] = {"optimizer__learning_rate": 1e4, "training__steps": 300}
     run = make_run(model__activation="relu", **common)
     (together,), alone = train_stack([run]), train_solo(run)
     assert together.nonfinite_step == alone.nonfinite_step

@@ -1,0 +1,55 @@
+"""Names of built-in activations, initialisers and optimisers, checked without importing torch.
+
+Comes in: a declared study. Goes out: nothing, or the first name that nobody has registered. The
+modules say the same when they are built, but only in a worker, seconds later.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from experiments.declare import Declared
+from experiments.errors import ConfigurationError, nearest
+
+FOLDER = Path(__file__).resolve().parent.parent / "lightning_modules"
+# Section and key of a run's configuration, and the file that registers what it may name.
+FILES = {
+    ("model", "activation"): "activations.py",
+    ("model", "init"): "initializers.py",
+    ("model", "dense_init"): "initializers.py",
+    ("model", "bias_init"): "initializers.py",
+    ("optimizer", "name"): "optimizers.py",
+}
+
+
+def check_names(declared: Declared) -> None:
+    """Refuse a name that no built-in file registers.
+
+    Errors: ``ConfigurationError`` that names the study, the cell and the key.
+    """
+    for cell in declared.cells:
+        for (section, key), file in FILES.items():
+            name = cell.config[section].get(key)
+            if isinstance(name, str) and name not in registered(file):
+                raise ConfigurationError(
+                    f"{declared.study.place}: {cell.name}: {section}.{key}: "
+                    f"unknown name {name!r}; {nearest(name, registered(file))}"
+                )
+
+
+@cache
+def registered(file: str) -> tuple[str, ...]:
+    """Return the names that a file of ``lightning_modules`` registers."""
+    tree = ast.parse((FOLDER / file).read_text(encoding="utf-8"))
+    return tuple(_names(tree))
+
+
+def _names(tree: ast.Module) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="register"), args=[ast.Constant(value=name)]):
+                names.append(str(name))
+    return names

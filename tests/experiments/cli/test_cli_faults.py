@@ -1,0 +1,123 @@
+"""What goes wrong while it runs: Ctrl-C, a killed driver, two drivers at once, runs that raise."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from itertools import product
+from typing import Any
+
+from mlflow import MlflowClient
+
+from tests.experiments.cli.lab import ONE_WORKER, Lab, ended, group_members, wait_until
+
+# Adam keeps a state, so each run trains alone, and the store fills one by one.
+MANY: dict[str, Any] = {
+    "title": "Many short runs",
+    "question": "Is any run lost, or done twice?",
+    "source": "a test",
+    "metric": "success",
+    "run": {
+        "model": {"family": "mlp", "widths": [2]},
+        "data": {"name": "xor"},
+        "optimizer": {"name": "adam", "learning_rate": 0.1},
+        "training": {"steps": 150},
+    },
+    "factors": {"init": {"key": "model.init", "levels": ["normal", "uniform", "he_normal"]}},
+    "profiles": {"smoke": {"replicates": 20}},
+}
+CELLS = ["init=normal", "init=uniform", "init=he_normal"]
+
+# A plugin that brings a data set whose reader fails in the worker, in one level of a factor.
+FRAGILE = """
+from experiments.data import DATASETS, Dataset
+
+def read(files):
+    raise RuntimeError("row 17 is upside down")
+
+DATASETS.register("fragile")(
+    Dataset("fragile", shape=(2,), classes=1, examples=4, files=(), about="broken", read=read)
+)
+"""
+BREAKING = MANY | {
+    "factors": {"rows": {"key": "data.name", "levels": ["xor", "fragile"]}},
+    "profiles": {"smoke": {"replicates": 2}},
+}
+
+
+def start_and_wait_for_runs(lab: Lab, more: int) -> subprocess.Popen[str]:
+    """Start the study of many runs; return while it trains, with ``more`` new finished runs."""
+    wanted = finished_runs(lab) + more
+    driver = lab.start("study=many", "reports=null", ONE_WORKER)
+    wait_until(
+        lambda: finished_runs(lab) >= wanted or driver.poll() is not None,
+        what=f"{wanted} runs in the store",
+    )
+    assert driver.poll() is None, driver.communicate()
+    return driver
+
+
+def finished_runs(lab: Lab) -> int:
+    return sum(run.status == "FINISHED" for run in lab.runs("many"))
+
+
+def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(lab: Lab) -> None:
+    lab.declare("many", MANY)
+
+    driver = start_and_wait_for_runs(lab, 3)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the driver and its workers
+    stopped = ended(driver)
+    assert stopped.status == 130
+    assert stopped.err == "stopped; everything finished so far is kept\n"
+    assert group_members(driver.pid) == []
+    kept = {run.run_id for run in lab.runs("many") if run.status == "FINISHED"}
+    assert len(kept) >= 3
+
+    driver = start_and_wait_for_runs(lab, 3)
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
+
+    drivers = [lab.start("study=many", "reports=null", ONE_WORKER) for _ in range(2)]
+    outcomes = [ended(driver) for driver in drivers]
+    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
+    runs = lab.runs("many")
+    assert sorted(run.name for run in runs) == sorted(product(CELLS, range(20)))
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert kept < {run.run_id for run in runs}
+
+
+def test_run_that_raises_is_named_and_tried_again_and_the_others_finish(lab: Lab) -> None:
+    (lab.own / "fragile.py").write_text(FRAGILE, encoding="utf-8")
+    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    lab.declare("breaking", BREAKING)
+    arguments = ("study=breaking", "plugins=[fragile]", "reports=null", ONE_WORKER)
+
+    first = lab.call(*arguments)
+    runs = lab.runs("breaking")
+    assert first.status == 1
+    assert [run.status for run in runs] == ["FAILED"] * 2 + ["FINISHED"] * 2
+    (line,) = first.err.splitlines()
+    found = re.fullmatch(
+        r"failed: breaking rows=fragile replicate (\d) and 1 more: "
+        r"RuntimeError: row 17 is upside down \(traceback.txt of MLflow run (\w+)\)",
+        line,
+    )
+    assert found is not None, line
+    named = next(run for run in runs if run.run_id == found[2])
+    assert named.name == ("rows=fragile", int(found[1]))
+    assert traceback_of(lab, named.run_id).endswith("RuntimeError: row 17 is upside down\n")
+
+    again = lab.call(*arguments)
+    new = [run for run in lab.runs("breaking") if run not in runs]
+    assert again.status == 1
+    assert [(run.cell, run.status) for run in new] == [("rows=fragile", "FAILED")] * 2
+
+
+def traceback_of(lab: Lab, run_id: str) -> str:
+    """Read the traceback that a failed run left in the store."""
+    path = MlflowClient(lab.uri).download_artifacts(run_id, "traceback.txt")
+    with open(path, encoding="utf-8") as text:  # noqa: PTH123 - MLflow gives a string
+        return text.read()

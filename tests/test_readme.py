@@ -1,0 +1,40 @@
+"""The README keeps its word: code runs, examples are the files, links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(?:yaml|python)\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_doctests_pass() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "doctest", "README.md"]
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("name", ["study/width.yaml", "study/my_study.yaml", "my_package.py"])
+def test_examples_are_shown_as_they_are(name: str) -> None:
+    text = (ROOT / "docs" / "examples" / name).read_text(encoding="utf-8")
+    shown = text.partition("# ruff")[0].rstrip()
+    assert shown in [block.rstrip() for block in BLOCKS]
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert {"ablation", "serve", "paper"} <= named
+    assert {target for target in named if not re.search(rf"^{target}:", makefile, re.M)} == set()

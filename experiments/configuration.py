@@ -14,7 +14,8 @@ from experiments.errors import ConfigurationError, nearest
 from experiments.run import Run
 from experiments.section import Section
 from experiments.settings import Presets
-from experiments.spec import Study, parse_study, read_where
+from experiments.spec import parse_study, read_where
+from experiments.study import Study
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 

@@ -16,7 +16,7 @@ from experiments.grid import Cell, expand
 from experiments.identity import run_key
 from experiments.run import Run
 from experiments.settings import Presets
-from experiments.spec import Study
+from experiments.study import Study
 
 
 @dataclass(frozen=True)

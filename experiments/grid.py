@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from experiments.settings import Presets, resolve
-from experiments.spec import Budget, Factor, Level, Study, Where
+from experiments.study import Budget, Factor, Level, Study, Where
 
 Choice = tuple[tuple[Factor, Level], ...]
 

@@ -75,7 +75,8 @@ class Ledger:
             trials = self._open_trials(cells)
             self._add([name for name in cells if name not in trials], cells)
             trials = self._open_trials(cells)
-            return [name for name in cells if not self._take(name, trials[name])]
+            # A cell without an open trial was finished by another driver just now.
+            return [n for n in cells if n not in trials or not self._take(n, trials[n])]
 
     def report(self, cell: str, replicate: int, value: float) -> None:
         """Report one replicate's metric as a step of the cell's trial."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from experiments.declare import declaration_json, declare
 from experiments.grid import Cell, expand
 from experiments.settings import Presets
-from experiments.spec import Study, parse_study
+from experiments.spec import parse_study
+from experiments.study import Study
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 Cells = Callable[[dict[str, Any]], list[Cell]]
@@ -68,6 +69,14 @@ def test_levels_reach_the_configuration(declaration: dict[str, Any], cells_of: C
     assert last.config["model"]["widths"] == [5]
     assert last.config["model"]["activation"] == "relu"
     assert last.config["training"]["steps"] == 5
+
+
+def test_a_profile_adjusts_some_cells(declaration: dict[str, Any], cells_of: Cells) -> None:
+    declaration["profiles"]["smoke"]["set"] = {"training.steps": 5}
+    adjusted = {"where": {"width": "large"}, "set": {"training.steps": 9}}
+    declaration["profiles"]["smoke"]["adjust"] = [adjusted]
+    steps = [cell.config["training"]["steps"] for cell in cells_of(declaration)]
+    assert steps == [5, 5, 9, 9]
 
 
 def test_a_factor_that_does_not_apply_is_absent(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from experiments.errors import ConfigurationError
-from experiments.spec import FactorRole, Metric, parse_study
+from experiments.spec import parse_study
+from experiments.study import FactorRole, Metric
 
 Change = Callable[[dict[str, Any]], object]
 CLAIM = {
@@ -196,6 +197,18 @@ BAD: list[tuple[str, Change, str, str]] = [
         setting("profiles/smoke/levels", {"width": []}),
         ".profiles.smoke.levels.width",
         "expected at least one level",
+    ),
+    (
+        "adjust: level",
+        setting("profiles/smoke/adjust", [{"where": {"width": "tiny"}, "set": {}}]),
+        ".profiles.smoke.adjust[0].where.width",
+        "unknown level 'tiny'",
+    ),
+    (
+        "adjust: nothing set",
+        setting("profiles/smoke/adjust", [{"where": {"width": "small"}}]),
+        ".profiles.smoke.adjust[0]",
+        "required key 'set' is missing",
     ),
     (
         "claim level",

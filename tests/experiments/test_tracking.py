@@ -204,5 +204,5 @@ def test_a_store_of_an_older_mlflow_says_how_to_go_on(store: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     connection.close()
     line = one_line(store)
-    assert "schema is older than this MLflow" in line
-    assert "mlflow db upgrade" in line
+    assert "schema is not the one of this MLflow" in line
+    assert f"mlflow db upgrade {store}" in line

@@ -1,0 +1,125 @@
+"""What a study is: a question, factors, budgets, claims, as frozen dataclasses. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from experiments.errors import ConfigurationError, nearest
+
+
+class FactorRole(StrEnum):
+    """What a factor is for: compared between cells, or held at one level."""
+
+    SCIENTIFIC = "scientific"
+    FIXED = "fixed"
+
+
+class Metric(StrEnum):
+    """What a study compares; each is a share in [0, 1], and higher is better."""
+
+    SUCCESS = "success"
+    TEST_ACCURACY = "test_accuracy"
+
+
+class SelectionRule(StrEnum):
+    """Which state of a run is reported."""
+
+    LAST_EPOCH = "last_epoch"
+
+
+Where = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a factor: its label, and the configuration keys that it sets."""
+
+    label: str
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What varies. ``when`` restricts it to the cells where other factors have given levels."""
+
+    name: str
+    label: str
+    role: FactorRole
+    levels: tuple[Level, ...]
+    when: Where
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Combinations that are declared not to run, with the reason that the report prints."""
+
+    where: Where
+    reason: str
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """Settings that a profile changes in some cells only."""
+
+    where: Where
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one profile spends on a study: replicates a cell, and changed settings."""
+
+    replicates: int
+    overrides: Mapping[str, Any]
+    levels: Where
+    adjustments: tuple[Adjustment, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A printed number, and the cell and data set that answer it."""
+
+    claim_id: str
+    data: str
+    cell: Mapping[str, str]
+    metric: str
+    printed: float
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """One ablation: a question, factors, a budget for each profile, the claims it answers."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+    setup: str
+    metric: Metric
+    selection: SelectionRule
+    seed: int
+    baseline: Mapping[str, str]
+    layout: Mapping[str, Any]
+    run: Mapping[str, Any]
+    factors: tuple[Factor, ...]
+    exclusions: tuple[Exclusion, ...]
+    budgets: Mapping[str, Budget]
+    claims: tuple[Claim, ...]
+
+    @property
+    def place(self) -> str:
+        """Where the declaration lies, for error messages."""
+        return f"study/{self.name}.yaml"
+
+    def budget(self, profile: str) -> Budget:
+        """Return the budget of ``profile``."""
+        if profile not in self.budgets:
+            raise ConfigurationError(
+                f"{self.place}: no profile {profile!r}; {nearest(profile, self.budgets)}"
+            )
+        return self.budgets[profile]

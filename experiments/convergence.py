@@ -21,12 +21,15 @@ def chance(classes: int) -> float:
 
 
 def no_convergence(
-    *, finite: bool, train_loss: float, accuracy: float, classes: int
+    *, finite: bool, train_loss: float | None, accuracy: float, classes: int
 ) -> NoConvergence:
-    """Return the first rule that fires, or ``NoConvergence.NONE``."""
-    if not finite or not math.isfinite(train_loss):
+    """Return the first rule that fires, or ``NoConvergence.NONE``.
+
+    ``train_loss`` is None where nobody knows it (an ensemble, a module that does not tell).
+    """
+    if not finite or (train_loss is not None and not math.isfinite(train_loss)):
         return NoConvergence.NON_FINITE
-    if train_loss > LOSS_SHARE * math.log(max(classes, 2)):
+    if train_loss is not None and train_loss > LOSS_SHARE * math.log(max(classes, 2)):
         return NoConvergence.LOSS_AT_CHANCE
     if accuracy <= chance(classes) + ACCURACY_MARGIN:
         return NoConvergence.ACCURACY_AT_CHANCE

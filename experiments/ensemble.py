@@ -68,7 +68,7 @@ def _score(run: Run, logits: NDArray[np.float32], data_root: str | None, started
         },
         nc_rule=no_convergence(
             finite=bool(np.isfinite(logits).all()),
-            train_loss=0.0,
+            train_loss=None,
             accuracy=accuracy,
             classes=DATASETS.get(data["name"]).classes,
         ),

@@ -36,12 +36,16 @@ def execute(stack: Stack) -> list[Record]:
 def check(stack: Stack) -> str:
     """Build the first run's module without training it; return what is wrong with it, or ''."""
     from experiments.trainers.solo import build_module
+    from lightning_modules.classifier import Classifier
 
     run = stack.runs[0]
     try:
         for name in stack.plugins:
             importlib.import_module(name)
-        build_module(run, DATASETS.get(run.config["data"]["name"]))
+        module = build_module(run, DATASETS.get(run.config["data"]["name"]))
+        if isinstance(module, Classifier):
+            # A setting that the optimiser would ignore is refused here.
+            module.configure_optimizers()
     except (ValueError, TypeError, KeyError, ImportError) as error:
         return f"study/{run.study}.yaml: {run.cell}: {error}"
     return ""
@@ -82,7 +86,8 @@ def _record(
 ) -> Record:
     logits = trained.predict(test.x)
     accuracy = accuracy_of(logits, test.y)
-    train_loss = trained.curves["train_loss"][-1][1]
+    losses = trained.curves.get("train_loss", ())
+    train_loss = losses[-1][1] if losses else None
     rule = no_convergence(
         finite=trained.finite, train_loss=train_loss, accuracy=accuracy, classes=dataset.classes
     )

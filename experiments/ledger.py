@@ -104,7 +104,7 @@ class Ledger:
 
     def renew(self) -> None:
         """Tell other hosts that the claims are alive."""
-        for claim in self._claims.values():
+        for claim in list(self._claims.values()):
             self._write_lease(claim.trial_id)
 
     def _open_trials(self, cells: Mapping[str, Any]) -> dict[str, FrozenTrial]:
@@ -132,7 +132,7 @@ class Ledger:
 
     def _take(self, name: str, trial: FrozenTrial) -> bool:
         if trial.state is TrialState.RUNNING:
-            if _alive(str(trial.user_attrs.get(LEASE, ""))):
+            if self._is_held(str(trial.user_attrs.get(LEASE, ""))):
                 return False
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
@@ -140,6 +140,17 @@ class Ledger:
         self._write_lease(trial._trial_id)
         self._claims[name] = Claim(name, trial._trial_id)
         return True
+
+    def _is_held(self, lease: str) -> bool:
+        """Whether a lease ``host:pid@time`` is held by a process that lives.
+
+        One in this process's own name is left over from an earlier process with its number.
+        """
+        holder, _, renewed = lease.rpartition("@")
+        lives = process.is_alive(holder)
+        if lives is None:
+            return bool(renewed) and time.time() - float(renewed) < EXPIRY
+        return lives and holder != self._lease
 
     def _write_lease(self, trial_id: int) -> None:
         self._storage.set_trial_user_attr(trial_id, LEASE, f"{self._lease}@{time.time():.0f}")
@@ -160,12 +171,3 @@ def _one_claimant(uri: str) -> Iterator[None]:
         yield
     finally:
         lock.close()
-
-
-def _alive(lease: str) -> bool:
-    """Whether a lease ``host:pid@time`` is held by a process that lives."""
-    holder, _, renewed = lease.rpartition("@")
-    lives = process.is_alive(holder)
-    if lives is None:
-        return bool(renewed) and time.time() - float(renewed) < EXPIRY
-    return lives

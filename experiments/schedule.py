@@ -8,9 +8,11 @@ are there.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from experiments.ledger import Ledger
     from experiments.progress import Display
     from experiments.tracking import Tracker
+
+
+# Seconds between renewals of the leases, well below the ledger's EXPIRY.
+RENEWAL = 30.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,24 @@ class Driver:
             if time.monotonic() > self._until:
                 return
             yield stack
+
+    @contextmanager
+    def leases_renewed(self) -> Iterator[None]:
+        """Renew the leases while the body runs, so that other hosts see that they are alive."""
+        stopped = threading.Event()
+
+        def beat() -> None:
+            while not stopped.wait(RENEWAL):
+                for ledger in self._ledgers.values():
+                    ledger.renew()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
 
     def combine(self, ensembles: Iterable[Run], data_root: str | None) -> None:
         """Combine the members of each ensemble from their stored logits."""

@@ -60,6 +60,8 @@ def combine(logits: Floats, rule: Combination) -> Floats:
 
 
 def _softmax(logits: Floats) -> Floats:
-    shifted: Floats = np.exp(logits - logits.max(-1, keepdims=True))
+    # Infinite logits give NaN, which counts as wrong; they are no reason to warn.
+    with np.errstate(invalid="ignore"):
+        shifted: Floats = np.exp(logits - logits.max(-1, keepdims=True))
     probabilities: Floats = shifted / shifted.sum(-1, keepdims=True)
     return probabilities

@@ -131,8 +131,9 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
             try:
                 while len(work):
                     mine = driver.claim(work, lambda: _finished(invocation, declared))
-                    driver.train(_plan(invocation, mine.training), engine)
-                    driver.combine(mine.ensembles, invocation.data_root)
+                    with driver.leases_renewed():
+                        driver.train(_plan(invocation, mine.training), engine)
+                        driver.combine(mine.ensembles, invocation.data_root)
                     work = _held_by_others(invocation, declared, mine, work)
                     if len(work):
                         time.sleep(PATIENCE)

@@ -143,8 +143,10 @@ def _layout(section: Section, factors: tuple[Factor, ...]) -> dict[str, Any]:
     rows = section.take("rows", str, "")
     columns = section.take("columns", list, [])
     section.close()
+    if columns and not rows:
+        raise ConfigurationError(f"{section.place}: expected 'rows' beside 'columns', found none")
     names = [factor.name for factor in factors]
-    for name in [rows, *columns] if rows else columns:
+    for name in [rows, *columns] if rows else []:
         if name not in names:
             raise ConfigurationError(
                 f"{section.place}: unknown factor {name!r}; {nearest(name, names)}"

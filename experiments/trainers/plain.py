@@ -1,7 +1,8 @@
 """The plain loop: any LightningModule, fitted batch by batch as Lightning does it.
 
 What a module of a user's own needs: ``training_step`` that returns the loss (or handles its
-optimisers itself and returns None), and ``forward`` from examples to logits (B, C).
+optimisers itself, returns None, and logs ``train_loss`` if it has one), and ``forward`` from
+examples to logits (B, C).
 """
 
 from __future__ import annotations
@@ -70,12 +71,15 @@ class CurveWriter(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, _: int
     ) -> None:
-        """Note the loss of the step; stop where it is not finite."""
+        """Note the loss of the step, if the module tells it; stop where it is not finite."""
         self.steps += 1
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        value = float("nan") if loss is None else float(loss)
-        self._losses.append(value)
-        if not np.isfinite(value) and self.nonfinite_step is None:
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if loss is None:
+            loss = trainer.callback_metrics.get("train_loss")
+        if loss is None:
+            return
+        self._losses.append(float(loss))
+        if not np.isfinite(self._losses[-1]) and self.nonfinite_step is None:
             self.nonfinite_step = self.steps
             trainer.should_stop = True
 
@@ -86,7 +90,8 @@ class CurveWriter(pl.Callback):
             predict = predictor(module, module.device)
             logits = torch.from_numpy(predict(self._data.validation.x))
             share = float(accuracy(logits, torch.from_numpy(self._data.validation.y)))
-            loss = float(np.mean(self._losses[-chunk.window :]))
-            self.curves["train_loss"].append((self.steps, loss))
             self.curves["val_accuracy"].append((self.steps, share))
+            if self._losses:
+                loss = float(np.mean(self._losses[-chunk.window :]))
+                self.curves["train_loss"].append((self.steps, loss))
             module.train()

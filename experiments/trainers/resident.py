@@ -53,6 +53,7 @@ class ResidentLoop(pl.LightningModule):
         self._data = data
         self._plan = plan
         self._batches = iter(order)
+        self._recent = torch.empty(0)
 
     def configure_optimizers(self) -> Any:
         """Let the module choose."""
@@ -87,12 +88,14 @@ class ResidentLoop(pl.LightningModule):
         return (x, y) if indices is None else (x[indices], y[indices])
 
     def _write(self, chunk: Chunk, losses: Tensor) -> None:
+        # A window may reach back into earlier chunks.
+        self._recent = torch.cat([self._recent.to(losses), losses])[-chunk.window :]
         finite = torch.isfinite(losses)
         if not bool(finite.all()):
             self.nonfinite_step = chunk.first + int((~finite).nonzero()[0, 0]) + 1
             self.trainer.should_stop = True
         if chunk.point or self.nonfinite_step is not None:
-            loss = float(losses[-chunk.window :].mean())
+            loss = float(self._recent.mean())
             self.curves["train_loss"].append((self.steps, loss))
             self.curves["val_accuracy"].append((self.steps, self._validate()))
 

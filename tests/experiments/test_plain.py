@@ -50,10 +50,33 @@ class Diverging(Foreign):
         return loss * (float("nan") if self.global_step >= 4 else 1.0)
 
 
+class OwnOptimisation(Foreign):
+    """It steps its optimiser itself and returns nothing; ``tells`` says whether it logs a loss."""
+
+    tells = True
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:  # type: ignore[override]
+        loss = super().training_step(batch, _)
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        if self.tells:
+            self.log("train_loss", loss)
+
+
+class Silent(OwnOptimisation):
+    tells = False
+
+
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Trained]:
     """Return the solo trainer, which knows the foreign families during the test."""
-    for family in (Foreign, Diverging):
+    for family in (Foreign, Diverging, OwnOptimisation, Silent):
         monkeypatch.setitem(FAMILIES._things, family.__name__, family)
     data, _ = load("digits", train_size=60)
     return lambda run: solo.train(run, data, DATASETS.get("digits"))
@@ -64,7 +87,9 @@ def of_family(run: Run, family: str) -> Run:
     return Run(**{**vars(run), "config": config})
 
 
-@pytest.mark.parametrize("training", [{"epochs": 3, "batch_size": 16}, {"steps": 20}])
+@pytest.mark.parametrize(
+    "training", [{"epochs": 3, "batch_size": 16}, {"steps": 20}, {"steps": 20, "batch_size": 16}]
+)
 def test_it_is_our_own_module_trained_the_same(
     make_run: MakeRun, train: Callable[[Run], Trained], training: dict[str, Any]
 ) -> None:
@@ -95,3 +120,33 @@ def test_a_loss_that_is_not_finite_stops_it(
     assert not found.finite
     assert found.nonfinite_step == 5
     assert found.steps < 27
+
+
+def test_a_module_that_optimises_by_itself_trains_the_same(
+    make_run: MakeRun, train: Callable[[Run], Trained]
+) -> None:
+    ours = make_run(
+        data={"name": "digits", "train_size": 60},
+        model={"family": "linear", "init": "normal_001"},
+        training={"epochs": 3, "batch_size": 16, "loss": "stable"},
+    )
+    reference, found = train(ours), train(of_family(ours, "OwnOptimisation"))
+    assert found.finite
+    assert found.curves["val_accuracy"] == reference.curves["val_accuracy"]
+    losses = [value for _, value in reference.curves["train_loss"]]
+    # Float32 sums in another order: a few parts in a million.
+    assert [value for _, value in found.curves["train_loss"]] == pytest.approx(losses, rel=1e-5)
+
+
+def test_a_module_that_tells_no_loss_has_no_loss_curve(
+    make_run: MakeRun, train: Callable[[Run], Trained]
+) -> None:
+    ours = make_run(
+        data={"name": "digits", "train_size": 60},
+        model={"family": "linear", "init": "normal_001"},
+        training={"epochs": 2, "batch_size": 16, "loss": "stable"},
+    )
+    found = train(of_family(ours, "Silent"))
+    assert found.finite
+    assert "train_loss" not in found.curves or found.curves["train_loss"] == ()
+    assert len(found.curves["val_accuracy"]) == 2

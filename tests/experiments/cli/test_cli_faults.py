@@ -96,9 +96,7 @@ def test_run_that_raises_is_named_and_tried_again_and_the_others_finish(lab: Lab
     arguments = ("study=breaking", "plugins=[fragile]", "reports=null", ONE_WORKER)
 
     first = lab.call(*arguments)
-    runs = lab.runs("breaking")
     assert first.status == 1
-    assert [run.status for run in runs] == ["FAILED"] * 2 + ["FINISHED"] * 2
     (line,) = first.err.splitlines()
     found = re.fullmatch(
         r"failed: breaking rows=fragile replicate (\d) and 1 more: "
@@ -106,6 +104,8 @@ def test_run_that_raises_is_named_and_tried_again_and_the_others_finish(lab: Lab
         line,
     )
     assert found is not None, line
+    runs = lab.runs("breaking")
+    assert [run.status for run in runs] == ["FAILED"] * 2 + ["FINISHED"] * 2
     named = next(run for run in runs if run.run_id == found[2])
     assert named.name == ("rows=fragile", int(found[1]))
     assert traceback_of(lab, named.run_id).endswith("RuntimeError: row 17 is upside down\n")

@@ -36,7 +36,7 @@ serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
 	@$(BIN)/python -m experiments.serve --port $(PORT)
 
 test: .venv/.ready  ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke

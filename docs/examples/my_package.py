@@ -58,4 +58,3 @@ DATASETS.register("rings")(
         read=read_rings,
     )
 )
-# ruff: noqa: D101, D102, D103

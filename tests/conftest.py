@@ -22,6 +22,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy")
 
 
+# Folders and files whose tests share things that take seconds to make.
+SHARING = ("experiments/cli", "analysis", "experiments/test_data")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a costly fixture in one process of pytest."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here).as_posix()
+        for name in SHARING:
+            if place.startswith(name):
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database with MLflow's tables and no run; creating one takes seconds."""

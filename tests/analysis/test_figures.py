@@ -67,7 +67,8 @@ def test_the_curve_has_a_numeric_axis_in_order(studies: dict[str, Study]) -> Non
     study = studies["keep_prob"]
     ax = numeric_curve(study, factor=study.declaration.factor("keep_prob"))
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
-    assert list(lines[0].get_xdata()) == [0.5, 0.7, 1.0]
+    # Series stand side by side, less than half a step from their level.
+    assert list(lines[0].get_xdata()) == pytest.approx([0.5, 0.7, 1.0], abs=0.05)
     assert ax.get_xlabel() == "keep prob"
 
 

@@ -47,14 +47,6 @@ for line in sys.stdin:
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process of pytest: they share labs that take seconds to make."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("cli"))
-
-
 @pytest.fixture(scope="session")
 def forked_call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     """Return a function that makes a call in a folder: ``call(folder, *arguments)``."""

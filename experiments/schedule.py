@@ -173,12 +173,19 @@ class Driver:
             thread.join()
 
     def combine(self, ensembles: Iterable[Run], data_root: str | None) -> None:
-        """Combine the members of each ensemble from their stored logits."""
+        """Combine the members of each ensemble from their stored logits.
+
+        An ensemble waits, and stays missing, while members of it are still to be trained; it fails
+        if a member failed.
+        """
         stored: dict[str, dict[str, str]] = {}
+        failed = {record.run.key for record, _ in self.failed}
         for run in ensembles:
             if run.study not in stored:
                 stored[run.study] = self._tracker.finished(run.study)
-            self._keep(combine_members(run, stored[run.study], self._tracker, data_root))
+            missing = set(run.members) - set(stored[run.study])
+            if missing <= failed:
+                self._keep(combine_members(run, stored[run.study], self._tracker, data_root))
 
     def release(self) -> None:
         """Give back what is still claimed."""

@@ -54,6 +54,9 @@ class DeclaredRun:
     key: str
 
 
+MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles
+
+
 @dataclass(frozen=True)
 class Cell:
     """One combination of levels; `skipped` holds the reason where it was not to be run."""
@@ -62,6 +65,11 @@ class Cell:
     factors: Mapping[str, str]
     skipped: str | None
     runs: tuple[DeclaredRun, ...]
+
+    @property
+    def trains_members(self) -> bool:
+        """Whether the cell only trains members of another cell's ensembles."""
+        return self.cell.endswith(MEMBERS)
 
 
 @dataclass(frozen=True)

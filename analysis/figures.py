@@ -191,6 +191,7 @@ def _points(study: Study) -> list[Point]:
             *(scale * number(rows[cell.cell][name]) for name in ("estimate", "low", "high")),
         )
         for cell in study.declaration.cells
+        if not cell.trains_members
     ]
 
 

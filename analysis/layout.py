@@ -87,7 +87,7 @@ def _factor_names(declaration: Declaration) -> tuple[Key, Key]:
 
 
 def _places(declaration: Declaration) -> list[Place]:
-    declared = [Place(cell.cell, cell.factors) for cell in declaration.cells]
+    declared = [Place(c.cell, c.factors) for c in declaration.cells if not c.trains_members]
     return declared + [Place(e.cell, e.factors, e.reason) for e in declaration.excluded]
 
 

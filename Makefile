@@ -16,11 +16,11 @@ run      = $(BIN)/python -m experiments engine=$(ENGINE)
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper report serve test smoke lint clean
+.PHONY: help ablation paper report serve test test-slow smoke lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local  ARGS="key=value ..."  PORT=5000'
 
 ablation: .venv/.ready  ## train what is missing of the four ablations, on embedded data, and write the report
@@ -35,8 +35,11 @@ report: .venv/.ready  ## write the report of PROFILE anew from the store
 serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
 	@$(BIN)/python -m experiments.serve --port $(PORT)
 
-test: .venv/.ready  ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+test: .venv/.ready  ## run the tests, but for those marked slow
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
+
+test-slow: .venv/.ready  ## run the tests marked slow
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke

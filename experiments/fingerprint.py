@@ -1,61 +1,68 @@
 """The fingerprint of the code that trains a run, without importing it.
 
-It covers the family's module, the trainers, and what they import from this project, as syntax
-trees without docstrings and comments: rewording invalidates nothing, a changed training step does.
+It covers the functions, classes and constants that the run's trainer, its model family and the
+scoring reach, as syntax trees without docstrings, comments and annotations: rewording invalidates
+nothing, a changed training step does, and neither does a change beside what is reached.
 Registered functions (activations, initialisers, optimisers) count only if the run's configuration
-names them, so that adding one more invalidates nothing either.
+names them, so that adding one more invalidates nothing either; those of a user's own package count
+like built-in ones.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from experiments.run import TrainerName
+from experiments.source import Use, imports, parts
+from lightning_modules.registry import place_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("experiments", "lightning_modules")
-# Covered by the data checksum, or by no result at all; the trainers are added by name.
+# Covered by the data checksum, or only carrying what others compute.
 OUTSIDE = (
     "experiments.data",
     "experiments.errors",
-    "experiments.trainers.solo",
-    "experiments.trainers.stacked",
+    "experiments.record",
+    "experiments.run",
     "lightning_modules.families",
+    "lightning_modules.registry",
 )
+# Where a run's result comes from: module and name.
 ENTRIES = {
-    TrainerName.SOLO: ("experiments.execute", "experiments.trainers.solo"),
+    TrainerName.SOLO: (
+        ("experiments.trainers.solo", "train"),
+        ("experiments.execute", "_record"),
+    ),
     TrainerName.STACKED: (
-        "experiments.execute",
-        "experiments.trainers.solo",
-        "experiments.trainers.stacked",
+        ("experiments.trainers.stacked", "train"),
+        ("experiments.execute", "_record"),
     ),
     TrainerName.ENSEMBLE: (
-        "experiments.execute",
-        "experiments.trainers.solo",
-        "experiments.ensemble",
+        ("experiments.trainers.solo", "train"),
+        ("experiments.execute", "_record"),
+        ("experiments.ensemble", "combine_members"),
     ),
 }
 
+# A part of a file: the file, and the place of the statement in it.
+Place = tuple[Path, int]
 
-def fingerprint(family_source: Path, names: Iterable[str], trainer: TrainerName) -> str:
+
+def fingerprint(
+    family_source: Path, family: str, names: Iterable[str], trainer: TrainerName
+) -> str:
     """Return the fingerprint of the code that trains a run.
 
-    ``family_source`` is the file of the model family; ``names`` are the strings of the run's
+    ``family_source`` is the file of the model ``family``; ``names`` are the strings of the run's
     configuration, which select the registered functions that it uses.
     """
-    wanted = frozenset(names)
-    files = {family_source} | _closure(family_source)
-    for entry in ENTRIES[trainer]:
-        files |= _closure(_path(entry))
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(_essence(path, wanted).encode())
-    return digest.hexdigest()[:16]
+    wanted = frozenset([family, *names])
+    files = {family_source, *_foreign_files(wanted)}
+    starts = {(_path(module), name) for module, name in ENTRIES[trainer]}
+    return _digest(frozenset(files), frozenset(starts), wanted)
 
 
 def family_source(family: str) -> Path:
@@ -70,103 +77,102 @@ def family_source(family: str) -> Path:
     return Path(inspect.getfile(FAMILIES.get(family)))
 
 
-def _path(module: str) -> Path:
-    base = ROOT.joinpath(*module.split("."))
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+def _foreign_files(wanted: frozenset[str]) -> Iterator[Path]:
+    """Yield the files outside this project that registered something the run names."""
+    for name in sorted(wanted):
+        for file in place_of(name):
+            if not file.is_relative_to(Path(__file__).resolve().parent.parent):
+                yield file
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _digest(
+    files: frozenset[Path], starts: frozenset[tuple[Path, str]], wanted: frozenset[str]
+) -> str:
+    """Hash every part that is reached, in an order that does not depend on where the code lies."""
+    every = _all_files([*files, *(path for path, _ in starts)])
+    roots = {place for path, name in starts for place in _defining(path, name)}
+    roots |= {(p, n) for p in every for n, part in enumerate(parts(p)) if part.labels & wanted}
+    # A user's file may register things in any way of its own: all of it counts.
+    roots |= {(p, n) for p in files if not p.is_relative_to(ROOT) for n in range(len(parts(p)))}
+    lines = sorted(f"{path.name}\n{parts(path)[number].code}" for path, number in _reached(roots))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-@cache
-def _closure(path: Path) -> frozenset[Path]:
-    """Return ``path`` and every file of this project that it imports, directly or not."""
-    found: set[Path] = set()
-    waiting = [path]
+def _reached(roots: set[Place]) -> set[Place]:
+    """Return the roots and every part that they use, directly or not."""
+    found: set[Place] = set()
+    waiting = sorted(roots)
     while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting.extend(_imports(current))
+        place = waiting.pop()
+        if place not in found:
+            found.add(place)
+            waiting.extend(_used(place) - found)
+    return found
+
+
+@cache
+def _used(place: Place) -> set[Place]:
+    path, number = place
+    return {target for use in parts(path)[number].uses for target in _targets(path, use)}
+
+
+def _targets(path: Path, use: Use) -> Iterator[Place]:
+    """Yield the parts that a name in a file stands for: of that file, or of one it imports."""
+    if (path, use[0]) in _names(path):
+        yield from _defining(path, use[0])
+        return
+    lead = imports(path).get(use[0])
+    if lead is None:
+        return
+    module = _path(".".join(lead))
+    if _is_ours(".".join(lead)) and module.exists():
+        # The name is a module: what counts is the attribute that is taken of it.
+        if len(use) > 1:
+            yield from _targets_in(module, use[1])
+    elif len(lead) == 2 and _is_ours(lead[0]):
+        yield from _targets_in(_path(lead[0]), lead[1])
+
+
+def _targets_in(module: Path, name: str) -> Iterator[Place]:
+    """Yield the parts that define a name of a module, also where the module imports it itself."""
+    if (module, name) in _names(module):
+        yield from _defining(module, name)
+    elif name in imports(module):
+        yield from _targets(module, (name,))
+
+
+@cache
+def _names(path: Path) -> frozenset[tuple[Path, str]]:
+    return frozenset((path, name) for part in parts(path) for name in part.names)
+
+
+def _defining(path: Path, name: str) -> list[Place]:
+    return [(path, n) for n, part in enumerate(parts(path)) if name in part.names]
+
+
+def _all_files(starts: Iterable[Path]) -> frozenset[Path]:
+    """Return the files and every file of this project that they import, directly or not."""
+    found: set[Path] = set()
+    waiting = list(starts)
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_imported_files(path))
     return frozenset(found)
 
 
 @cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    return tuple(_imported(path))
+def _imported_files(path: Path) -> tuple[Path, ...]:
+    names = [name for lead in imports(path).values() for name in (lead[0], ".".join(lead))]
+    return tuple(_path(name) for name in names if _is_ours(name) and _path(name).exists())
 
 
-def _imported(path: Path) -> Iterator[Path]:
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            inside = name.split(".")[0] in PACKAGES and not name.startswith(OUTSIDE)
-            if inside and _path(name).exists():
-                yield _path(name)
+def _is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] in PACKAGES and not module.startswith(OUTSIDE)
 
 
-def _essence(path: Path, wanted: frozenset[str]) -> str:
-    """Return what of a file can change a result: its code less unused registered functions."""
-    return _kept_code(path, wanted & {label for part in _parts(path) for label in part.labels})
-
-
-@cache
-def _kept_code(path: Path, labels: frozenset[str]) -> str:
-    parts = _parts(path)
-    registered = {part.name for part in parts if part.labels}
-    keep = {part.name for part in parts if part.labels & labels}
-    while True:
-        kept = [part for part in parts if part.name not in registered - keep]
-        more = registered & {name for part in kept for name in part.uses} - keep
-        if not more:
-            return "\n".join(part.code for part in kept)
-        keep |= more
-
-
-@dataclass(frozen=True)
-class Part:
-    """A top-level statement: what it defines, under which names, and what it refers to."""
-
-    name: str
-    labels: frozenset[str]
-    code: str
-    uses: frozenset[str]
-
-
-@cache
-def _parts(path: Path) -> tuple[Part, ...]:
-    # Every cell of a study asks for the same few files: they are taken apart once.
-    return tuple(
-        Part(
-            name=getattr(node, "name", ""),
-            labels=frozenset(_labels(node)),
-            code=ast.unparse(_without_docstrings(node)),
-            uses=frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)),
-        )
-        for node in _tree(path).body
-    )
-
-
-def _labels(node: ast.stmt) -> Iterator[str]:
-    """Yield the names under which a definition is registered."""
-    for decorator in getattr(node, "decorator_list", []):
-        match decorator:
-            case ast.Call(func=ast.Attribute(attr="register"), args=[ast.Constant(value=name)]):
-                yield str(name)
-
-
-def _without_docstrings(node: ast.stmt) -> ast.Module:
-    tree = ast.parse(ast.unparse(node))
-    for inner in ast.walk(tree):
-        if isinstance(inner, ast.Module | ast.FunctionDef | ast.ClassDef):
-            first = inner.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                inner.body = inner.body[1:] or [ast.Pass()]
-    return tree
+def _path(module: str) -> Path:
+    base = ROOT.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")

@@ -28,10 +28,24 @@ def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
 def config_digest(config_json: str, seed: int) -> str:
     """Return the digest of all that the replicates of a cell share."""
     config = json.loads(config_json)
-    source = family_source(config["model"]["family"])
-    code = fingerprint(source, sorted(set(_strings(config))), _trainer(config))
-    parts = [config_json, str(seed), checksum(config["data"]["name"]), code]
+    family = config["model"]["family"]
+    code = fingerprint(
+        family_source(family), family, sorted(set(_strings(config))), _trainer(config)
+    )
+    parts = [
+        json.dumps(_without_absent(config), sort_keys=True),
+        str(seed),
+        checksum(config["data"]["name"]),
+        code,
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _without_absent(value: Any) -> Any:
+    """Leave out settings that are null: a new optional setting changes no key."""
+    if isinstance(value, Mapping):
+        return {k: _without_absent(entry) for k, entry in value.items() if entry is not None}
+    return value
 
 
 def _trainer(config: Mapping[str, Any]) -> TrainerName:

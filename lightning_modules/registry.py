@@ -7,12 +7,22 @@ error that says which names are known and which is nearest. Uses the standard li
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 T = TypeVar("T")
+
+
+# Name → the files in which something of any kind is registered under it.
+_FILES: dict[str, set[Path]] = {}
+
+
+def place_of(name: str) -> set[Path]:
+    """Return the files that registered something, of whatever kind, under this name."""
+    return _FILES.get(name, set())
 
 
 class UnknownName(ValueError):
@@ -73,6 +83,7 @@ class Registry(Generic[T]):
                 )
             self._things[name] = thing
             self._places[name] = place
+            _FILES.setdefault(name, set()).add(Path(frame.f_code.co_filename).resolve())
             return thing
 
         return keep

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments import fingerprint as module
+from experiments import source
 from experiments.fingerprint import family_source, fingerprint
 from experiments.run import TrainerName
 
@@ -18,7 +19,7 @@ NAMES = ["mlp", "relu", "normal", "sgd", "xor", "printed"]
 
 def forget() -> None:
     """Clear every cache of the module: files are read once in a real process."""
-    for value in vars(module).values():
+    for value in [*vars(module).values(), *vars(source).values()]:
         if hasattr(value, "cache_clear"):
             value.cache_clear()
 
@@ -53,7 +54,7 @@ def original() -> str:
 def taken(
     *, family: str = "mlp", names: list[str] = NAMES, trainer: TrainerName = TrainerName.STACKED
 ) -> str:
-    return fingerprint(family_source(family), names, trainer)
+    return fingerprint(family_source(family), family, names, trainer)
 
 
 def test_it_does_not_depend_on_where_the_code_lies(code: Path, original: str) -> None:
@@ -148,8 +149,53 @@ def test_families_and_trainers_have_their_own(code: Path) -> None:
     assert len(prints) == 5
 
 
-def test_the_closure_follows_imports_and_stops_at_the_data(code: Path) -> None:
-    names = {path.relative_to(code).as_posix() for path in module._closure(family_source("mlp"))}
-    assert names >= {f"lightning_modules/{name}.py" for name in ("mlp", "classifier", "layers")}
-    stacked = module._closure(module._path("experiments.trainers.stacked"))
-    assert not {path for path in stacked if "data" in path.parts}
+def test_what_lies_beside_the_code_that_is_reached_does_not_count(code: Path) -> None:
+    before = taken(trainer=TrainerName.SOLO)
+    more = "\n\ndef another(x: Tensor) -> Tensor:\n    return x\n"
+    for name in ("mlp", "classifier", "losses", "activations", "layers"):
+        path = code / "lightning_modules" / f"{name}.py"
+        path.write_text(path.read_text() + more)
+    apply(code, "experiments/execute.py", "def execute(stack: Stack)", "def execute(stack)")
+    apply(code, "experiments/execute.py", "_train(stack, started)", "_train(stack, 0.0)")
+    assert taken(trainer=TrainerName.SOLO) == before
+
+
+def test_a_function_behind_several_imports_counts(code: Path) -> None:
+    before = taken(trainer=TrainerName.SOLO)
+    apply(code, "experiments/trainers/evaluation.py", "module.to(device).eval()", "module.eval()")
+    assert taken(trainer=TrainerName.SOLO) != before
+
+
+def test_the_data_are_left_to_their_checksum(code: Path) -> None:
+    files = module._all_files([module._path("experiments.trainers.stacked")])
+    names = {path.relative_to(code).as_posix() for path in files}
+    assert "lightning_modules/classifier.py" in names
+    assert not [name for name in names if name.startswith("experiments/data")]
+
+
+def test_a_function_of_a_users_own_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "own_initialiser.py"
+    text = """from lightning_modules.initializers import INITIALIZERS
+
+@INITIALIZERS.register("fingerprint_test")
+def own(weight, *, generator):
+    weight.fill_(FACTOR)
+
+FACTOR = 1
+"""
+    path.write_text(text)
+    before = taken()
+    assert taken(names=[*NAMES, "fingerprint_test"]) == before
+    try:
+        exec(compile(text, str(path), "exec"), {})  # as importing it would
+        own = taken(names=[*NAMES, "fingerprint_test"])
+        assert own != before
+        assert taken() == before
+        path.write_text(text.replace("FACTOR = 1", "FACTOR = 2"))
+        forget()
+        assert taken(names=[*NAMES, "fingerprint_test"]) != own
+    finally:
+        from lightning_modules.initializers import INITIALIZERS
+        from lightning_modules.registry import _FILES
+
+        del INITIALIZERS._things["fingerprint_test"], _FILES["fingerprint_test"]

@@ -61,6 +61,12 @@ def test_every_value_counts(resolved: dict[str, Any]) -> None:
     assert len(keys) == expected + 1
 
 
+def test_a_setting_that_is_absent_is_no_content(resolved: dict[str, Any]) -> None:
+    later = copy.deepcopy(resolved)
+    later["training"]["a_setting_of_a_later_version"] = None
+    assert run_key(later, 0, 0) == run_key(resolved, 0, 0)
+
+
 def test_the_data_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     before = run_key(resolved, 0, 0)
     other = dataclasses.replace(DATASETS.get("xor"), version="2")
@@ -80,7 +86,9 @@ def test_names_in_lists_select_registered_functions(
     resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr(identity, "fingerprint", lambda _, names, __: seen.append(names) or "f")
+    monkeypatch.setattr(
+        identity, "fingerprint", lambda _, __, names, ___: seen.append(names) or "f"
+    )
     resolved["model"]["init"] = {"conv": "uniform", "dense": ["he_normal"]}
     run_key(resolved, 0, 0)
     assert {"uniform", "he_normal", "sgd", "relu"} <= set(seen[0])

@@ -1,155 +1,26 @@
-"""``python -m experiments study=xor_depth profile=quick engine=local``: the only Hydra entry.
+"""``python -m experiments study=xor_depth profile=quick engine=local``: the start of every call.
 
-Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started;
-130 on Ctrl-C, with everything finished so far kept.
+Imports alone take a second. A Ctrl-C in it ends the call with one line, as at any later time:
+nothing has been started yet.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import re
+import signal
 import sys
-import traceback
-from pathlib import Path
-
-# Hydra reports its own errors with a traceback and status 1; here they are one line and status 2.
-os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-
-import hydra
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from experiments.configuration import CONF, Invocation, read
-from experiments.data import DataError
-from experiments.errors import ConfigurationError, StoreError, nearest
-from lightning_modules.registry import UnknownName
-
-# What a user can mend; anything else is a defect of the lab and keeps its traceback.
-REFUSALS = (
-    ConfigurationError,
-    DataError,
-    StoreError,
-    UnknownName,
-    HydraException,
-    OmegaConfBaseException,
-    YAMLError,
-)
-_statuses: list[int] = []
+from types import FrameType
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def application(config: DictConfig) -> None:
-    """Compose, check and carry out one invocation."""
-    try:
-        _statuses.append(_carry_out(config))
-    except REFUSALS as error:
-        # Caught here: Hydra would print a line of its own for what leaves this function.
-        _statuses.append(_refuse(error))
-
-
-def _carry_out(config: DictConfig) -> int:
-    sys.path.insert(0, str(Path.cwd()))
-    for name in config.get("plugins") or []:
-        _import_plugin(name)
-    invocation: Invocation = read(config)
-    # Imported after the configuration is known to be right: MLflow takes seconds to import.
-    from experiments.session import carry_out
-
-    return carry_out(invocation)
-
-
-def _import_plugin(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise ConfigurationError(_plugin_line(name, error)) from None
-        raise ConfigurationError(
-            f"plugins: no package {name!r}; it is looked for in {Path.cwd()} and on PYTHONPATH"
-        ) from None
-    except Exception as error:  # a user's package may raise whatever it likes
-        raise ConfigurationError(_plugin_line(name, error)) from None
-
-
-def _plugin_line(name: str, error: Exception) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    # A syntax error names its place itself; its last frame is the import machinery's.
-    place = "" if isinstance(error, SyntaxError) else f" ({last.filename}:{last.lineno})"
-    return f"plugins: {name!r} cannot be imported: {reason}{place}"
-
-
-def _prepared(arguments: list[str]) -> list[str]:
-    """Say in Hydra's words what users say more simply.
-
-    ``study_dir=PATH`` is a search path, which must be known before composing; ``now.where.NAME``
-    adds a key that no file has.
-    """
-    prepared = [re.sub(r"^now\.where\.", "++now.where.", argument) for argument in arguments]
-    folders = [a.partition("=")[2] for a in arguments if a.startswith("study_dir=")]
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise ConfigurationError(
-                f"study_dir: no folder {folder!r}; expected one that has study/NAME.yaml"
-            )
-        _refuse_hidden(arguments, Path(folder))
-    paths = ",".join(f"file://{Path(folder).resolve()}" for folder in folders)
-    return [*prepared, f"hydra.searchpath=[{paths}]"] if paths else prepared
-
-
-def _refuse_hidden(arguments: list[str], folder: Path) -> None:
-    """Refuse an option that Hydra would look up as a file, as ``study_dir`` has such a folder."""
-    for key in (argument.partition("=")[0] for argument in arguments):
-        if key in ("reports", "plugins", "dry_run", "study_dir") and (folder / key).is_dir():
-            raise ConfigurationError(
-                f"study_dir: its folder {str(folder / key)!r} hides the option {key!r}; "
-                "keep study/, model/ and data/ in a folder of their own"
-            )
-
-
-def main() -> int:
-    """Run the application and return the exit status."""
-    try:
-        sys.argv[1:] = _prepared(sys.argv[1:])
-        application()
-    except REFUSALS as error:
-        return _refuse(error)
-    except KeyboardInterrupt:
-        print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
-        return 130
-    # Hydra gives no value back; --help and --cfg carry out nothing.
-    return max(_statuses, default=0)
-
-
-def _refuse(error: Exception) -> int:
-    print(f"error: {_line(error)}", file=sys.stderr)  # noqa: T201 - the one line a user is owed
-    return 2
-
-
-def _line(error: Exception) -> str:
-    """Say in one line what is wrong, also where Hydra, OmegaConf or YAML use several."""
-    cause = error.__cause__
-    match error:
-        case MissingConfigException(missing_cfg_file=str(file)):
-            group, _, name = file.rpartition("/")
-            return f"{group}: unknown name {name!r}; {nearest(name, error.options or [])}"
-        case OverrideParseException():
-            return f"command line: {error.override!r}: expected key=value, such as profile=quick"
-        case HydraException() if isinstance(cause, OmegaConfBaseException):
-            return _unknown_key(cause)
-        case OmegaConfBaseException(full_key=str(key)):
-            return f"{key}: {str(error).splitlines()[0]}"
-    return " ".join(str(error).split())
-
-
-def _unknown_key(error: OmegaConfBaseException) -> str:
-    place = str(error.full_key or error.key)
-    known = [str(key) for key in error.parent_node or []]
-    return f"command line: unknown key {place!r}; {nearest(error.key, known)}"
+def _stop_at_once(number: int, frame: FrameType | None) -> None:
+    # An exception could arise inside an import that swallows it, or prints it.
+    os.write(sys.stderr.fileno(), b"stopped; nothing was started\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _stop_at_once)
+    from experiments.application import main
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -51,11 +52,11 @@ class Display:
         """Stop drawing."""
         self._progress.stop()
 
-    def advance(self, record: Record, *, cell_done: bool) -> None:
-        """Count a record, and its cell if it was the last one of it."""
-        self._cells_done += cell_done
-        self._failed += record.status is Status.FAILED
-        self._progress.update(self._task, advance=1, description=self._text())
+    def advance(self, records: Sequence[Record], *, cells_done: int) -> None:
+        """Count records that came together, and the cells that they complete."""
+        self._cells_done += cells_done
+        self._failed += sum(record.status is Status.FAILED for record in records)
+        self._progress.update(self._task, advance=len(records), description=self._text())
 
     def _text(self) -> str:
         failures = f", {self._failed} failed" if self._failed else ""

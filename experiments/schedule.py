@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -112,7 +112,6 @@ class Driver:
         self._display = display
         self._until = time.monotonic() + 60 * minutes if minutes is not None else math.inf
         self._open: Counter[tuple[str, str]] = Counter()
-        self._values: dict[tuple[str, str], list[float]] = {}
         self._twins: dict[str, list[Run]] = {}
 
     def claim(self, work: Pending, finished: Callable[[], dict[str, dict[str, str]]]) -> Pending:
@@ -135,7 +134,7 @@ class Driver:
         return mine
 
     def train(self, stacks: Iterable[Stack], engine: LocalEngine) -> None:
-        """Train stacks on the engine; every record is written as soon as it is there.
+        """Train stacks on the engine; a stack's records are written as soon as they are there.
 
         Runs with equal keys, which two studies may declare, are trained once and tracked in both.
         """
@@ -143,9 +142,13 @@ class Driver:
             records = done.result
             if records is None:
                 records = [_lost(run, done.job, done.error) for run in done.job.runs]
-            for record in records:
-                for twin in self._twins.get(record.run.key, [record.run]):
-                    self._keep(replace(record, run=twin))
+            self._keep(
+                [
+                    replace(record, run=twin)
+                    for record in records
+                    for twin in self._twins.get(record.run.key, [record.run])
+                ]
+            )
 
     def _in_time(self, stacks: Iterable[Stack]) -> Iterator[Stack]:
         """Yield stacks until the time for handing out work is over."""
@@ -180,32 +183,41 @@ class Driver:
         """
         stored: dict[str, dict[str, str]] = {}
         failed = {record.run.key for record, _ in self.failed}
+        combined: list[Record] = []
         for run in ensembles:
             if run.study not in stored:
                 stored[run.study] = self._tracker.finished(run.study)
             missing = set(run.members) - set(stored[run.study])
             if missing <= failed:
-                self._keep(combine_members(run, stored[run.study], self._tracker, data_root))
+                combined.append(combine_members(run, stored[run.study], self._tracker, data_root))
+        if combined:
+            self._keep(combined)
 
     def release(self) -> None:
         """Give back what is still claimed."""
         for ledger in self._ledgers.values():
             ledger.release()
 
-    def _keep(self, record: Record) -> None:
-        run = record.run
-        run_id = self._tracker.write(record)
-        value = record.metrics.get("success", record.metrics.get("test_accuracy", float("nan")))
-        ledger = self._ledgers[run.study]
-        ledger.report(run.cell, run.replicate, value)
-        cell = (run.study, run.cell)
-        self._values.setdefault(cell, []).append(value)
-        self._open[cell] -= 1
-        if not self._open[cell]:
-            ledger.finish(run.cell, self._values[cell])
-        if record.status is Status.FAILED:
-            self.failed.append((record, run_id))
-        self._display.advance(record, cell_done=not self._open[cell])
+    def _keep(self, records: Sequence[Record]) -> None:
+        """Track records that came together, tell the ledgers, and close the cells that they end."""
+        run_ids = self._tracker.write(records)
+        values: dict[tuple[str, str], dict[int, float]] = {}
+        for record in records:
+            run = record.run
+            value = record.metrics.get("success", record.metrics.get("test_accuracy", math.nan))
+            values.setdefault((run.study, run.cell), {})[run.replicate] = value
+        for (study, cell), of_replicates in values.items():
+            self._ledgers[study].report(cell, of_replicates)
+            self._open[study, cell] -= len(of_replicates)
+            if not self._open[study, cell]:
+                self._ledgers[study].finish(cell)
+        self.failed += [
+            (record, run_id)
+            for record, run_id in zip(records, run_ids, strict=True)
+            if record.status is Status.FAILED
+        ]
+        done = sum(not self._open[cell] for cell in values)
+        self._display.advance(records, cells_done=done)
 
 
 def _lost(run: Run, stack: Stack, error: str) -> Record:

@@ -1,25 +1,27 @@
 """Records in, tracked runs out: experiment ``<study>.replicates``, one run per trained run.
 
-Written in few calls, from the driver, while workers train.
+Written in few calls, from the driver, while workers train: a stack's runs in one transaction.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
 from experiments import process
-from experiments.record import Record, Status
-from experiments.tracking.store import Store, milliseconds, of_kind
+from experiments.record import Record
+from experiments.tracking.entry import entry_of
+from experiments.tracking.store import Store, of_kind
+from experiments.tracking.writers import writer_for
 
 LOGITS = "test_logits.npz"
+TRACEBACK = "traceback.txt"
 DECLARATION = "declaration.json"
 
 
@@ -29,7 +31,7 @@ class Tracker:
     def __init__(self, uri: str, artifacts: Path | None) -> None:
         self._store = Store(uri, artifacts)
         self._client = self._store.client
-        self._driver = process.name()
+        self._writer = writer_for(self._client)
 
     def finished(self, study: str) -> dict[str, str]:
         """Return key → MLflow run id of every finished run of the study."""
@@ -73,29 +75,21 @@ class Tracker:
                 return value
         return None
 
-    def write(self, record: Record) -> str:
-        """Track one record; return its MLflow run id. Three calls, and the logits if kept."""
-        run = record.run
-        created = self._client.create_run(
-            self._store.experiment(f"{run.study}.replicates"),
-            start_time=milliseconds(record.started),
-            run_name=f"{run.cell} r{run.replicate}",
-            tags=self._tags(record),
-        )
-        run_id = created.info.run_id
-        if record.logits is not None:
-            self._write_logits(run_id, record.logits)
-        if record.error:
-            self._client.log_text(run_id, record.error, "traceback.txt")
-        ended = milliseconds(record.started + record.seconds)
-        self._client.log_batch(
-            run_id,
-            metrics=list(_metrics(record, ended)),
-            params=[Param(name, label) for name, label in run.factors.items()],
-        )
-        status = "FINISHED" if record.status is Status.FINISHED else "FAILED"
-        self._client.set_terminated(run_id, status, ended)
-        return str(run_id)
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """Track records; return their MLflow run ids, in order.
+
+        On a database store the runs of a study are all there, or none of them.
+        """
+        written: dict[int, str] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for study in dict.fromkeys(record.run.study for record in records):
+                places = [i for i, record in enumerate(records) if record.run.study == study]
+                items = [
+                    (entry_of(records[i]), _files(records[i], Path(folder, str(i)))) for i in places
+                ]
+                run_ids = self._writer.write(self._store.experiment(f"{study}.replicates"), items)
+                written.update(zip(places, run_ids, strict=True))
+        return [written[i] for i in range(len(records))]
 
     def logits(self, run_id: str) -> NDArray[np.float32]:
         """Return the stored test logits (N, C) of a member of ensembles."""
@@ -104,45 +98,14 @@ class Tracker:
             values: NDArray[np.float32] = stored["logits"]
         return values
 
-    def _write_logits(self, run_id: str, logits: NDArray[np.float32]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / LOGITS
-            np.savez_compressed(path, logits=logits)
-            self._client.log_artifact(run_id, str(path))
 
-    def _tags(self, record: Record) -> dict[str, str]:
-        run = record.run
-        tags = {
-            "ablation.key": run.key,
-            "ablation.study": run.study,
-            "ablation.profile": run.profile,
-            "ablation.cell": run.cell,
-            "ablation.replicate": str(run.replicate),
-            "ablation.status": record.status.value,
-            "ablation.nc_rule": record.nc_rule.value,
-            "ablation.trainer": record.trainer.value,
-            "ablation.driver": self._driver,
-            "ablation.config": json.dumps(run.config, sort_keys=True),
-            "ablation.provenance": json.dumps(
-                {**record.provenance, "reason": record.reason}, sort_keys=True
-            ),
-        }
-        if record.error:
-            tags["ablation.error"] = record.reason
-        return tags
-
-
-def _metrics(record: Record, ended: int) -> Iterator[Metric]:
-    for name, points in record.curves.items():
-        for step, value in points:
-            yield Metric(name, value, ended, step)
-    numbers = {
-        **record.metrics,
-        "nc": float(bool(record.nc_rule)),
-        "steps": float(record.steps),
-        "seconds": record.seconds,
-    }
-    if record.nc_step is not None:
-        numbers["nc_step"] = float(record.nc_step)
-    for name, value in numbers.items():
-        yield Metric(name, value, ended, record.steps)
+def _files(record: Record, folder: Path) -> Path | None:
+    """Put what MLflow keeps as files into a folder; None if there is nothing."""
+    if record.logits is None and not record.error:
+        return None
+    folder.mkdir()
+    if record.logits is not None:
+        np.savez_compressed(folder / LOGITS, logits=record.logits)
+    if record.error:
+        (folder / TRACEBACK).write_text(record.error, encoding="utf-8")
+    return folder

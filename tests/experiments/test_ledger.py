@@ -148,10 +148,11 @@ def test_another_host_is_alive_until_its_lease_expires(
 def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri: str) -> None:
     mine = open_as()
     mine.claim(CELLS)
-    for replicate, value in enumerate([0.5, float("nan"), 1.0]):
-        mine.report("a", replicate, value)
-    mine.finish("a", [0.5, float("nan"), 1.0])
-    mine.finish("b", [float("nan")])
+    mine.report("a", {0: 0.5, 1: float("nan")})
+    mine.report("a", {2: 1.0})
+    mine.report("b", {0: float("nan")})
+    mine.finish("a")
+    mine.finish("b")
     found = trials(uri)
     assert found["a"][0].state is TrialState.COMPLETE
     assert found["a"][0].value == 0.75
@@ -161,10 +162,25 @@ def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri
     assert trials(uri)["a"][0].state is TrialState.COMPLETE
 
 
+def test_the_mean_counts_what_an_earlier_claim_reported(open_as: Open, uri: str) -> None:
+    first = open_as()
+    first.claim(CELLS)
+    first.report("a", {0: 0.25, 1: 0.25})
+    first.release()
+    second = open_as()
+    second.claim(CELLS)
+    # Replicate 1 was trained again.
+    second.report("a", {1: 0.5, 2: 1.5})
+    second.finish("a")
+    assert trials(uri)["a"][0].intermediate_values == {0: 0.25, 1: 0.5, 2: 1.5}
+    assert trials(uri)["a"][0].value == 0.75
+
+
 def test_a_finished_cell_that_misses_runs_again_is_a_new_trial(open_as: Open, uri: str) -> None:
     mine = open_as()
     mine.claim(CELLS)
-    mine.finish("a", [1.0])
+    mine.report("a", {0: 1.0})
+    mine.finish("a")
     assert mine.claim({"a": CELLS["a"]}) == []
     states = [trial.state for trial in trials(uri)["a"]]
     assert states == [TrialState.COMPLETE, TrialState.RUNNING]
@@ -173,8 +189,8 @@ def test_a_finished_cell_that_misses_runs_again_is_a_new_trial(open_as: Open, ur
 def test_what_is_not_claimed_is_not_written(open_as: Open, uri: str) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
     mine.claim(CELLS)
-    other.report("a", 0, 0.1)
-    other.finish("a", [0.1])
+    other.report("a", {0: 0.1})
+    other.finish("a")
     assert trials(uri)["a"][0].state is TrialState.RUNNING
     assert trials(uri)["a"][0].intermediate_values == {}
 

@@ -47,7 +47,7 @@ def record(make_run: Callable[..., Run]) -> Record:
 
 
 def test_a_record_reads_back(tracker: Tracker, store: str, record: Record) -> None:
-    run_id = tracker.write(record)
+    run_id = tracker.write([record])[0]
     client = MlflowClient(store)
     run = client.get_run(run_id)
     assert client.get_experiment(run.info.experiment_id).name == "small.replicates"
@@ -83,7 +83,7 @@ def test_what_is_not_finite_stays_so(tracker: Tracker, store: str, record: Recor
         nc_rule=NoConvergence.NON_FINITE,
         nc_step=7,
     )
-    run = MlflowClient(store).get_run(tracker.write(wild))
+    run = MlflowClient(store).get_run(tracker.write([wild])[0])
     assert math.isnan(run.data.metrics["train_loss"])
     assert (run.data.metrics["nc"], run.data.metrics["nc_step"]) == (1.0, 7.0)
     assert run.data.tags["ablation.nc_rule"] == "non_finite"
@@ -93,7 +93,7 @@ def test_a_failed_run_keeps_its_traceback(tracker: Tracker, store: str, record: 
     failed = replace(
         record, status=Status.FAILED, metrics={}, curves={}, reason="E: no", error="Traceback ..."
     )
-    run_id = tracker.write(failed)
+    run_id = tracker.write([failed])[0]
     client = MlflowClient(store)
     assert client.get_run(run_id).info.status == "FAILED"
     assert client.get_run(run_id).data.tags["ablation.error"] == "E: no"
@@ -105,7 +105,7 @@ def test_a_failed_run_keeps_its_traceback(tracker: Tracker, store: str, record: 
 def test_logits_read_back_to_the_last_bit(tracker: Tracker, record: Record) -> None:
     logits = np.random.default_rng(0).normal(size=(30, 10)).astype(np.float32)
     logits[0, 0] = np.nan
-    run_id = tracker.write(replace(record, logits=logits))
+    run_id = tracker.write([replace(record, logits=logits)])[0]
     assert np.array_equal(tracker.logits(run_id), logits, equal_nan=True)
 
 
@@ -114,7 +114,7 @@ def test_sweep_removes_half_written_runs_of_dead_writers_only(
 ) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    whole = tracker.write(record)
+    whole = tracker.write([record])[0]
     client = MlflowClient(store)
     experiment = client.get_run(whole).info.experiment_id
     writers = {

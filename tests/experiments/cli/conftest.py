@@ -25,7 +25,7 @@ from tests.experiments.cli.lab import (
 CALLS = """
 import json, os, sys, traceback
 import experiments.session, pooch
-from experiments.__main__ import main
+from experiments.application import main
 for line in sys.stdin:
     folder, arguments = json.loads(line)
     child = os.fork()

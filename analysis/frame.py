@@ -118,7 +118,7 @@ def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     from mlflow.tracking._tracking_service.utils import _get_store
 
     runs = frame.loc[frame["run_id"] != "", ["cell", "replicate", "run_id"]]
-    store: Any = _get_store(uri)  # type: ignore[no-untyped-call]
+    store: Any = _get_store(uri)
     points: list[tuple[str, int, float]] = []
     identifiers = sorted(runs["run_id"])
     bulk = getattr(store, "get_metric_history_bulk", None)

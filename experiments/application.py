@@ -149,4 +149,3 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     place = str(error.full_key or error.key)
     known = [str(key) for key in error.parent_node or []]
     return f"command line: unknown key {place!r}; {nearest(error.key, known)}"
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -185,4 +186,8 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - what a user reads while it runs
+    try:
+        print(text, flush=True)  # noqa: T201 - what a user reads while it runs
+    except BrokenPipeError:
+        # Whoever read has gone, as with ``| head``: the rest is said to nobody, and work goes on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

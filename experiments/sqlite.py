@@ -1,6 +1,6 @@
 """SQLite as the store: quick commits, and readers beside the writer.
 
-A run is tracked in several transactions. With a rollback journal each waits for the disk twice;
+Tracking and ledger take many small transactions. With a rollback journal each waits for the disk twice;
 with a write-ahead log and ``synchronous=NORMAL`` none does, readers never block the writer, and a
 killed process still loses nothing (only a power cut may lose the last moments, never the file).
 """
@@ -14,14 +14,23 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-HEADER = b"SQLite format 3\0"
 BUSY_MILLISECONDS = 60_000
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file can be a database of SQLite; an empty one can become one."""
-    with path.open("rb") as file:
-        return file.read(len(HEADER)) in (HEADER, b"")
+    """Whether a file is a database of SQLite; an empty one can become one.
+
+    SQLite is asked, as it alone may open such a file: its locks would end with any other reader in
+    this process, and then another process may remove the log under a writer.
+    """
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    finally:
+        connection.close()
+    return True
 
 
 @cache

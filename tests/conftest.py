@@ -26,8 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
 SHARING = ("experiments/cli", "analysis", "experiments/test_data")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a costly fixture in one process of pytest."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep tests that share a costly fixture in one process of pytest, if it has several."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     here = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(here).as_posix()

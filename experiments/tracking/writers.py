@@ -28,7 +28,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_batch_log_data
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from experiments.tracking.entry import Entry
 
@@ -112,11 +112,9 @@ class DatabaseWriter:
 
     def _location(self, experiment_id: str) -> str:
         """Return where an experiment's files lie; one that was deleted takes no runs."""
-        query = select(SqlExperiment.artifact_location, SqlExperiment.lifecycle_stage).where(
-            SqlExperiment.experiment_id == int(experiment_id)
-        )
         with self._store.ManagedSessionMaker() as session:
-            location, stage = session.execute(query).one()
+            experiment = session.get_one(SqlExperiment, int(experiment_id))
+            location, stage = experiment.artifact_location, experiment.lifecycle_stage
         if stage != "active":
             raise MlflowException(f"experiment {experiment_id} was deleted; restore it in MLflow")
         return str(location)

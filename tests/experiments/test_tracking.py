@@ -206,3 +206,19 @@ def test_a_store_of_an_older_mlflow_says_how_to_go_on(store: str) -> None:
     line = one_line(store)
     assert "schema is not the one of this MLflow" in line
     assert f"mlflow db upgrade {store}" in line
+
+
+def test_a_reader_that_comes_and_goes_leaves_the_log_of_a_store_in_use(
+    tracker: Tracker, store: str, record: Record
+) -> None:
+    """SQLite's locks end when their process closes the file, whoever opened it.
+
+    The next connection of another process would take itself for the last one when it closes, and
+    remove the write-ahead log under its writer.
+    """
+    tracker.write([record])
+    Tracker(store, None)
+    path = store.removeprefix("sqlite:///")
+    read = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM runs').close()"
+    subprocess.run([sys.executable, "-c", read, path], check=True)
+    assert Path(f"{path}-wal").stat().st_size > 0

@@ -1,8 +1,9 @@
 """SQLite as the store: quick commits, and readers beside the writer.
 
-Tracking and ledger take many small transactions. With a rollback journal each waits for the disk twice;
-with a write-ahead log and ``synchronous=NORMAL`` none does, readers never block the writer, and a
-killed process still loses nothing (only a power cut may lose the last moments, never the file).
+Tracking and ledger take many small transactions. With a rollback journal each waits for the disk
+twice; with a write-ahead log and ``synchronous=NORMAL`` none does, readers never block the writer,
+and a killed process still loses nothing (only a power cut may lose the last moments, never the
+file).
 """
 
 from __future__ import annotations

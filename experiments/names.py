@@ -14,13 +14,13 @@ from experiments.declare import Declared
 from experiments.errors import ConfigurationError, nearest
 
 FOLDER = Path(__file__).resolve().parent.parent / "lightning_modules"
-# Section and key of a run's configuration, and the file that registers what it may name.
+# Section and key of a run's configuration, and the files that register what it may name.
 FILES = {
-    ("model", "activation"): "activations.py",
-    ("model", "init"): "initializers.py",
-    ("model", "dense_init"): "initializers.py",
-    ("model", "bias_init"): "initializers.py",
-    ("optimizer", "name"): "optimizers.py",
+    ("model", "activation"): ("activations.py",),
+    ("model", "init"): ("initializers.py",),
+    ("model", "dense_init"): ("initializers.py",),
+    ("model", "bias_init"): ("initializers.py",),
+    ("optimizer", "name"): ("optimizers.py", "tf_optimizers.py"),
 }
 
 
@@ -30,20 +30,20 @@ def check_names(declared: Declared) -> None:
     Errors: ``ConfigurationError`` that names the study, the cell and the key.
     """
     for cell in declared.cells:
-        for (section, key), file in FILES.items():
+        for (section, key), files in FILES.items():
             name = cell.config[section].get(key)
-            if isinstance(name, str) and name not in registered(file):
+            if isinstance(name, str) and name not in registered(*files):
                 raise ConfigurationError(
                     f"{declared.study.place}: {cell.name}: {section}.{key}: "
-                    f"unknown name {name!r}; {nearest(name, registered(file))}"
+                    f"unknown name {name!r}; {nearest(name, registered(*files))}"
                 )
 
 
 @cache
-def registered(file: str) -> tuple[str, ...]:
-    """Return the names that a file of ``lightning_modules`` registers."""
-    tree = ast.parse((FOLDER / file).read_text(encoding="utf-8"))
-    return tuple(_names(tree))
+def registered(*files: str) -> tuple[str, ...]:
+    """Return the names that files of ``lightning_modules`` register."""
+    trees = [ast.parse((FOLDER / file).read_text(encoding="utf-8")) for file in files]
+    return tuple(name for tree in trees for name in _names(tree))
 
 
 def _names(tree: ast.Module) -> list[str]:

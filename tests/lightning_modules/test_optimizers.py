@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lightning_modules import optimizers
 from lightning_modules.optimizers import (
     OPTIMIZERS,
     OptimizerSettings,
@@ -30,7 +31,9 @@ STEPS = {
 
 
 def test_every_optimizer_is_tested() -> None:
-    assert set(OPTIMIZERS.names()) == set(STEPS)
+    # Those of TensorFlow have a test file of their own.
+    here = {name for name in OPTIMIZERS.names() if hasattr(optimizers, name)}
+    assert here == set(STEPS)
 
 
 @pytest.mark.parametrize("name", STEPS)

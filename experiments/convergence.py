@@ -21,14 +21,17 @@ def chance(classes: int) -> float:
 
 
 def no_convergence(
-    *, finite: bool, train_loss: float | None, accuracy: float, classes: int
+    *, finite: bool, train_loss: float | None, accuracy: float | None, classes: int
 ) -> NoConvergence:
     """Return the first rule that fires, or ``NoConvergence.NONE``.
 
-    ``train_loss`` is None where nobody knows it (an ensemble, a module that does not tell).
+    ``train_loss`` is None where nobody knows it (an ensemble, a module that does not tell),
+    ``accuracy`` where the task has none (a regression): there only the first rule applies.
     """
     if not finite or (train_loss is not None and not math.isfinite(train_loss)):
         return NoConvergence.NON_FINITE
+    if accuracy is None:
+        return NoConvergence.NONE
     if train_loss is not None and train_loss > LOSS_SHARE * math.log(max(classes, 2)):
         return NoConvergence.LOSS_AT_CHANCE
     if accuracy <= chance(classes) + ACCURACY_MARGIN:

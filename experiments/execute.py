@@ -18,8 +18,12 @@ from experiments.convergence import no_convergence
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
 from experiments.record import NoConvergence, Record, Status
 from experiments.run import Run, Stack, TrainerName
-from experiments.scoring import accuracy_of
+from experiments.tasks import first_exact_step, score
 from experiments.trainers.trained import Trained
+from lightning_modules.task import Task
+
+# Generated images that are kept: a square of them.
+SAMPLES = 64
 
 
 def execute(stack: Stack) -> list[Record]:
@@ -84,23 +88,26 @@ def _record(
     started: float,
     seconds: float,
 ) -> Record:
-    logits = trained.predict(test.x)
-    accuracy = accuracy_of(logits, test.y)
+    outputs = trained.predict(test.x)
+    scores = score(trained.task, outputs, test, test_is_train=dataset.test_is_train)
     losses = trained.curves.get("train_loss", ())
     train_loss = losses[-1][1] if losses else None
     rule = no_convergence(
-        finite=trained.finite, train_loss=train_loss, accuracy=accuracy, classes=dataset.classes
+        finite=trained.finite,
+        train_loss=train_loss,
+        accuracy=scores.accuracy,
+        classes=dataset.classes,
     )
-    metrics = {"parameters": float(trained.parameters)}
-    if dataset.test_is_train:
-        metrics["train_accuracy"] = accuracy
-        metrics["success"] = float(accuracy == 1.0 and rule is NoConvergence.NONE)
-    else:
-        metrics["test_accuracy"] = accuracy
+    metrics = {"parameters": float(trained.parameters), **scores.metrics}
+    if dataset.test_is_train and scores.accuracy is not None:
+        metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
+    if trained.task is Task.SEQUENCE:
+        first = first_exact_step(trained.curves["val_accuracy"])
+        metrics |= {} if first is None else {"first_exact_step": first}
     curves = dict(trained.curves)
     if dataset.test_is_train:
         # Validation would be the training set once more; the number keeps its true name.
-        del curves["val_accuracy"]
+        curves = {name: points for name, points in curves.items() if not name.startswith("val_")}
     return Record(
         run=run,
         status=Status.FINISHED,
@@ -114,7 +121,8 @@ def _record(
         started=started,
         reason=stack.reason,
         provenance=dict(trained.facts),
-        logits=logits.astype(np.float32) if run.keep_logits else None,
+        logits=outputs.astype(np.float32) if run.keep_logits else None,
+        images=outputs[:SAMPLES] if trained.task is Task.GENERATION else None,
     )
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import delete, insert
 from experiments import process
 from experiments.errors import StoreError
 from experiments.sqlite import use_write_ahead_log
+from experiments.study import Metric
 
 CELL = "cell"
 LEASE = "lease"
@@ -47,13 +48,20 @@ class Ledger:
     """The cells of one study under one profile, in an Optuna storage.
 
     ``levels`` are the levels of every factor. They are part of the Optuna study's name, because
-    Optuna refuses a categorical parameter whose choices change.
+    Optuna refuses a categorical parameter whose choices change. ``metric`` is what is reported.
     """
 
-    def __init__(self, uri: str, name: str, levels: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        name: str,
+        levels: Mapping[str, tuple[str, ...]],
+        metric: Metric = Metric.SUCCESS,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         use_write_ahead_log()
         self._uri = uri
+        self.metric = metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
         try:
@@ -61,7 +69,7 @@ class Ledger:
             self._study = optuna.create_study(
                 study_name=f"{name} {digest}",
                 storage=self._storage,
-                direction="maximize",
+                direction="maximize" if metric.higher_is_better else "minimize",
                 load_if_exists=True,
                 sampler=optuna.samplers.RandomSampler(seed=0),
             )

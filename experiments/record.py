@@ -34,6 +34,7 @@ class Record:
     """Everything that a run leaves: final metrics, curves, status, provenance.
 
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
+    ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes.
     """
 
     run: Run
@@ -50,3 +51,4 @@ class Record:
     error: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     logits: np.ndarray | None = None
+    images: np.ndarray | None = None

@@ -18,13 +18,22 @@ class TrainerName(StrEnum):
 
 @dataclass(frozen=True)
 class Training:
-    """How long and on what cost a run trains; ``batch_size`` None is the full batch."""
+    """How long and on what cost a run trains; ``batch_size`` None is the full batch.
+
+    ``order`` "stored" keeps the examples in their order, None shuffles them in every epoch.
+    ``patience`` stops after that many points of the validation curve without a better one, and
+    gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
+    divided by 10.
+    """
 
     epochs: int | None
     steps: int | None
     batch_size: int | None
     loss: str
     l2: float
+    order: str | None = None
+    patience: int | None = None
+    divide_rate_at: tuple[int, ...] | None = None
 
 
 class Combination(StrEnum):

@@ -23,6 +23,7 @@ from experiments.errors import ConfigurationError
 from experiments.execute import check, execute
 from experiments.record import Record, Status
 from experiments.run import Run, Stack
+from experiments.study import Metric
 
 if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
@@ -204,7 +205,7 @@ class Driver:
         values: dict[tuple[str, str], dict[int, float]] = {}
         for record in records:
             run = record.run
-            value = record.metrics.get("success", record.metrics.get("test_accuracy", math.nan))
+            value = _reported(record, self._ledgers[run.study].metric)
             values.setdefault((run.study, run.cell), {})[run.replicate] = value
         for (study, cell), of_replicates in values.items():
             self._ledgers[study].report(cell, of_replicates)
@@ -218,6 +219,12 @@ class Driver:
         ]
         done = sum(not self._open[cell] for cell in values)
         self._display.advance(records, cells_done=done)
+
+
+def _reported(record: Record, metric: Metric) -> float:
+    """Return what the ledger keeps of a run: the study's metric, a curve's end where it is one."""
+    curve = record.curves.get(metric.value, ())
+    return record.metrics.get(metric.value, curve[-1][1] if curve else math.nan)
 
 
 def _lost(run: Run, stack: Stack, error: str) -> Record:

@@ -116,6 +116,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
                 invocation.ledger_uri,
                 f"{entry.study.name} ({invocation.profile})",
                 {f.name: tuple(level.label for level in f.levels) for f in entry.study.factors},
+                entry.study.metric,
             )
             for entry in declared
         }

@@ -17,6 +17,8 @@ from experiments.errors import ConfigurationError, nearest
 from experiments.run import Combination, Training
 from experiments.section import Section
 
+# Optional settings that a configuration shows only where they are set.
+NEW = ("order", "patience", "divide_rate_at")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble")
 
 
@@ -149,6 +151,15 @@ def _optimizer(section: Section) -> dict[str, Any]:
     return resolved
 
 
+def _steps(section: Section, key: str) -> tuple[int, ...] | None:
+    steps = section.take(key, list, None)
+    if steps is not None and not (steps and all(map(_is_count, steps)) and steps == sorted(steps)):
+        raise ConfigurationError(
+            f"{section.place}.{key}: expected a rising list of positive integers, found {steps!r}"
+        )
+    return None if steps is None else tuple(steps)
+
+
 def _training(section: Section) -> dict[str, Any]:
     training = Training(
         epochs=_count(section, "epochs", None),
@@ -156,6 +167,9 @@ def _training(section: Section) -> dict[str, Any]:
         batch_size=_count(section, "batch_size", None),
         loss=section.take("loss", str, "stable"),
         l2=_share(section, "l2", 0.0),
+        order=section.take("order", str, None),
+        patience=_count(section, "patience", None),
+        divide_rate_at=_steps(section, "divide_rate_at"),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):
@@ -168,7 +182,11 @@ def _training(section: Section) -> dict[str, Any]:
             f"{section.place}.loss: unknown value {training.loss!r}; "
             f"{nearest(training.loss, ('stable', 'printed'))}"
         )
-    return asdict(training)
+    if training.order not in (None, "stored"):
+        raise ConfigurationError(
+            f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
+        )
+    return {key: value for key, value in asdict(training).items() if key not in NEW or value}
 
 
 def _ensemble(section: Section) -> dict[str, Any]:

@@ -18,10 +18,25 @@ class FactorRole(StrEnum):
 
 
 class Metric(StrEnum):
-    """What a study compares; each is a share in [0, 1], and higher is better."""
+    """What a study compares: a share in [0, 1], where higher is better, or else a loss."""
 
     SUCCESS = "success"
     TEST_ACCURACY = "test_accuracy"
+    TRAIN_ACCURACY = "train_accuracy"
+    TRAIN_LOSS = "train_loss"
+    TEST_LOSS = "test_loss"
+    TEST_DISTANCE = "test_distance"
+    FIRST_EXACT_STEP = "first_exact_step"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of right answers, so that guessing has a value."""
+        return self is Metric.SUCCESS or self.value.endswith("accuracy")
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more is better: for shares it is, for losses, distances and steps less is."""
+        return self.is_share
 
 
 class SelectionRule(StrEnum):

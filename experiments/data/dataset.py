@@ -7,6 +7,7 @@ Nothing is read here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,11 @@ class Part:
 
     Arguments:
         x: float32, shape (N, *shape).
-        y: class numbers, int64, shape (N,).
+        y: class numbers, int64, shape (N,); for sequences (N, T), for real targets float32 (N, K).
     """
 
     x: NDArray[np.float32]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
 
     def __len__(self) -> int:
         """Return N, the number of rows."""
@@ -96,7 +97,8 @@ class Dataset:
     Arguments:
         name: the name in YAML, tables and reports.
         shape: the shape of one row of x.
-        classes: the number of classes; 1 means binary, with labels 0 and 1.
+        classes: the number of classes; 1 means binary, with labels 0 and 1; 0 means that y holds
+            real numbers.
         examples: the number of training examples, N of the train part.
         files: the files it is read from; empty for data that comes with the code.
         about: one line: what it is, how it is split, where it comes from.
@@ -104,6 +106,7 @@ class Dataset:
         test_is_train: the test set is the training set; its accuracy is training accuracy.
         version: names the split and the scaling; change it when `read` gives other numbers.
         embedded: for data without files, the `content_sum` that `read` must give.
+        targets: the shape of one row of y; () for one class number.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Dataset:
     test_is_train: bool = False
     version: str = "1"
     embedded: str = ""
+    targets: tuple[int, ...] = ()
 
 
 DATASETS: Registry[Dataset] = Registry("data set")

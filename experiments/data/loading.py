@@ -83,7 +83,8 @@ def content_sum(training: TrainingData, test: Part) -> str:
     for part in (training.train, training.validation, test):
         total.update(repr(part.x.shape).encode())
         total.update(part.x.astype("<f4").tobytes())
-        total.update(part.y.astype("<i8").tobytes())
+        real = np.issubdtype(part.y.dtype, np.floating)
+        total.update(part.y.astype("<f4" if real else "<i8").tobytes())
     return total.hexdigest()
 
 
@@ -102,22 +103,25 @@ def _check(dataset: Dataset, part: Part, where: str) -> None:
     top = max(dataset.classes, 2) - 1
     for what, expected, found in (
         ("type of x", "float32", str(part.x.dtype)),
-        ("type of y", "int64", str(part.y.dtype)),
+        ("type of y", "int64" if dataset.classes else "float32", str(part.y.dtype)),
         ("shape of a row", dataset.shape, part.x.shape[1:]),
+        ("shape of a target", dataset.targets, part.y.shape[1:]),
         ("number of labels", len(part.x), len(part.y)),
     ):
         if expected != found:
             raise DataError(_mismatch(dataset, where, what, expected, found))
     if not len(part):
         raise DataError(_mismatch(dataset, where, "number of rows", "at least 1", 0))
-    low, high = int(part.y.min()), int(part.y.max())
-    if low < 0 or high > top:
-        raise DataError(_mismatch(dataset, where, "labels", f"0 to {top}", f"{low} to {high}"))
+    if dataset.classes:
+        low, high = int(part.y.min()), int(part.y.max())
+        if low < 0 or high > top:
+            raise DataError(_mismatch(dataset, where, "labels", f"0 to {top}", f"{low} to {high}"))
     # NaN and infinity both reach an extreme value; this needs no second array.
-    if not np.isfinite((part.x.min(), part.x.max())).all():
-        raise DataError(
-            _mismatch(dataset, where, "values of x", "finite numbers", "NaN or infinity")
-        )
+    for name, values in (("x", part.x), ("y", part.y)):
+        if not np.isfinite((values.min(), values.max())).all():
+            raise DataError(
+                _mismatch(dataset, where, f"values of {name}", "finite numbers", "NaN or infinity")
+            )
 
 
 def _mismatch(dataset: Dataset, where: str, what: str, expected: object, found: object) -> str:

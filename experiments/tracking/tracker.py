@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from experiments import process
 from experiments.record import Record
 from experiments.tracking.entry import entry_of
+from experiments.tracking.images import write_grid
 from experiments.tracking.store import Store, of_kind
 from experiments.tracking.writers import writer_for
 
 LOGITS = "test_logits.npz"
+SAMPLES = "samples.png"
 TRACEBACK = "traceback.txt"
 DECLARATION = "declaration.json"
 
@@ -101,11 +103,13 @@ class Tracker:
 
 def _files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
-    if record.logits is None and not record.error:
+    if record.logits is None and record.images is None and not record.error:
         return None
     folder.mkdir()
     if record.logits is not None:
         np.savez_compressed(folder / LOGITS, logits=record.logits)
+    if record.images is not None:
+        write_grid(record.images, folder / SAMPLES)
     if record.error:
         (folder / TRACEBACK).write_text(record.error, encoding="utf-8")
     return folder

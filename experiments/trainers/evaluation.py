@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from experiments.data import Part
 from experiments.trainers.trained import Predict, Trained
+from lightning_modules.task import task_of
 
 EVALUATION_BATCH = 1000
 
@@ -21,13 +22,17 @@ def tensors(part: Part, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def predictor(module: nn.Module, device: torch.device) -> Predict:
-    """Return the function from examples (N, *shape) to logits (N, C)."""
+    """Return the function from examples (N, *shape) to logits (N, C), or what the task gives.
+
+    A module that is asked for something else than its ``forward`` has a method ``answer``.
+    """
+    answer = getattr(module, "answer", module)
 
     def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
         module.to(device).eval()
         with torch.no_grad():
             parts = torch.from_numpy(x).split(EVALUATION_BATCH)
-            logits = torch.cat([module(part.to(device)) for part in parts])
+            logits = torch.cat([answer(part.to(device)) for part in parts])
         values: NDArray[np.float32] = logits.float().cpu().numpy()
         return values
 
@@ -51,4 +56,5 @@ def describe(
         nonfinite_step=nonfinite_step,
         predict=predictor(module, device),
         facts={"device": str(device)},
+        task=task_of(module),
     )

@@ -2,7 +2,7 @@
 
 What a module of a user's own needs: ``training_step`` that returns the loss (or handles its
 optimisers itself, returns None, and logs ``train_loss`` if it has one), and ``forward`` from
-examples to logits (B, C).
+examples to logits (B, C). A module of another ``task`` says so, and gives what the task gives.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from experiments.data import TrainingData
 from experiments.run import Training
 from experiments.trainers.evaluation import describe, predictor, tensors
 from experiments.trainers.lightning import lightning_trainer
-from experiments.trainers.order import Order
+from experiments.trainers.order import BatchIndices
 from experiments.trainers.schedule import Chunk, chunks
 from experiments.trainers.trained import Trained
-from lightning_modules.losses import accuracy
+from lightning_modules.measures import MEASURES, Measure
+from lightning_modules.task import task_of
 
 
 def fit(
-    module: pl.LightningModule, data: TrainingData, training: Training, order: Order
+    module: pl.LightningModule, data: TrainingData, training: Training, order: BatchIndices
 ) -> Trained:
     """Fit ``module``; one Lightning epoch is one chunk of the schedule."""
     plan = chunks(training, len(data.train))
-    writer = CurveWriter(data, plan)
+    name, measure = MEASURES[task_of(module)]
+    writer = CurveWriter(data, plan, name, measure)
     trainer = lightning_trainer(
         max_epochs=len(plan), accelerator="auto", devices=1, callbacks=[writer]
     )
@@ -44,7 +46,7 @@ def fit(
 class Batches:
     """The batches of one chunk as Lightning's training loader wants them."""
 
-    def __init__(self, part: tuple[Tensor, Tensor], order: Order, plan: list[Chunk]) -> None:
+    def __init__(self, part: tuple[Tensor, Tensor], order: BatchIndices, plan: list[Chunk]) -> None:
         self._part = part
         self._batches = iter(order)
         self._plan = iter(plan)
@@ -58,10 +60,12 @@ class Batches:
 
 
 class CurveWriter(pl.Callback):
-    """Keeps the losses that a foreign module returns, and its validation accuracy."""
+    """Keeps the losses that a foreign module returns, and what its task measures on validation."""
 
-    def __init__(self, data: TrainingData, plan: list[Chunk]) -> None:
-        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], "val_accuracy": []}
+    def __init__(self, data: TrainingData, plan: list[Chunk], name: str, measure: Measure) -> None:
+        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], name: []}
+        self._name = name
+        self._measure = measure
         self.nonfinite_step: int | None = None
         self.steps = 0
         self._data = data
@@ -88,9 +92,9 @@ class CurveWriter(pl.Callback):
         chunk = self._plan[trainer.current_epoch]
         if chunk.point or self.nonfinite_step is not None:
             predict = predictor(module, module.device)
-            logits = torch.from_numpy(predict(self._data.validation.x))
-            share = float(accuracy(logits, torch.from_numpy(self._data.validation.y)))
-            self.curves["val_accuracy"].append((self.steps, share))
+            x, y = tensors(self._data.validation, torch.device("cpu"))
+            outputs = torch.from_numpy(predict(self._data.validation.x))
+            self.curves[self._name].append((self.steps, float(self._measure(outputs, x, y))))
             if self._losses:
                 loss = float(np.mean(self._losses[-chunk.window :]))
                 self.curves["train_loss"].append((self.steps, loss))

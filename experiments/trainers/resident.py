@@ -20,19 +20,25 @@ from experiments.trainers.evaluation import (
     tensors,
 )
 from experiments.trainers.lightning import lightning_trainer
-from experiments.trainers.order import Order
+from experiments.trainers.order import BatchIndices
+from experiments.trainers.rules import Rules
 from experiments.trainers.schedule import Chunk, chunks
 from experiments.trainers.trained import Trained
 from lightning_modules.classifier import Classifier
-from lightning_modules.losses import accuracy
+from lightning_modules.learner import Learner
+from lightning_modules.measures import MEASURES
+from lightning_modules.task import task_of
 
 
-def fit(module: Classifier, data: TrainingData, training: Training, order: Order) -> Trained:
+def fit(
+    module: Classifier | Learner, data: TrainingData, training: Training, order: BatchIndices
+) -> Trained:
     """Fit ``module`` and return what it became."""
     plan = chunks(training, len(data.train))
-    loop = ResidentLoop(module, data, order, plan)
+    loop = ResidentLoop(module, data, order, plan, Rules(training))
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
+    loop.rules.give_back(module)
     return describe(
         module, loop.curves, loop.steps, loop.nonfinite_step, trainer.strategy.root_device
     )
@@ -42,12 +48,19 @@ class ResidentLoop(pl.LightningModule):
     """Trains ``module`` on data that lies on the device; one training step is one chunk."""
 
     def __init__(
-        self, module: Classifier, data: TrainingData, order: Order, plan: list[Chunk]
+        self,
+        module: Classifier | Learner,
+        data: TrainingData,
+        order: BatchIndices,
+        plan: list[Chunk],
+        rules: Rules,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.module = module
-        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], "val_accuracy": []}
+        self._name, self._measure = MEASURES[task_of(module)]
+        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], self._name: []}
+        self.rules = rules
         self.nonfinite_step: int | None = None
         self.steps = 0
         self._data = data
@@ -71,6 +84,7 @@ class ResidentLoop(pl.LightningModule):
         optimizer: Any = self.trainer.optimizers[0]
         self.module.train()
         for step in range(chunk.steps):
+            self.rules.before_step(optimizer, self.steps + step)
             x, y = self._batch()
             if self.steps == 0 and step == 0:
                 self.module.prepare(x)
@@ -97,11 +111,13 @@ class ResidentLoop(pl.LightningModule):
         if chunk.point or self.nonfinite_step is not None:
             loss = float(self._recent.mean())
             self.curves["train_loss"].append((self.steps, loss))
-            self.curves["val_accuracy"].append((self.steps, self._validate()))
+            self.curves[self._name].append((self.steps, self._validate()))
+            if self.rules.says_stop(self.module, self._name, self.curves[self._name][-1][1]):
+                self.trainer.should_stop = True
 
     def _validate(self) -> float:
         x, y = self._validation
         self.module.eval()
         with torch.no_grad():
-            logits = torch.cat([self.module(part) for part in x.split(EVALUATION_BATCH)])
-        return float(accuracy(logits, y))
+            outputs = torch.cat([self.module(part) for part in x.split(EVALUATION_BATCH)])
+            return float(self._measure(outputs, x, y))

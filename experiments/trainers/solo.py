@@ -1,7 +1,7 @@
 """The solo trainer: one run under ``pl.Trainer``, the reference for every other.
 
-A ``Classifier`` trains in a resident loop; any other LightningModule (a user's own) is fitted as
-Lightning fits it, batch by batch, on the same order of examples.
+A ``Classifier`` or ``Learner`` trains in a resident loop; any other LightningModule (a user's own)
+is fitted as Lightning fits it, batch by batch, on the same order of examples.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from experiments.data import Dataset, TrainingData
 from experiments.run import Run, Training
 from experiments.seeds import Role, stream
 from experiments.trainers import plain, resident
-from experiments.trainers.order import Order
+from experiments.trainers.order import batches
+from experiments.trainers.rules import refuse_rules
 from experiments.trainers.trained import Trained
 from lightning_modules.classifier import Classifier
 from lightning_modules.families import build_family
+from lightning_modules.learner import Learner
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
@@ -25,13 +27,14 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
     # Dropout draws from torch's global generator, and nothing else in a run does.
     torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
     training = Training(**run.config["training"])
-    order = Order(
+    order = batches(
+        training,
         examples=len(data.train),
-        batch_size=training.batch_size,
         seed=stream(run.seed, Role.ORDER, run.replicate),
     )
-    if isinstance(module, Classifier):
+    if isinstance(module, Classifier | Learner):
         return resident.fit(module, data, training, order)
+    refuse_rules(training, run.config["model"]["family"])
     return plain.fit(module, data, training, order)
 
 

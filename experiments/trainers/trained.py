@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.record import Curve
+from lightning_modules.task import Task
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -17,9 +18,9 @@ Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 class Trained:
     """A trained run: curves, the step at which it left the finite numbers, and its predictor.
 
-    ``predict`` maps examples (N, *shape) to logits (N, C). ``finite`` says whether every loss and
-    every parameter is finite; ``nonfinite_step`` is the first step (counted from 1) whose loss was
-    not.
+    ``predict`` maps examples (N, *shape) to logits (N, C), or to what else the ``task`` gives.
+    ``finite`` says whether every loss and every parameter is finite; ``nonfinite_step`` is the
+    first step (counted from 1) whose loss was not.
     """
 
     curves: Mapping[str, Curve]
@@ -29,3 +30,4 @@ class Trained:
     nonfinite_step: int | None
     predict: Predict
     facts: Mapping[str, str] = field(default_factory=dict)
+    task: Task = Task.CLASSIFICATION

@@ -41,13 +41,14 @@ def check(stack: Stack) -> str:
     """Build the first run's module without training it; return what is wrong with it, or ''."""
     from experiments.trainers.solo import build_module
     from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
 
     run = stack.runs[0]
     try:
         for name in stack.plugins:
             importlib.import_module(name)
         module = build_module(run, DATASETS.get(run.config["data"]["name"]))
-        if isinstance(module, Classifier):
+        if isinstance(module, Classifier | Learner):
             # A setting that the optimiser would ignore is refused here.
             module.configure_optimizers()
     except (ValueError, TypeError, KeyError, ImportError) as error:

@@ -55,6 +55,9 @@ def why_alone(config: Mapping[str, Any]) -> str:
         f"optimiser {optimizer['name']} with state does not stack": (
             optimizer["name"] != "sgd" or bool(optimizer["momentum"])
         ),
+        "early stopping and falling rates do not stack": bool(
+            config["training"].get("patience") or config["training"].get("divide_rate_at")
+        ),
         "dropout does not stack": model.get("keep_prob", 1.0) != 1.0,
         "LSUV looks at the first batch, run by run": model.get("init") == "lsuv",
         f"more than {LARGEST_NETWORK} weights: matrix products dominate": (

@@ -9,10 +9,18 @@ import inspect
 
 import pytorch_lightning as pl
 
-from lightning_modules import convnet, linear, mlp
+from lightning_modules import convnet, linear, linear_regression, mlp
 from lightning_modules.registry import FAMILIES, UnknownName, unknown
 
-__all__ = ["FAMILIES", "build_family", "convnet", "linear", "mlp", "settings_of"]
+__all__ = [
+    "FAMILIES",
+    "build_family",
+    "convnet",
+    "linear",
+    "linear_regression",
+    "mlp",
+    "settings_of",
+]
 
 
 def settings_of(name: str) -> tuple[str, ...]:

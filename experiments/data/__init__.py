@@ -31,7 +31,7 @@ Then `name: my_data` in the data section of a study is enough. Change `version` 
 gives other numbers: it is part of the identity of every run.
 """
 
-from experiments.data import cifar, embedded, lectures, mnist
+from experiments.data import admission, cifar, embedded, lectures, mnist, regressions, toys
 from experiments.data.dataset import (
     DATASETS,
     Alternative,
@@ -51,6 +51,7 @@ __all__ = [
     "Dataset",
     "Part",
     "TrainingData",
+    "admission",
     "checksum",
     "cifar",
     "content_sum",
@@ -58,5 +59,7 @@ __all__ = [
     "lectures",
     "load",
     "mnist",
+    "regressions",
+    "toys",
     "verify",
 ]

@@ -67,16 +67,19 @@ class DataFile:
 
     Arguments:
         name: path below the data folder, such as "mnist/train-images-idx3-ubyte.gz".
-        sha256: the sum of that file, as stored; it is part of the identity of the data.
+        sha256: the sum of that file, as stored; it is part of the identity of the data. Empty for
+            a file that is lost, whose sum nobody knows: whatever lies there is taken.
         alternatives: other paths that are accepted: a plain path for the same bytes, an
             `Alternative` where the form and so the sum differs.
         urls: where the file can be downloaded.
+        lost: for such a file, what it must look like.
     """
 
     name: str
     sha256: str
     alternatives: tuple[str | Alternative, ...] = ()
     urls: tuple[str, ...] = ()
+    lost: str = ""
 
     def forms(self) -> tuple[Alternative, ...]:
         """Return every accepted form of the file, the declared one first."""

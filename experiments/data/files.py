@@ -70,7 +70,7 @@ def _source(
         if path not in seen:
             seen[path] = _read(dataset, path)
         raw, found = seen[path]
-        if found == form.sha256:
+        if found == form.sha256 or file.lost:
             return Source(path, form, raw)
         if not _belongs_elsewhere(found, file):
             raise DataError(
@@ -142,6 +142,13 @@ def _unreadable(dataset: Dataset, path: Path, error: OSError) -> DataError:
 
 def _downloaded(dataset: Dataset, file: DataFile, root: Path | None) -> Source:
     given = _given_folder(root)
+    if file.lost:
+        raise DataError(
+            f"{dataset.name}: file {file.name} not found in "
+            f"{', '.join(str(place) for place in _folders(root))}, and no public copy is known: "
+            f"{file.lost}; put such a file at {file.name} in the folder of ABLATION_DATA or "
+            "data.root"
+        )
     folder = given if given is not None and _writable(given) else cache_folder()
     try:
         path, form = download(file, folder)

@@ -7,6 +7,7 @@ as they are in the file, and int64 labels (N,).
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.data.dataset import (
     DATASETS,
@@ -35,18 +36,27 @@ LAST = 20
 
 
 def parse_csv(raw: bytes, *, name: str) -> Part:
-    """Read rows of numbers between commas; lines that start with # are comments.
+    """Read rows of numbers between commas, the class in the last column.
+
+    Errors: DataError if a row is no row of numbers or has another length.
+    """
+    table = parse_table(raw, name=name)
+    return Part(table[:, :-1].copy(), table[:, -1].astype(np.int64))
+
+
+def parse_table(raw: bytes, *, name: str, delimiter: str | None = ",") -> NDArray[np.float32]:
+    """Read rows of numbers between commas, or blanks; lines that start with # are comments.
 
     Errors: DataError if a row is no row of numbers or has another length.
     """
     try:
         text = raw.decode("utf-8")
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-        table = np.loadtxt(lines, delimiter=",", dtype=np.float32, ndmin=2)
+        table = np.loadtxt(lines, delimiter=delimiter, dtype=np.float32, ndmin=2)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{name}: expected rows of numbers ({reason}); replace the file") from None
-    return Part(table[:, :-1].copy(), table[:, -1].astype(np.int64))
+    return np.asarray(table, dtype=np.float32)
 
 
 def read_whole(contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:

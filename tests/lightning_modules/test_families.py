@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from lightning_modules.activations import ACTIVATIONS, MONOTONE
+from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNet, ConvNetNetwork
 from lightning_modules.families import FAMILIES, build_family, settings_of
 from lightning_modules.initializers import INITIALIZERS
@@ -52,7 +53,9 @@ def small(family: str, **settings: object) -> nn.Module:
 
 
 def test_every_family_is_tested() -> None:
-    assert set(FAMILIES.names()) == set(SMALL)
+    # Those of other tasks have a test file of their own.
+    names = {name for name in FAMILIES.names() if issubclass(FAMILIES.get(name), Classifier)}
+    assert names == set(SMALL)
 
 
 @pytest.mark.parametrize(("family", "settings", "count"), COUNTS)

@@ -1,0 +1,69 @@
+"""Linear regression: one dense layer, squared error.
+
+Comes in: vectors, or windows flattened here. Goes out: one number each.
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_modules.classifier import Optimizer
+from lightning_modules.layers import sizes
+from lightning_modules.learner import Learner
+from lightning_modules.losses import Loss
+from lightning_modules.mlp import MLPNetwork
+from lightning_modules.optimizers import ADAM
+from lightning_modules.registry import FAMILIES
+from lightning_modules.task import Task
+
+
+@FAMILIES.register("linear_regression")
+class LinearRegression(Learner):
+    """y = W x + b, trained on the mean squared error, without the factor 1/2 of some texts.
+
+    Arguments: `input_shape` of one example; `classes` is 0, as y holds real numbers; the others
+    as for `Learner`.
+    """
+
+    task = Task.REGRESSION
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int = 0,
+        init: str = "xavier_uniform",
+        bias_init: str = "zeros",
+        loss: str = Loss.STABLE,
+        optimizer: Optimizer = ADAM,
+        l2: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        real_targets("linear_regression", classes)
+        super().__init__(
+            network=MLPNetwork(inputs=math.prod(sizes("input_shape", input_shape)), outputs=1),
+            optimizer=optimizer,
+            loss=loss,
+            l2=l2,
+            init=init,
+            bias_init=bias_init,
+            seed=seed,
+        )
+
+    def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean squared error."""
+        return functional.mse_loss(outputs, y)
+
+
+def real_targets(family: str, classes: int) -> None:
+    """Refuse a data set of classes.
+
+    Errors: ValueError.
+    """
+    if classes != 0:
+        raise ValueError(
+            f"family {family!r}: expected data with real numbers to predict, found {classes} "
+            "classes; take such a data set, or the family 'linear'"
+        )

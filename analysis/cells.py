@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.comparisons import Comparison, to_baseline
 from analysis.declaration import Declaration
-from analysis.outcomes import Difference, Outcomes, difference, outcomes
-from analysis.stats import Interval, holm, mean_interval, wilson
+from analysis.outcomes import Outcomes, difference, outcomes
+from analysis.stats import LEVEL_OF_TESTS, Interval, holm, mean_interval, wilson
 
-LEVEL_OF_TESTS = 0.05
 COLUMNS = (
     "metric", "n", "estimate", "low", "high", "interval", "nc", "n_declared", "finished",
     "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "all_runs",
     "baseline", "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_holm",
-    "minimum_p", "best", "reason",
+    "minimum_p", "p_equivalence", "standing", "best", "reason",
 )  # fmt: skip
 
 
@@ -36,8 +36,7 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     0..1.
     """
     found = outcomes(frame, declaration)
-    compared = _to_baseline(found, declaration)
-    corrected = _corrected(compared)
+    compared = {made.first.cell: made for made in to_baseline(found, declaration)}
     best = best_cell(found, declaration)
     rows = [
         {
@@ -48,7 +47,6 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
             **_counts(found[cell.cell]),
             "successes": found[cell.cell].successes if declaration.is_success else nan,
             **_comparison(compared.get(cell.cell), declaration),
-            "p_holm": corrected.get(cell.cell, nan),
             "best": cell.cell == best,
         }
         for cell in declaration.cells
@@ -131,34 +129,23 @@ def _counts(found: Outcomes) -> dict[str, Any]:
     }
 
 
-def _to_baseline(found: dict[str, Outcomes], declaration: Declaration) -> dict[str, Difference]:
-    baseline = found.get(declaration.baseline or "")
-    if baseline is None:
-        return {}
-    success = declaration.is_success
-    return {
-        name: difference(o, baseline, success=success)
-        for name, o in found.items()
-        if name != baseline.cell
-    }
-
-
-def _corrected(compared: dict[str, Difference]) -> dict[str, float]:
-    names = list(compared)
-    return dict(zip(names, holm([compared[name].p for name in names]), strict=True))
-
-
-def _comparison(compared: Difference | None, declaration: Declaration) -> dict[str, Any]:
+def _comparison(compared: Comparison | None, declaration: Declaration) -> dict[str, Any]:
     if compared is None:
-        empty = dict.fromkeys(("difference", "difference_low", "difference_high"), nan)
-        return {**empty, "baseline": "", "pairs": 0, "test": "", "p": nan, "minimum_p": nan}
+        unknown = ("difference", "difference_low", "difference_high", "p", "p_holm", "minimum_p",
+                   "p_equivalence")  # fmt: skip
+        return {**dict.fromkeys(unknown, nan), "baseline": "", "pairs": 0, "test": "",
+                "standing": ""}  # fmt: skip
+    made = compared.difference
     return {
         "baseline": declaration.baseline or "",
-        "pairs": compared.interval.n,
-        "difference": compared.interval.estimate,
-        "difference_low": compared.interval.low,
-        "difference_high": compared.interval.high,
-        "test": compared.test,
-        "p": compared.p,
-        "minimum_p": compared.minimum_p,
+        "pairs": made.interval.n,
+        "difference": made.interval.estimate,
+        "difference_low": made.interval.low,
+        "difference_high": made.interval.high,
+        "test": made.test,
+        "p": made.p,
+        "p_holm": compared.p_holm,
+        "minimum_p": made.minimum_p,
+        "p_equivalence": compared.p_equivalence,
+        "standing": compared.standing.value,
     }

@@ -14,10 +14,10 @@ from math import isfinite, nan
 
 import pandas as pd
 
-from analysis.cells import LEVEL_OF_TESTS, headline
+from analysis.cells import headline
 from analysis.declaration import Declaration, PrintedClaim
 from analysis.outcomes import Outcomes, outcomes
-from analysis.stats import Interval, mean_interval, prediction_interval, rank_p
+from analysis.stats import LEVEL_OF_TESTS, Interval, mean_interval, prediction_interval, rank_p
 from analysis.study import Study
 
 COLUMNS = (

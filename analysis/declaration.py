@@ -31,6 +31,14 @@ class Role(StrEnum):
     FIXED = "fixed"
 
 
+class Design(StrEnum):
+    """How the cells of a study hang together, which decides what may be attributed to what."""
+
+    FACTORIAL = "factorial"
+    LADDER = "ladder"
+    ONE_AT_A_TIME = "one_at_a_time"
+
+
 @dataclass(frozen=True)
 class Factor:
     """One thing that varies, with its levels in declared order."""
@@ -122,6 +130,8 @@ class Declaration:
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    design: Design = Design.FACTORIAL
+    equivalence: float | None = None  # the band of "as good as", in the metric's own unit
 
     @property
     def is_success(self) -> bool:
@@ -195,6 +205,8 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
             for item in data.get("excluded") or ()
         ),
         provenance=data.get("provenance") or {},
+        design=Design(data.get("design") or Design.FACTORIAL),
+        equivalence=_number(data.get("equivalence")),
     )
 
 

@@ -16,6 +16,7 @@ from analysis.declaration import Declaration
 from analysis.frame import Status
 from analysis.selection import selection
 from analysis.stats import (
+    Floats,
     Interval,
     fisher,
     mean_interval,
@@ -30,12 +31,14 @@ from analysis.stats import (
 class Outcomes:
     """What the declared runs of one cell gave.
 
-    `converged` maps replicate to value; `every` holds the stored finite values of all finished
-    runs. `counted` is the number of runs that a success share is taken over.
+    `converged` maps replicate to value, `unconverged` names the replicates that are n/c; `every`
+    holds the stored finite values of all finished runs. `counted` is the number of runs that a
+    success share is taken over.
     """
 
     cell: str
     converged: Mapping[int, float]
+    unconverged: tuple[int, ...]
     every: tuple[float, ...]
     counted: int
     successes: int
@@ -76,12 +79,31 @@ def difference(first: Outcomes, second: Outcomes, *, success: bool) -> Differenc
     if success:
         a, b = (wilson(o.successes, o.counted) for o in (first, second))
         p = fisher(first.successes, first.counted, second.successes, second.counted)
-        return Difference(share_difference(a, b), p, float("nan"), "Fisher exact")
-    pairs = sorted(first.converged.keys() & second.converged.keys())
-    x = np.array([first.converged[r] for r in pairs])
-    y = np.array([second.converged[r] for r in pairs])
-    least = minimum_p(len(pairs)) if pairs else float("nan")
+        least = fisher(first.counted, first.counted, 0, second.counted)
+        return Difference(share_difference(a, b), p, least, "Fisher exact")
+    x, y = paired_values(first, second)
+    least = minimum_p(len(x)) if len(x) else float("nan")
     return Difference(mean_interval(x - y), paired_sign_flip(x, y), least, "paired sign-flip")
+
+
+def paired_values(first: Outcomes, second: Outcomes) -> tuple[Floats, Floats]:
+    """The values of both cells, replicate by replicate, where both converged; shapes (R,)."""
+    pairs = sorted(first.converged.keys() & second.converged.keys())
+    return (
+        np.array([first.converged[r] for r in pairs]),
+        np.array([second.converged[r] for r in pairs]),
+    )
+
+
+def values_at_chance(found: Outcomes, declaration: Declaration) -> dict[int, float]:
+    """Replicate to value over all finished runs: n/c counts as no success, or at chance.
+
+    Where chance is unknown, runs that did not converge have no value and are left out.
+    """
+    floor = 0.0 if declaration.is_success else declaration.chance
+    if floor is None:
+        return dict(found.converged)
+    return {**found.converged, **dict.fromkeys(found.unconverged, floor)}
 
 
 def _outcomes(cell: str, part: pd.DataFrame) -> Outcomes:
@@ -96,6 +118,7 @@ def _outcomes(cell: str, part: pd.DataFrame) -> Outcomes:
         converged=dict(
             zip(converged["replicate"].tolist(), converged["_value"].tolist(), strict=True)
         ),
+        unconverged=tuple(finished.loc[nc, "replicate"].tolist()),
         every=tuple(finished.loc[finite, "_value"].tolist()),
         counted=int((nc | finite).sum()),
         successes=int((finished["_value"] >= 0.5).sum()),

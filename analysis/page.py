@@ -17,7 +17,8 @@ import pandas as pd
 
 from analysis.frame import Status
 from analysis.study import Study
-from analysis.tables import Table, tables_for
+from analysis.tables import tables_for
+from analysis.tabular import Table
 from analysis.wording import decimals, estimate_text, metric_label
 
 LISTED_RUNS = 20

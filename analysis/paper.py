@@ -16,7 +16,7 @@ from typing import Any
 import typst
 
 from analysis.page import Page, Picture, StudyPage
-from analysis.tables import Table
+from analysis.tabular import Table
 from analysis.writers import header_spans
 
 MOST_ROWS = 45  # what fits on one page

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
+from analysis.attribution import Attribution, attributions
 from analysis.cells import summarise
+from analysis.comparisons import Comparison, to_baseline
 from analysis.declaration import Declaration
+from analysis.factorial import Factorial, factorial
 from analysis.frame import declarations, load_curves, load_runs
+from analysis.importance import importances
+from analysis.outcomes import Outcomes, outcomes
+from analysis.stats import Interval
+from analysis.variance import Share, shares
 
 
 class UnknownStudyError(ValueError):
@@ -36,6 +44,36 @@ class Study:
     def name(self) -> str:
         """The study's name."""
         return self.declaration.study
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcomes]:
+        """What the runs of every declared cell gave."""
+        return outcomes(self.frame, self.declaration)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every cell against the baseline."""
+        return to_baseline(self.outcomes, self.declaration)
+
+    @cached_property
+    def attributions(self) -> list[Attribution]:
+        """What each step, or each single change of the baseline, gains."""
+        return attributions(self.outcomes, self.declaration)
+
+    @cached_property
+    def factorial(self) -> Factorial | None:
+        """The runs as a complete matrix, where the study is a factorial."""
+        return factorial(self.outcomes, self.declaration)
+
+    @cached_property
+    def shares(self) -> list[Share]:
+        """The analysis of variance, where there is one."""
+        return shares(self.factorial) if self.factorial else []
+
+    @cached_property
+    def importances(self) -> dict[str, Interval]:
+        """The importance of each factor of a factorial."""
+        return importances(self.factorial) if self.factorial else {}
 
 
 def load(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Study]:

@@ -7,24 +7,24 @@ and a LaTeX fragment cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from math import isfinite
 
 from analysis.claims import claim_table
+from analysis.comparison_tables import attribution_table, comparisons_table
 from analysis.declaration import Declaration, Factor
+from analysis.effect_tables import effects_table, shares_table
 from analysis.layout import ABSENT, grid, header, telling
 from analysis.study import Study
+from analysis.tabular import Entry, Notes, Table
 from analysis.wording import (
     DASH,
-    baseline_caption,
     bounds_text,
     caption,
     decimals,
     estimate_text,
     metric_label,
     number,
-    p_text,
     printed_text,
     share_text,
     sortable,
@@ -32,50 +32,11 @@ from analysis.wording import (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry: its text, the value to sort by, and the cell whose runs it leads to."""
-
-    text: str
-    value: float | None = None
-    bold: bool = False
-    notes: tuple[int, ...] = ()
-    cell: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: header lines (equal neighbours span), rows of entries, numbered notes."""
-
-    name: str
-    title: str
-    caption: str
-    header: tuple[tuple[str, ...], ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Notes:
-    """Footnotes of one table; an equal text gets an equal number."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def number(self, text: str) -> tuple[int, ...]:
-        """The number of a note, empty for no text."""
-        if not text:
-            return ()
-        if text not in self.texts:
-            self.texts.append(text)
-        return (self.texts.index(text) + 1,)
-
-
 def tables_for(study: Study) -> list[Table]:
-    """The tables of a study: the pivot, every cell with all its numbers, and the claims if any."""
-    tables = [pivot_table(study), cell_table(study)]
-    if any(study.declaration.claims.values()):
-        tables.append(claims_table(study))
-    return tables
+    """The tables of a study: the pivot, every cell with all its numbers, and what else applies."""
+    made = [pivot_table(study), cell_table(study)]
+    made += [table(study) for applies, table in FURTHER if applies(study)]
+    return made
 
 
 def pivot_table(study: Study) -> Table:
@@ -120,26 +81,24 @@ def cell_entry(
 
 
 def cell_table(study: Study) -> Table:
-    """Every declared cell with its counts, interval, and difference to the baseline."""
+    """Every declared cell with its counts and interval."""
     declaration, notes = study.declaration, Notes()
     factors = telling(declaration)
     digits = decimals(study.cells, declaration)
     names = [factor.label for factor in factors] or ["cell"]
-    compared = ("difference", "p (Holm)", "least p") if declaration.baseline else ()
     columns = (metric_label(declaration), "95 % interval", "method", "n", "n/c", "not finite",
-               "all runs", *compared)  # fmt: skip
+               "all runs")  # fmt: skip
     rows = [
         (
             *_names(row, factors),
             *_numbers(row, declaration, digits=digits, notes=notes),
-            *(_difference(row, declaration, digits=digits) if declaration.baseline else ()),
         )
         for row in _records(study)
     ]
     return Table(
         name="cells",
         title="Every cell",
-        caption=caption(declaration) + baseline_caption(declaration),
+        caption=caption(declaration),
         header=((*names, *columns),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
@@ -209,20 +168,17 @@ def _numbers(
     ]
 
 
-def _difference(row: Mapping[str, object], declaration: Declaration, *, digits: int) -> list[Entry]:
-    text = value_text(row["difference"], declaration, digits=digits)
-    if isfinite(number(row["difference_low"])):
-        low, high = row["difference_low"], row["difference_high"]
-        text += f" {bounds_text(low, high, declaration, digits=digits)}"
-    return [
-        Entry(text, sortable(row["difference"])),
-        Entry(p_text(row["p_holm"]), sortable(row["p_holm"])),
-        Entry(p_text(row["minimum_p"]), sortable(row["minimum_p"])),
-    ]
-
-
 def _level_entry(level: str) -> Entry:
     try:
         return Entry(level, value=float(level))
     except ValueError:
         return Entry(level)
+
+
+FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = (
+    (lambda study: bool(study.comparisons), comparisons_table),
+    (lambda study: bool(study.attributions), attribution_table),
+    (lambda study: study.factorial is not None, effects_table),
+    (lambda study: bool(study.shares), shares_table),
+    (lambda study: any(study.declaration.claims.values()), claims_table),
+)

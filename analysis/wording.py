@@ -35,6 +35,12 @@ def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
     return f"{100 * found:.{digits}f}" if declaration.is_share else f"{found:.4g}"
 
 
+def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
+    """A difference with its sign, in points for shares."""
+    text = value_text(value, declaration, digits=digits)
+    return f"+{text}" if number(value) > 0 else text
+
+
 def printed_text(value: object, declaration: Declaration) -> str:
     """A value as its source printed it: every digit, shares in percent."""
     found = number(value)
@@ -117,9 +123,27 @@ def baseline_caption(declaration: Declaration) -> str:
     """What the columns of the comparison show; empty without a baseline."""
     if declaration.baseline is None:
         return ""
+    return f"Each cell minus {declaration.baseline}. {comparison_caption(declaration)}"
+
+
+def comparison_caption(declaration: Declaration) -> str:
+    """What the columns of a table of comparisons show, and which rule selected the values."""
     test = "Fisher's exact test" if declaration.is_success else "the paired sign-flip test"
     unit = " in points" if declaration.is_share else ""
+    pairs = "" if declaration.is_success else "; n: pairs of replicates that converged in both"
     return (
-        f" Difference to {declaration.baseline}{unit} with its 95 % interval; p of {test}, "
-        f"Holm-corrected over the table; least p: the smallest that so many pairs could give."
+        f"Differences{unit} with their 95 % interval{pairs}. p of {test}, Holm-corrected over the "
+        f"table; least p: the smallest corrected p that so many runs could give. "
+        f"{_verdict_caption(declaration)} {selection(declaration.selection).caption}"
+    )
+
+
+def _verdict_caption(declaration: Declaration) -> str:
+    if declaration.equivalence is None:
+        return "The study declares no band of equivalence, so no cell is called as good as another."
+    band, points = declaration.equivalence, " points" if declaration.is_share else ""
+    width = f"{100 * band:g}" if declaration.is_share else f"{band:g}"
+    return (
+        f"As good as: two one-sided tests at 5 %, Holm-corrected, reject a difference of "
+        f"{width}{points} or more, the band declared in the study."
     )

@@ -9,7 +9,7 @@ import csv
 import io
 from itertools import groupby
 
-from analysis.tables import Entry, Table
+from analysis.tabular import Entry, Table
 
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

@@ -92,6 +92,8 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "chance": chance(classes) if study.metric.is_share else None,
         "baseline": _baseline(study, included),
         "selection": study.selection.value,
+        "design": study.design.value,
+        "equivalence": study.equivalence,
         "replicates": study.budget(declared.profile).replicates,
         "factors": [
             {

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from experiments.settings import Presets, resolve
-from experiments.study import Budget, Factor, Level, Study, Where
+from experiments.study import Budget, Design, Factor, Level, Study, Where
 
 Choice = tuple[tuple[Factor, Level], ...]
 
@@ -40,7 +40,8 @@ class Cell:
 def expand(study: Study, profile: str, presets: Presets) -> tuple[Cell, ...]:
     """Return every cell of ``study`` under ``profile``, in declared order, excluded ones too."""
     budget = study.budget(profile)
-    cells = [_cell(study, budget, presets, choice) for choice in _choices(study, budget)]
+    choices = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
+    cells = [_cell(study, budget, presets, choice) for choice in choices]
     return tuple(_with_members(cells))
 
 
@@ -57,6 +58,14 @@ def _choices(study: Study, budget: Budget) -> Iterator[Choice]:
         if labels not in seen and _allowed(budget.levels, dict(labels)):
             seen.add(labels)
             yield choice
+
+
+def _is_designed(study: Study, choice: Choice) -> bool:
+    """Whether a combination is part of the study's design."""
+    if study.design is not Design.ONE_AT_A_TIME:
+        return True
+    base = study.baseline
+    return sum(level.label != base.get(factor.name, level.label) for factor, level in choice) <= 1
 
 
 def _holds(where: Where, labels: Mapping[str, str]) -> bool:

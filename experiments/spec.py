@@ -16,6 +16,7 @@ from experiments.study import (
     Adjustment,
     Budget,
     Claim,
+    Design,
     Exclusion,
     Factor,
     FactorRole,
@@ -47,10 +48,35 @@ def parse_study(name: str, value: object) -> Study:
         exclusions=_exclusions(top.take("exclude", list, []), top.place, factors),
         budgets=_budgets(top.section("profiles"), factors),
         claims=_claims(top.take("claims", list, []), top, factors),
+        design=top.choice("design", Design, Design.FACTORIAL),
+        equivalence=top.take("equivalence", float, None),
     )
     top.close()
     _check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
+    _check_design(study, top.place)
     return study
+
+
+def _check_design(study: Study, place: str) -> None:
+    """Refuse what the declared design cannot mean."""
+    band = study.equivalence
+    if band is not None and not 0 < band < 1:
+        raise ConfigurationError(
+            f"{place}.equivalence: expected a share between 0 and 1 (0.005 is half a point), "
+            f"found {band!r}"
+        )
+    varied = [factor.name for factor in study.factors if len(factor.levels) > 1]
+    if study.design is Design.LADDER and len(varied) != 1:
+        raise ConfigurationError(
+            f"{place}.design: a ladder has one factor, whose levels are its steps in order; "
+            f"found {', '.join(varied)}"
+        )
+    if study.design is Design.ONE_AT_A_TIME and not set(varied) <= set(study.baseline):
+        raise ConfigurationError(
+            f"{place}.design: one_at_a_time changes one factor of the full model at a time; "
+            f"expected 'baseline' to give a level of every factor that varies "
+            f"({', '.join(varied)}), found {', '.join(study.baseline) or 'none'}"
+        )
 
 
 def label_of(value: object) -> str:

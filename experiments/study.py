@@ -45,6 +45,14 @@ class SelectionRule(StrEnum):
     LAST_EPOCH = "last_epoch"
 
 
+class Design(StrEnum):
+    """How the cells hang together: all combinations, ordered steps, or one change at a time."""
+
+    FACTORIAL = "factorial"
+    LADDER = "ladder"
+    ONE_AT_A_TIME = "one_at_a_time"
+
+
 Where = Mapping[str, tuple[str, ...]]
 
 
@@ -108,7 +116,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Study:
-    """One ablation: a question, factors, a budget for each profile, the claims it answers."""
+    """One ablation: a question, factors, a budget for each profile, the claims it answers.
+
+    ``equivalence`` is the band within which a cell counts as good as another one, in the metric's
+    own unit (0.005 is half a point).
+    """
 
     name: str
     title: str
@@ -125,6 +137,8 @@ class Study:
     exclusions: tuple[Exclusion, ...]
     budgets: Mapping[str, Budget]
     claims: tuple[Claim, ...]
+    design: Design = Design.FACTORIAL
+    equivalence: float | None = None
 
     @property
     def place(self) -> str:

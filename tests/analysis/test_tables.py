@@ -15,7 +15,8 @@ from analysis.cells import summarise
 from analysis.declaration import parse
 from analysis.layout import grid as layout_grid
 from analysis.study import Study
-from analysis.tables import Entry, Table, pivot_table, tables_for
+from analysis.tables import pivot_table, tables_for
+from analysis.tabular import Entry, Table
 from analysis.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
 
 

@@ -52,6 +52,34 @@ def test_counted(presets: Presets, name: str, profile: str, cells: int) -> None:
     assert len(expand(read_study(name), profile, presets)) == cells
 
 
+def test_one_at_a_time_keeps_the_full_model_and_single_changes(
+    declaration: dict[str, Any], cells_of: Cells
+) -> None:
+    declaration["factors"]["width"]["levels"]["huge"] = {"model.widths": [9]}
+    declaration["factors"]["bias"] = {"key": "model.bias_init", "levels": ["zeros"]}
+    declaration |= {
+        "design": "one_at_a_time",
+        "baseline": {"width": "large", "activation": "relu"},
+    }
+    assert [cell.name for cell in cells_of(declaration)] == [
+        "width=small,activation=relu,bias=zeros",
+        "width=large,activation=sigmoid,bias=zeros",
+        "width=large,activation=relu,bias=zeros",
+        "width=huge,activation=relu,bias=zeros",
+    ]
+
+
+def test_design_and_band_are_declared_and_change_no_key(
+    declaration: dict[str, Any], presets: Presets
+) -> None:
+    plain = declare(parse_study("small", declaration), "smoke", presets)
+    changed = parse_study("small", {**declaration, "equivalence": 0.01})
+    other = declare(changed, "smoke", presets)
+    assert [run.key for run in other.runs] == [run.key for run in plain.runs]
+    made = declaration_json(other, {})
+    assert (made["design"], made["equivalence"]) == ("factorial", 0.01)
+
+
 def test_order_and_names_are_those_of_the_declaration(
     declaration: dict[str, Any], cells_of: Cells
 ) -> None:

@@ -167,6 +167,25 @@ BAD: list[tuple[str, Change, str, str]] = [
         ".exclude[0]",
         "unknown key 'because'",
     ),
+    (
+        "design: a ladder of two factors",
+        setting("design", "ladder"),
+        ".design",
+        "a ladder has one factor, whose levels are its steps in order; found width, activation",
+    ),
+    (
+        "design: no full model",
+        setting("design", "one_at_a_time"),
+        ".design",
+        "one_at_a_time changes one factor of the full model at a time; expected 'baseline' to "
+        "give a level of every factor that varies (width, activation), found width",
+    ),
+    (
+        "equivalence in points",
+        setting("equivalence", 5),
+        ".equivalence",
+        "expected a share between 0 and 1 (0.005 is half a point), found 5.0",
+    ),
     ("profiles", without("profiles"), "", "required key 'profiles' is missing"),
     (
         "replicates 0",

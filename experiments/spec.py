@@ -7,6 +7,7 @@ MLflow, no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,10 +61,10 @@ def parse_study(name: str, value: object) -> Study:
 def _check_design(study: Study, place: str) -> None:
     """Refuse what the declared design cannot mean."""
     band = study.equivalence
-    if band is not None and not 0 < band < 1:
+    if band is not None and not 0 < band < (1 if study.metric.is_share else math.inf):
+        unit = "a share below 1, so that 0.005 is half a point" if study.metric.is_share else "> 0"
         raise ConfigurationError(
-            f"{place}.equivalence: expected a share between 0 and 1 (0.005 is half a point), "
-            f"found {band!r}"
+            f"{place}.equivalence: expected a band in the metric's unit ({unit}), found {band!r}"
         )
     varied = [factor.name for factor in study.factors if len(factor.levels) > 1]
     if study.design is Design.LADDER and len(varied) != 1:

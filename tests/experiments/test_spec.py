@@ -184,7 +184,8 @@ BAD: list[tuple[str, Change, str, str]] = [
         "equivalence in points",
         setting("equivalence", 5),
         ".equivalence",
-        "expected a share between 0 and 1 (0.005 is half a point), found 5.0",
+        "expected a band in the metric's unit (a share below 1, so that 0.005 is half a point), "
+        "found 5.0",
     ),
     ("profiles", without("profiles"), "", "required key 'profiles' is missing"),
     (

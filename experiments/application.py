@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -22,9 +21,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from experiments.arguments import names, own_folders, prepared
 from experiments.configuration import CONF, Invocation, read
 from experiments.data import DataError
 from experiments.errors import ConfigurationError, StoreError, nearest
+from experiments.output import fall_silent
 from lightning_modules.registry import UnknownName
 
 # What a user can mend; anything else is a defect of the lab and keeps its traceback.
@@ -52,7 +53,10 @@ def application(config: DictConfig) -> None:
 
 def _carry_out(config: DictConfig) -> int:
     sys.path.insert(0, str(Path.cwd()))
-    for name in config.get("plugins") or []:
+    plugins = config.get("plugins") or []
+    if isinstance(plugins, str):
+        raise ConfigurationError(f"plugins: expected a list, [{plugins}], found {plugins!r}")
+    for name in plugins:
         _import_plugin(name)
     invocation: Invocation = read(config)
     # Imported after the configuration is known to be right: MLflow takes seconds to import.
@@ -82,44 +86,18 @@ def _plugin_line(name: str, error: Exception) -> str:
     return f"plugins: {name!r} cannot be imported: {reason}{place}"
 
 
-def _prepared(arguments: list[str]) -> list[str]:
-    """Say in Hydra's words what users say more simply.
-
-    ``study_dir=PATH`` is a search path, which must be known before composing; ``now.where.NAME``
-    adds a key that no file has.
-    """
-    prepared = [re.sub(r"^now\.where\.", "++now.where.", argument) for argument in arguments]
-    folders = [a.partition("=")[2] for a in arguments if a.startswith("study_dir=")]
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise ConfigurationError(
-                f"study_dir: no folder {folder!r}; expected one that has study/NAME.yaml"
-            )
-        _refuse_hidden(arguments, Path(folder))
-    paths = ",".join(f"file://{Path(folder).resolve()}" for folder in folders)
-    return [*prepared, f"hydra.searchpath=[{paths}]"] if paths else prepared
-
-
-def _refuse_hidden(arguments: list[str], folder: Path) -> None:
-    """Refuse an option that Hydra would look up as a file, as ``study_dir`` has such a folder."""
-    for key in (argument.partition("=")[0] for argument in arguments):
-        if key in ("reports", "plugins", "dry_run", "study_dir") and (folder / key).is_dir():
-            raise ConfigurationError(
-                f"study_dir: its folder {str(folder / key)!r} hides the option {key!r}; "
-                "keep study/, model/ and data/ in a folder of their own"
-            )
-
-
 def main() -> int:
     """Run the application and return the exit status."""
     try:
-        sys.argv[1:] = _prepared(sys.argv[1:])
+        sys.argv[1:] = prepared(sys.argv[1:])
         application()
     except REFUSALS as error:
         return _refuse(error)
     except KeyboardInterrupt:
         print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
         return 130
+    except BrokenPipeError:  # what Hydra itself prints, such as --help
+        fall_silent()
     # Hydra gives no value back; --help and --cfg carry out nothing.
     return max(_statuses, default=0)
 
@@ -135,7 +113,9 @@ def _line(error: Exception) -> str:
     match error:
         case MissingConfigException(missing_cfg_file=str(file)):
             group, _, name = file.rpartition("/")
-            return f"{group}: unknown name {name!r}; {nearest(name, error.options or [])}"
+            # Of the last of several names, Hydra has forgotten what it could have been.
+            known = error.options or names(group, own_folders(sys.argv))
+            return f"{group}: unknown name {name!r}; {nearest(name, known)}"
         case OverrideParseException():
             return f"command line: {error.override!r}: expected key=value, such as profile=quick"
         case HydraException() if isinstance(cause, OmegaConfBaseException):

@@ -107,6 +107,10 @@ def _now(section: Section) -> Now:
         replicates=_at_least_one(section, "replicates"),
         minutes=section.take("minutes", float, None),
     )
+    if now.minutes is not None and now.minutes < 0:
+        raise ConfigurationError(
+            f"{section.place}.minutes: expected 0 or more, found {now.minutes}"
+        )
     section.close()
     return now
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from experiments.data import verify
 from experiments.declare import Declared, declaration_json, declare
 from experiments.finished import finished_runs, stored_runs
 from experiments.names import check_names
+from experiments.output import say
 from experiments.plan import estimated, plan
 from experiments.provenance import provenance
 from experiments.record import Record
@@ -36,10 +36,10 @@ def carry_out(invocation: Invocation) -> int:
     work = pending(declared, finished_runs(stored))
     wanted = work.only(invocation.now.wants)
     stacks = _plan(invocation, wanted.training)
-    _say(preflight(declared, work, wanted, stacks, workers=invocation.processes))
+    say(preflight(declared, work, wanted, stacks, workers=invocation.processes))
     if invocation.dry_run:
         for line in describe(stacks):
-            _say(line)
+            say(line)
         return 0
     failed = _train(invocation, declared, wanted) if len(wanted) else 0
     if len(wanted):
@@ -50,7 +50,7 @@ def carry_out(invocation: Invocation) -> int:
             _declare(invocation, declared)
             if not report.write(declared, stored):
                 return 1
-        _say(f"report: {report.index}")
+        say(f"report: {report.index}")
     return 1 if failed else 0
 
 
@@ -184,11 +184,3 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
     for entry in declared:
         tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))
-
-
-def _say(text: str) -> None:
-    try:
-        print(text, flush=True)  # noqa: T201 - what a user reads while it runs
-    except BrokenPipeError:
-        # Whoever read has gone, as with ``| head``: the rest is said to nobody, and work goes on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.experiments.cli.lab import ONE_WORKER, STUDY, Call, Lab, Outcome, study_with
+from tests.experiments.cli.lab import (
+    ONE_WORKER,
+    ROOT,
+    STUDY,
+    Call,
+    Lab,
+    Outcome,
+    clean_environment,
+    ended,
+    study_with,
+)
 
 BASE = ("study_dir=.", "study=tiny", "profile=smoke")
 
@@ -82,6 +96,14 @@ def test_file_that_is_no_study_is_refused(
     ("argument", "line"),
     [
         ("study=tinny", "study: unknown name 'tinny'; nearest: 'tiny'; known: dropout, ensemble"),
+        ("study=[tiny,tinny]", "study: unknown name 'tinny'; nearest: "),
+        ("study=null", "study: expected one name or more, found 'null'; known: dropout, ensemble"),
+        ("study=[]", "study: expected one name or more, found '[]'; known: dropout, ensemble, "),
+        ("profile=[smoke,quick]", "profile: expected one name, found '[smoke,quick]'; known: "),
+        ("engine=null", "engine: expected one name, found 'null'; known: local"),
+        ("model=mlp", "'model=mlp': each study says which model its runs have; declare one that"),
+        ("now.minutes=-1", "now.minutes: expected 0 or more, found -1.0"),
+        ("plugins=broken", "plugins: expected a list, [broken], found 'broken'"),
         ("profile=smokey", "profile: unknown name 'smokey'; nearest: 'smoke'; known: paper, quick"),
         ("profile=paper", "study/tiny.yaml: no profile 'paper'; known: smoke"),
         ("engine=lokal", "engine: unknown name 'lokal'; nearest: 'local'"),
@@ -170,3 +192,38 @@ def test_store_of_an_older_schema_is_refused(lab: Lab) -> None:
     assert line.startswith("error: store sqlite:///runs/mlflow.db: its schema is not the one")
     assert "mlflow db upgrade sqlite:///runs/mlflow.db" in line
     assert lab.runs("tiny") == []
+
+
+def test_a_reader_that_goes_away_stops_no_call(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "experiments", "study=xor_depth", "dry_run=true"]
+    call = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=clean_environment(tmp_path),
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (call.returncode, call.stderr) == (0, b"")
+
+
+def test_ctrl_c_during_the_imports_is_one_line(tmp_path: Path) -> None:
+    # The stand-in is imported instead of Hydra, and never comes to its end.
+    (tmp_path / "hydra.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+    )
+    call = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "dry_run=true"],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path) | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert call.stdout is not None
+    assert call.stdout.readline() == "importing\n"
+    call.send_signal(signal.SIGINT)
+    assert ended(call) == Outcome(130, "", "stopped; nothing was started\n")

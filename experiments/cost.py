@@ -25,7 +25,7 @@ UNKNOWN_WEIGHTS = 100_000
 
 def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     """Return about how many seconds ``runs`` runs of equal shape take as one stack on one core."""
-    examples = DATASETS.get(config["data"]["name"]).examples
+    examples = _examples(config)
     training = Training(**config["training"])
     batch = training.batch_size or examples
     work = multiply_adds(config) * batch * runs
@@ -33,10 +33,34 @@ def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     return SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
 
 
+def inputs(config: Mapping[str, Any]) -> int:
+    """Return how many numbers one example has."""
+    return math.prod(DATASETS.get(config["data"]["name"]).shape)
+
+
 def weights(config: Mapping[str, Any]) -> int:
     """Return the number of weights of a dense network, biases excluded."""
-    dataset = DATASETS.get(config["data"]["name"])
-    return _dense([math.prod(dataset.shape), *config["model"].get("widths", []), dataset.classes])
+    *hidden, last = [a * b for a, b in pairwise(_ends(config))]
+    return _pieces(config) * sum(hidden) + last
+
+
+def step_elements(config: Mapping[str, Any]) -> int:
+    """Return how many products one full-batch step of one small dense network forms."""
+    return _examples(config) * weights(config)
+
+
+def memory_of_run(config: Mapping[str, Any]) -> int:
+    """Return about how many bytes a run takes on an accelerator while it trains.
+
+    Four numbers for each weight (itself, its gradient, two moments) and four for each activation
+    of a batch (itself, its gradient, a mask, what the operation in between keeps), float32.
+    """
+    batch = config["training"]["batch_size"] or _examples(config)
+    if config["model"]["family"] == "convnet":
+        maps, trained = _convnet_sizes(config)
+    else:
+        maps, trained = _pieces(config) * sum(_ends(config)), weights(config)
+    return 16 * (trained + batch * maps)
 
 
 def multiply_adds(config: Mapping[str, Any]) -> int:
@@ -47,6 +71,34 @@ def multiply_adds(config: Mapping[str, Any]) -> int:
     if model["family"] == "convnet":
         return _convnet(config)
     return UNKNOWN_WEIGHTS
+
+
+def _ends(config: Mapping[str, Any]) -> list[int]:
+    classes = DATASETS.get(config["data"]["name"]).classes
+    return [inputs(config), *config["model"].get("widths", []), classes]
+
+
+def _pieces(config: Mapping[str, Any]) -> int:
+    return 2 if config["model"].get("activation") == "maxout" else 1
+
+
+def _examples(config: Mapping[str, Any]) -> int:
+    """Return the number of training examples."""
+    every = DATASETS.get(config["data"]["name"]).examples
+    return min(every, config["data"]["train_size"] or every)
+
+
+def _convnet_sizes(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the numbers in the maps of one example, and the weights."""
+    dataset, model = DATASETS.get(config["data"]["name"]), config["model"]
+    depth, height, width = dataset.shape
+    maps, trained = depth * height * width, 0
+    for channels in model["channels"]:
+        trained += depth * channels * model["kernel"] ** 2
+        maps += 2 * channels * height * width
+        depth, height, width = channels, -(-height // 2), -(-width // 2)
+    ends = [depth * height * width, *model["dense"], dataset.classes]
+    return maps + sum(ends), trained + _dense(ends)
 
 
 def _dense(ends: list[int]) -> int:

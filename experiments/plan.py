@@ -1,4 +1,9 @@
-"""The plan: which runs train together as a stack, which alone, and why. Pure."""
+"""The plan: which runs train together as a stack, which alone, and why. Pure.
+
+On a CPU a stack pays where a step's cost is mostly overhead; where matrix products dominate, one
+single-threaded process per core is as quick, and a stack of images would copy them at every step.
+On an accelerator every network of these studies is small.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +12,50 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.cost import estimate, weights
+from experiments.cost import estimate, inputs, memory_of_run, step_elements, weights
 from experiments.run import Run, Stack, TrainerName
 
-# At this size a stack's working set of the lectures' small nets still lies in a core's cache.
+# Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU.
 LARGEST_STACK = 1024
-# Above this many weights matrix products dominate, and a stack gains nothing on a CPU.
-LARGEST_NETWORK = 4096
-STACKED_FAMILIES = ("linear", "mlp")
+LARGEST_MINIBATCH_STACK = 32
+# Numbers that a step of an innermost stack goes through; more leave a core's cache.
+CACHED_ELEMENTS = 1_500_000
+# Above this many weights, runs by gradient descent no longer gain from the innermost layout.
+LARGEST_INNERMOST = 4096
+# Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
+LARGEST_NETWORK = 65_536
+LARGEST_INPUT = 256
+# Of an accelerator's memory, for the runs of one stack; a stack that does not fit is halved.
+ACCELERATOR_BYTES = 8 << 30
+STACKED_FAMILIES = ("linear", "mlp", "convnet")
+# Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
+STACKED_OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta")
+# What runs of a stack may differ in: always, in the innermost layout, and with the run axis first.
+FREE = ("model.init", "model.dense_init", "model.bias_init")
+FREE_INNERMOST = ("optimizer.learning_rate",)
+FREE_FIRST = ("model.keep_prob", "model.dense_keep_prob", "training.loss", "training.l2")
 
 
-def plan(runs: Iterable[Run], *, data_root: str | None, plugins: tuple[str, ...]) -> list[Stack]:
+def plan(
+    runs: Iterable[Run],
+    *,
+    data_root: str | None,
+    plugins: tuple[str, ...],
+    accelerator: bool = False,
+) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order."""
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
     for run in runs:
-        obstacle = why_alone(run.config)
+        obstacle = why_alone(run.config, accelerator=accelerator)
         if obstacle:
             alone.append((run, obstacle))
         else:
             groups.setdefault(shape(run), []).append(run)
     stacks = []
     for group in groups.values():
-        reason = f"{len(group)} small full-batch runs of equal shape"
-        for part in _even_parts(group, LARGEST_STACK):
+        largest, reason = _largest(group[0].config, accelerator=accelerator)
+        for part in _even_parts(group, largest):
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
     stacks.sort(key=estimated, reverse=True)
@@ -44,36 +69,71 @@ def estimated(stack: Stack) -> float:
     return estimate(stack.runs[0].config, runs=len(stack.runs))
 
 
-def why_alone(config: Mapping[str, Any]) -> str:
+def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
     """Say what keeps a run out of a stack; empty if nothing does."""
+    obstacle = _why_never(config)
+    if obstacle or accelerator:
+        return obstacle
+    return _why_not_on_a_cpu(config)
+
+
+def _why_never(config: Mapping[str, Any]) -> str:
+    family, optimizer = config["model"]["family"], config["optimizer"]["name"]
+    training = config["training"]
+    if family not in STACKED_FAMILIES:
+        return f"family {family} does not stack"
+    if optimizer not in STACKED_OPTIMIZERS:
+        return f"optimiser {optimizer} does not stack"
+    if training.get("patience") or training.get("divide_rate_at") or training.get("order"):
+        return "early stopping, falling rates and a stored order do not stack"
+    return ""
+
+
+def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
+    if config["model"]["family"] == "convnet":
+        return "convolutions: on a CPU a stack of them is slower than its runs"
+    if weights(config) > LARGEST_NETWORK:
+        return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
+    if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
+        return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"
+    return ""
+
+
+def descends_innermost(config: Mapping[str, Any]) -> bool:
+    """Say whether runs of this kind train with the run axis innermost: small, by plain descent."""
     model, optimizer = config["model"], config["optimizer"]
-    obstacles = {
-        f"family {model['family']} does not stack": model["family"] not in STACKED_FAMILIES,
-        "mini-batches: matrix products dominate, a stack gains nothing on a CPU": (
-            config["training"]["batch_size"] is not None
-        ),
-        f"optimiser {optimizer['name']} with state does not stack": (
-            optimizer["name"] != "sgd" or bool(optimizer["momentum"])
-        ),
-        "early stopping and falling rates do not stack": bool(
-            config["training"].get("patience") or config["training"].get("divide_rate_at")
-        ),
-        "dropout does not stack": model.get("keep_prob", 1.0) != 1.0,
-        "LSUV looks at the first batch, run by run": model.get("init") == "lsuv",
-        f"more than {LARGEST_NETWORK} weights: matrix products dominate": (
-            weights(config) > LARGEST_NETWORK
-        ),
-    }
-    return next((reason for reason, holds in obstacles.items() if holds), "")
+    return (
+        model["family"] in ("linear", "mlp")
+        and model.get("keep_prob", 1.0) == 1.0
+        and config["training"]["batch_size"] is None
+        and optimizer["name"] == "sgd"
+        and not optimizer["momentum"]
+        and weights(config) <= LARGEST_INNERMOST
+    )
 
 
 def shape(run: Run) -> str:
-    """Return what the runs of a stack have in common: all but initialisation and rate."""
+    """Return what the runs of a stack have in common: all but what each may have of its own."""
     common: dict[str, Any] = {name: dict(section) for name, section in run.config.items()}
-    for name in ("init", "bias_init"):
-        common["model"].pop(name, None)
-    common["optimizer"].pop("learning_rate")
-    return json.dumps(common, sort_keys=True)
+    innermost = descends_innermost(run.config)
+    for key in (*FREE, *(FREE_INNERMOST if innermost else FREE_FIRST)):
+        section, name = key.split(".")
+        common[section].pop(name, None)
+    return json.dumps([innermost, common], sort_keys=True)
+
+
+def _largest(config: Mapping[str, Any], *, accelerator: bool) -> tuple[int, str]:
+    """Return how many runs of this kind one stack takes, and why."""
+    if descends_innermost(config):
+        cached = max(1, min(LARGEST_STACK, CACHED_ELEMENTS // step_elements(config)))
+        return cached, f"small, full batch, plain descent: up to {cached} in one fused step"
+    if accelerator:
+        fitting = max(1, min(LARGEST_STACK, ACCELERATOR_BYTES // memory_of_run(config)))
+        return fitting, f"accelerator: up to {fitting} in {ACCELERATOR_BYTES >> 30} GiB"
+    return (
+        LARGEST_MINIBATCH_STACK,
+        f"small: up to {LARGEST_MINIBATCH_STACK} share a step's overhead",
+    )
 
 
 def _even_parts(runs: list[Run], largest: int) -> list[tuple[Run, ...]]:

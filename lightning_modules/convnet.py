@@ -42,6 +42,8 @@ class ConvNetNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.input_shape = image_shape(input_shape)
+        # Quicker on a CPU; a stack, in which torch cannot ask for it, sets the plain one.
+        self.memory_format = torch.channels_last
         self.activation = activation
         self.activate_maps = activation_along(activation, CHANNEL_AXIS)
         self.activate = activation_along(activation, -1)
@@ -63,7 +65,7 @@ class ConvNetNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits. Shapes: (B, channels, H, W), (B, H, W) or flat (B, D) -> (B, C)."""
         maps = x.reshape(x.shape[0], *self.input_shape)
-        maps = maps.contiguous(memory_format=torch.channels_last)
+        maps = maps.contiguous(memory_format=self.memory_format)
         for convolved in self.convolutions:
             maps = self.dropout(self._pool(convolved(maps)))
         *hidden, last = self.linears

@@ -1,15 +1,13 @@
 """The stacked trainer: K runs of equal shape as one tensor program under ``pl.Trainer``.
 
-Every run keeps its own initial draw (that of its solo module, bit for bit) and its own losses; no
-operation mixes runs, so a run that diverges disturbs no neighbour. The run axis lies innermost,
-which lets a compiler fuse a whole step of small layers into loops over runs.
+Every run keeps its own initial draw (that of its solo module, bit for bit), its own order of
+examples and its own losses; no operation mixes runs. A run that leaves the finite numbers is
+frozen at the end of the chunk in which it did, where a solo run stops.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,160 +16,178 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.data import Dataset, TrainingData
+from experiments.plan import descends_innermost
 from experiments.record import Curve
 from experiments.run import Run, Training
-from experiments.trainers.evaluation import tensors
+from experiments.seeds import Role, stream
+from experiments.trainers.descent import Descent
+from experiments.trainers.evaluation import EVALUATION_BATCH, tensors
 from experiments.trainers.lightning import lightning_trainer
-from experiments.trainers.schedule import Chunk, chunks
+from experiments.trainers.minibatch import MiniBatch
+from experiments.trainers.order import Order
+from experiments.trainers.schedule import Chunk, chunks, total_steps
 from experiments.trainers.solo import build_module
 from experiments.trainers.trained import Predict, Trained
 from lightning_modules.classifier import Classifier
-from lightning_modules.losses import accuracy
-from lightning_modules.stack import MLPStack
-
-# Compiling a shape costs seconds, so that it pays from about this many layer-steps of single runs.
-COMPILE_FROM = 10_000_000
-
-Step = Callable[[list[Tensor], Tensor, Tensor], tuple[list[Tensor], Tensor]]
+from lightning_modules.losses import correct
 
 
 def train(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
-    """Train runs that differ only in replicate, initialisation and learning rate (SGD)."""
-    modules = [build_module(run, dataset) for run in runs]
-    stack = MLPStack([_classifier(module) for module in modules])
-    rates = torch.tensor([run.config["optimizer"]["learning_rate"] for run in runs])
+    """Train runs that the plan put together.
+
+    A stack that does not fit the accelerator's memory is trained in halves; a single run that does
+    not fit is an error like any other.
+    """
+    try:
+        return _train_together(runs, data, dataset)
+    except torch.OutOfMemoryError:
+        if len(runs) == 1:
+            raise
+    # Outside the except clause, whose traceback would keep the tensors alive.
+    half = len(runs) // 2
+    return [*train(runs[:half], data, dataset), *train(runs[half:], data, dataset)]
+
+
+def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
     training = Training(**runs[0].config["training"])
+    classifiers = [_classifier(run, data, dataset, training) for run in runs]
+    program = _program(runs, classifiers, training, len(data.train))
     plan = chunks(training, len(data.train))
-    loop = StackLoop(stack, data, rates, plan, compiled=_worth_compiling(stack, plan))
+    loop = StackLoop(program, data, plan)
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
     return [_trained(loop, index) for index in range(len(runs))]
 
 
-def _classifier(module: pl.LightningModule) -> Classifier:
+def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Classifier:
+    """Build one run's module; LSUV sees the first batch of the run's own order."""
+    module = build_module(run, dataset)
     if not isinstance(module, Classifier):
         raise TypeError(f"a stack needs classifiers, found {type(module).__name__}")
+    seed = stream(run.seed, Role.ORDER, run.replicate)
+    order = Order(examples=len(data.train), batch_size=training.batch_size, seed=seed)
+    first = next(iter(order))
+    x = torch.from_numpy(data.train.x)
+    module.train()
+    module.prepare(x if first is None else x[first])
     return module
 
 
-def _worth_compiling(stack: MLPStack, plan: list[Chunk]) -> bool:
-    work = stack.size * stack.layers * sum(chunk.steps for chunk in plan)
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    return work >= COMPILE_FROM and compiler is not None
+def _program(
+    runs: list[Run], classifiers: list[Classifier], training: Training, examples: int
+) -> Descent | MiniBatch:
+    if descends_innermost(runs[0].config):
+        return Descent(runs, classifiers, total_steps(training, examples))
+    return MiniBatch(runs, classifiers, examples=examples, batch_size=training.batch_size)
 
 
 class StackLoop(pl.LightningModule):
-    """Trains a stack by full-batch gradient descent; one training step is one chunk."""
+    """Trains a program on data that lies on the device; one training step is one chunk."""
 
-    def __init__(
-        self,
-        stack: MLPStack,
-        data: TrainingData,
-        rates: Tensor,
-        plan: list[Chunk],
-        *,
-        compiled: bool,
-    ) -> None:
+    def __init__(self, program: Descent | MiniBatch, data: TrainingData, plan: list[Chunk]) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.stack = stack
-        self.compiled = compiled
-        self.curves: dict[str, list[tuple[int, NDArray[np.float64]]]] = {
-            "train_loss": [],
-            "val_accuracy": [],
-        }
-        self.nonfinite_step = torch.zeros(stack.size, dtype=torch.int64)
+        self.program = program
+        runs = range(program.size)
+        self.losses: list[list[tuple[int, float]]] = [[] for _ in runs]
+        self.accuracies: list[list[tuple[int, float]]] = [[] for _ in runs]
         self.steps = 0
+        # Of the runs that left the finite numbers: the step, where they stopped, their parameters.
+        self.nonfinite_step: dict[int, int] = {}
+        self.stopped: dict[int, int] = {}
+        self._frozen: dict[int, list[Tensor]] = {}
         self._data = data
-        self._rates = rates
         self._plan = plan
+        self._recent = torch.empty(0, program.size)
 
     def configure_optimizers(self) -> None:
-        """None: the update is part of the stack's own step."""
+        """None: the update is part of the program."""
 
     def on_fit_start(self) -> None:
-        """Move data and rates to the device, and make the step."""
-        self._train = tensors(self._data.train, self.device)
+        """Move the data to the device once."""
         self._validation = tensors(self._data.validation, self.device)
-        self.nonfinite_step = self.nonfinite_step.to(self.device)
-        step = descent_step(self.stack, self._rates.to(self.device))
-        self._step: Step = torch.compile(step, dynamic=False) if self.compiled else step
+        self.program.start(*tensors(self._data.train, self.device))
 
     def training_step(self, batch: int, batch_idx: int) -> None:
-        """Take the steps of one chunk."""
+        """Take the steps of one chunk; stop when no run is left that is finite."""
         chunk = self._plan[batch_idx]
-        x, y = self._train
-        losses = torch.empty(chunk.steps, self.stack.size, device=self.device)
-        values = [parameter.detach() for parameter in self.stack.parameters()]
-        for index in range(chunk.steps):
-            values, losses[index] = self._step(values, x, y)
-        with torch.no_grad():
-            for parameter, value in zip(self.stack.parameters(), values, strict=True):
-                parameter.copy_(value)
-        self._note_divergence(chunk, losses)
+        losses = self.program.advance(chunk)
         self.steps += chunk.steps
-        if chunk.point:
-            self._write(losses[-chunk.window :].mean(0))
+        # A window may reach back into earlier chunks.
+        self._recent = torch.cat([self._recent.to(losses), losses])[-chunk.window :]
+        lost = self._freeze_divergent(chunk, losses)
+        running = [k for k in range(self.program.size) if k not in self.stopped]
+        if chunk.point or lost:
+            self._write([*running, *lost] if chunk.point else lost)
+        if not running:
+            self.trainer.should_stop = True
 
-    def _note_divergence(self, chunk: Chunk, losses: Tensor) -> None:
+    def on_fit_end(self) -> None:
+        """Give the frozen runs back what they were when they stopped."""
+        with torch.no_grad():
+            for index, values in self._frozen.items():
+                for own, value in zip(self.program.of_run(index), values, strict=True):
+                    own.copy_(value)
+
+    def _freeze_divergent(self, chunk: Chunk, losses: Tensor) -> list[int]:
+        """Note the runs whose loss left the finite numbers in this chunk; return them."""
         wrong = ~torch.isfinite(losses)
-        first = chunk.first + wrong.int().argmax(0) + 1
-        new = wrong.any(0) & (self.nonfinite_step == 0)
-        self.nonfinite_step = torch.where(new, first, self.nonfinite_step)
+        found = wrong.any(0).nonzero()[:, 0].tolist()
+        new = [k for k in found if k not in self.stopped]
+        for k in new:
+            self.nonfinite_step[k] = chunk.first + int(wrong[:, k].int().argmax()) + 1
+            self.stopped[k] = self.steps
+            self._frozen[k] = [value.clone() for value in self.program.of_run(k)]
+        return new
 
-    def _write(self, loss: Tensor) -> None:
+    def _write(self, runs: Sequence[int]) -> None:
+        losses = self._recent.mean(0).tolist()
         x, y = self._validation
         with torch.no_grad():
-            logits = self.stack(x)
-        shares = np.array([float(accuracy(logits[..., k], y)) for k in range(self.stack.size)])
-        self.curves["train_loss"].append((self.steps, loss.double().cpu().numpy()))
-        self.curves["val_accuracy"].append((self.steps, shares))
-
-
-def descent_step(stack: MLPStack, rates: Tensor) -> Step:
-    """Return one step of gradient descent: values, x, y → new values, losses (K,) before it."""
-
-    def total(values: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        losses = stack.objective(values, x, y)
-        return losses.sum(), losses.detach()
-
-    gradient = torch.func.grad(total, has_aux=True)
-
-    def step(values: list[Tensor], x: Tensor, y: Tensor) -> tuple[list[Tensor], Tensor]:
-        gradients, losses = gradient(values, x, y)
-        return [w - rates * g for w, g in zip(values, gradients, strict=True)], losses
-
-    return step
+            right = torch.cat(
+                [
+                    correct(self.program.logits(part), labels)
+                    for part, labels in zip(
+                        x.split(EVALUATION_BATCH), y.split(EVALUATION_BATCH), strict=True
+                    )
+                ],
+                -1,
+            )
+        shares = right.float().mean(-1).tolist()
+        for k in runs:
+            self.losses[k].append((self.steps, losses[k]))
+            self.accuracies[k].append((self.steps, shares[k]))
 
 
 def _trained(loop: StackLoop, index: int) -> Trained:
-    stack = loop.stack
-    step = int(loop.nonfinite_step[index])
+    program = loop.program
+    values = program.of_run(index)
     curves: dict[str, Curve] = {
-        name: tuple((at, float(values[index])) for at, values in points)
-        for name, points in loop.curves.items()
+        "train_loss": tuple(loop.losses[index]),
+        "val_accuracy": tuple(loop.accuracies[index]),
     }
-    finite = all(bool(torch.isfinite(p[..., index]).all()) for p in stack.parameters())
+    step = loop.nonfinite_step.get(index)
     return Trained(
         curves=curves,
-        steps=loop.steps,
-        parameters=sum(p[..., index].numel() for p in stack.parameters()),
-        finite=finite and step == 0,
-        nonfinite_step=step or None,
+        steps=loop.stopped.get(index, loop.steps),
+        parameters=sum(value.numel() for value in values),
+        finite=step is None and all(bool(torch.isfinite(value).all()) for value in values),
+        nonfinite_step=step,
         predict=_predictor(loop, index),
         facts={
             "device": str(loop.device),
-            "stack_size": str(stack.size),
-            "compiled": str(loop.compiled).lower(),
+            "stack_size": str(program.size),
+            **program.facts(),
         },
     )
 
 
 def _predictor(loop: StackLoop, index: int) -> Predict:
     def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = torch.from_numpy(x).split(EVALUATION_BATCH)
         with torch.no_grad():
-            logits = loop.stack.one(index, torch.from_numpy(x).to(loop.device))
-        values: NDArray[np.float32] = logits.float().cpu().numpy()
+            logits = [loop.program.one(index, part.to(loop.device)) for part in parts]
+        values: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
         return values
 
     return predict

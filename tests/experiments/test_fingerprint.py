@@ -62,7 +62,7 @@ def test_it_does_not_depend_on_where_the_code_lies(code: Path, original: str) ->
 
 
 WORDING = [
-    ("experiments/trainers/stacked.py", "    def step(", "    # A remark.\n\n    def step("),
+    ("experiments/trainers/descent.py", "    def step(", "    # A remark.\n\n    def step("),
     ("lightning_modules/mlp.py", '"""Multilayer perceptrons.', '"""Perceptrons of layers.'),
     ("experiments/trainers/order.py", '"""Yield the indices', '"""Give the indices'),
     ("lightning_modules/stack.py", "+ bias\n", "+  bias  \n"),
@@ -78,7 +78,7 @@ def test_comments_docstrings_and_spacing_change_nothing(code: Path, original: st
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("experiments/trainers/stacked.py", "w - rates * g", "w - 2 * rates * g"),
+        ("experiments/trainers/descent.py", "w - rates * g", "w - 2 * rates * g"),
         ("experiments/trainers/schedule.py", "STEP_POINTS = 12", "STEP_POINTS = 13"),
         ("experiments/trainers/solo.py", "Role.INIT", "Role.ORDER"),
         ("experiments/seeds.py", "ablation-lab/", "ablation/"),
@@ -101,7 +101,7 @@ ELSEWHERE = [
     ("lightning_modules/activations.py", "torch.tanh(x)", "torch.tanh(2 * x)"),
     ("lightning_modules/initializers.py", ".mul_(0.01)", ".mul_(0.02)"),
     ("lightning_modules/optimizers.py", "alpha=0.9", "alpha=0.8"),
-    ("lightning_modules/convnet.py", "class", "CHANGED = 1\nclass"),
+    ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
     ("experiments/tracking/store.py", "PAGE = 5000", "PAGE = 50"),
     ("experiments/ledger.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),
     ("experiments/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
@@ -132,7 +132,7 @@ def test_a_registered_function_that_a_used_one_calls_counts(code: Path) -> None:
 
 def test_solo_runs_do_not_depend_on_the_stacked_trainer(code: Path) -> None:
     before = taken(trainer=TrainerName.SOLO)
-    apply(code, "experiments/trainers/stacked.py", "w - rates * g", "w - 2 * rates * g")
+    apply(code, "experiments/trainers/descent.py", "w - rates * g", "w - 2 * rates * g")
     assert taken(trainer=TrainerName.SOLO) == before
 
 

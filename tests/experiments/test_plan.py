@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.plan import LARGEST_STACK, estimated, plan, shape, why_alone
+from experiments.cost import memory_of_run, step_elements
+from experiments.plan import (
+    ACCELERATOR_BYTES,
+    CACHED_ELEMENTS,
+    LARGEST_STACK,
+    estimated,
+    plan,
+    shape,
+    why_alone,
+)
 from experiments.run import Run, TrainerName
 from experiments.schedule import once
 
@@ -31,6 +40,8 @@ CHANGES: list[dict[str, Any]] = [
     {"optimizer__momentum": 0.9},
     {"model__init": "lsuv"},
     {"training__batch_size": 2},
+    {"training__batch_size": 2, "optimizer__name": "adam", "training__l2": 0.1},
+    {"model": {"family": "convnet"}, "data__name": "digits"},
 ]
 
 
@@ -59,7 +70,56 @@ def test_every_run_is_in_one_stack_of_its_shape(make_run: MakeRun, counts: list[
 def test_initialisation_and_rate_share_a_stack_and_nothing_else_does(make_run: MakeRun) -> None:
     runs = [make_run(cell=f"c{index}", **changes) for index, changes in enumerate(CHANGES)]
     (first, *_) = [s for s in plan(runs, data_root=None, plugins=()) if runs[0] in s.runs]
-    assert {run.cell for run in first.runs} == {"c0", "c3", "c4"}
+    assert {run.cell for run in first.runs} == {"c0", "c3", "c4", "c12"}
+
+
+def test_dropout_loss_and_l2_share_a_stack_on_mini_batches(make_run: MakeRun) -> None:
+    adam = {"optimizer__name": "adam", "training__batch_size": 2}
+    together = [
+        {},
+        {"model__keep_prob": 0.5},
+        {"training__loss": "stable"},
+        {"training__l2": 0.1},
+        {"model__init": "lsuv"},
+    ]
+    apart = [{"optimizer__learning_rate": 0.01}, {"training__steps": 7}, {"model__widths": [4]}]
+    runs = [make_run(cell=f"c{n}", **adam, **each) for n, each in enumerate([*together, *apart])]
+    stacks = [{run.cell for run in s.runs} for s in plan(runs, data_root=None, plugins=())]
+    assert sorted(map(sorted, stacks)) == [["c0", "c1", "c2", "c3", "c4"], ["c5"], ["c6"], ["c7"]]
+
+
+def test_an_accelerator_stacks_what_a_cpu_does_not_as_far_as_memory_goes(
+    make_run: MakeRun,
+) -> None:
+    first = make_run(
+        data__name="mnist",
+        model={"family": "convnet", "channels": [32, 64]},
+        training={"epochs": 1, "batch_size": 100},
+        optimizer__name="adam",
+    )
+    runs = [dataclasses.replace(first, replicate=n, key=str(n)) for n in range(500)]
+    on_a_cpu = plan(runs, data_root=None, plugins=())
+    on_a_card = plan(runs, data_root=None, plugins=(), accelerator=True)
+    assert {len(stack.runs) for stack in on_a_cpu} == {1}
+    assert sum(len(stack.runs) for stack in on_a_card) == 500
+    for stack in on_a_card:
+        assert 1 < len(stack.runs) <= ACCELERATOR_BYTES // memory_of_run(first.config)
+
+
+def test_memory_counts_weights_and_maps(make_run: MakeRun) -> None:
+    net = {"family": "convnet", "channels": [2], "dense": [5]}
+    config = make_run(data__name="digits", model=net, training__batch_size=10).config
+    # 8x8 -> two maps, pooled to 4x4 -> 32 -> 5 -> 10; maps are counted before and after the pool.
+    maps = 64 + 2 * 2 * 64 + 32 + 5 + 10
+    assert memory_of_run(config) == 16 * (9 * 2 + 32 * 5 + 5 * 10 + 10 * maps)
+
+
+@given(size=st.integers(1, 60))
+def test_an_innermost_stack_stays_in_the_cache(make_run: MakeRun, size: int) -> None:
+    first = make_run(model__widths=[size, size])
+    runs = [dataclasses.replace(first, replicate=n, key=str(n)) for n in range(1500)]
+    for stack in plan(runs, data_root=None, plugins=()):
+        assert len(stack.runs) * step_elements(first.config) <= CACHED_ELEMENTS
 
 
 @pytest.mark.parametrize(("runs", "sizes"), [(1024, [1024]), (1025, [513, 512]), (1, [1])])
@@ -83,13 +143,11 @@ def test_long_stacks_come_first(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model": {"family": "convnet"}, "data__name": "digits"}, "family convnet does not stack"),
-        ({"training__batch_size": 2}, "mini-batches"),
-        ({"optimizer__name": "adam"}, "optimiser adam with state"),
-        ({"optimizer__momentum": 0.5}, "optimiser sgd with state"),
-        ({"model__keep_prob": 0.9}, "dropout does not stack"),
-        ({"model__init": "lsuv"}, "LSUV"),
-        ({"model__widths": [64, 64]}, "more than 4096 weights"),
+        ({"model": {"family": "convnet"}, "data__name": "digits"}, "convolutions"),
+        ({"model__widths": [300, 300]}, "more than 65536 weights"),
+        ({"data__name": "mnist", "training__batch_size": 100}, "more than 256 inputs"),
+        ({"optimizer__name": "adam", "training__batch_size": 2}, ""),
+        ({"model__keep_prob": 0.9, "model__init": "lsuv"}, ""),
         ({}, ""),
     ],
 )

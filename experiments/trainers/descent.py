@@ -1,0 +1,93 @@
+"""Full-batch gradient descent on K small perceptrons, the run axis innermost.
+
+The layout lets a compiler fuse a whole step of small layers into loops over runs; where a fit is
+long enough to pay for compiling, the step is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from experiments.run import Run
+from experiments.trainers.schedule import Chunk
+from lightning_modules.classifier import Classifier
+from lightning_modules.stack import MLPStack
+
+# Compiling a shape costs seconds, so that it pays from about this many layer-steps of single runs.
+COMPILE_FROM = 10_000_000
+
+Step = Callable[[list[Tensor], Tensor, Tensor], tuple[list[Tensor], Tensor]]
+
+
+class Descent(nn.Module):
+    """K runs by gradient descent on the whole training set; rates may differ between runs."""
+
+    def __init__(self, runs: Sequence[Run], classifiers: Sequence[Classifier], steps: int) -> None:
+        super().__init__()
+        self.stack = MLPStack(classifiers)
+        self.size = self.stack.size
+        rates = [run.config["optimizer"]["learning_rate"] for run in runs]
+        self.register_buffer("rates", torch.tensor(rates))
+        self.rates: Tensor
+        self.compiled = worth_compiling(self.size * self.stack.layers * steps)
+
+    def start(self, x: Tensor, y: Tensor) -> None:
+        """Take the training set (N, ...), (N,), which lies on the device, and make the step."""
+        self._data = x, y
+        step = descent_step(self.stack, self.rates)
+        self._step: Step = torch.compile(step, dynamic=False) if self.compiled else step
+
+    def advance(self, chunk: Chunk) -> Tensor:
+        """Take the steps of a chunk; return the losses (steps, K) before each update."""
+        x, y = self._data
+        losses = torch.empty(chunk.steps, self.size, device=x.device)
+        values = [parameter.detach() for parameter in self.stack.parameters()]
+        for index in range(chunk.steps):
+            values, losses[index] = self._step(values, x, y)
+        with torch.no_grad():
+            for parameter, value in zip(self.stack.parameters(), values, strict=True):
+                parameter.copy_(value)
+        return losses
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (K, N, C) of examples (N, ...)."""
+        return self.stack(x).movedim(-1, 0)  # type: ignore[no-any-return]
+
+    def one(self, index: int, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of one run."""
+        return self.stack.one(index, x)
+
+    def of_run(self, index: int) -> list[Tensor]:
+        """Return views of one run's parameters."""
+        return [parameter.detach()[..., index] for parameter in self.stack.parameters()]
+
+    def facts(self) -> Mapping[str, str]:
+        """Say how the runs were trained."""
+        return {"layout": "runs innermost", "compiled": str(self.compiled).lower()}
+
+
+def worth_compiling(layer_steps: int) -> bool:
+    """Say whether compiling pays for this many layer-steps, and a compiler is there."""
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    return layer_steps >= COMPILE_FROM and compiler is not None
+
+
+def descent_step(stack: MLPStack, rates: Tensor) -> Step:
+    """Return one step of gradient descent: values, x, y → new values, losses (K,) before it."""
+
+    def total(values: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        losses = stack.objective(values, x, y)
+        return losses.sum(), losses.detach()
+
+    gradient = torch.func.grad(total, has_aux=True)
+
+    def step(values: list[Tensor], x: Tensor, y: Tensor) -> tuple[list[Tensor], Tensor]:
+        gradients, losses = gradient(values, x, y)
+        return [w - rates * g for w, g in zip(values, gradients, strict=True)], losses
+
+    return step

@@ -1,0 +1,115 @@
+"""K runs of any stackable network, each on mini-batches in an order of its own.
+
+The update is torch's own optimiser on parameters of shape (K, ...): those that a stack may use act
+on each number by itself, so that no run sees another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from experiments.run import Run
+from experiments.seeds import Role, stream
+from experiments.trainers.schedule import Chunk
+from lightning_modules.classifier import Classifier
+from lightning_modules.module_stack import ModuleStack
+from lightning_modules.optimizers import build_optimizer
+
+
+class MiniBatch(nn.Module):
+    """K runs with one optimiser and one batch size; ``batch_size`` None is the full batch."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        classifiers: Sequence[Classifier],
+        *,
+        examples: int,
+        batch_size: int | None,
+    ) -> None:
+        super().__init__()
+        dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
+        orders = [stream(run.seed, Role.ORDER, run.replicate) for run in runs]
+        self.stack = ModuleStack(classifiers, dropout)
+        self.size = self.stack.size
+        self._settings = classifiers[0].optimizer_settings
+        self._orders = Orders(examples=examples, batch_size=batch_size, seeds=orders)
+
+    def start(self, x: Tensor, y: Tensor) -> None:
+        """Take the training set (N, ...), (N,), which lies on the device."""
+        self._data = x, y
+        self.stack.to_device(x.device)
+        # Made here: a fused optimiser has to know the device.
+        self._optimizer = build_optimizer(self.stack.parameters(), self._settings)
+
+    def advance(self, chunk: Chunk) -> Tensor:
+        """Take the steps of a chunk; return the losses (steps, K) before each update."""
+        losses = torch.empty(chunk.steps, self.size, device=self._data[0].device)
+        for index in range(chunk.steps):
+            self.stack.at_step(chunk.first + index)
+            each = self._objective()
+            self._optimizer.zero_grad(set_to_none=True)
+            each.sum().backward()
+            self._optimizer.step()
+            losses[index] = each.detach()
+        return losses
+
+    def _objective(self) -> Tensor:
+        x, y = self._data
+        indices = self._orders.next()
+        if indices is None:
+            return self.stack.objective(x, y, own=False)
+        indices = indices.to(x.device)
+        return self.stack.objective(x[indices], y[indices], own=True)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (K, N, C) of examples (N, ...)."""
+        logits: Tensor = self.stack(x)
+        return logits
+
+    def one(self, index: int, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of one run."""
+        return self.stack.one(index, x)
+
+    def of_run(self, index: int) -> list[Tensor]:
+        """Return views of one run's parameters."""
+        return [value.detach()[index] for value in self.stack.values]
+
+    def facts(self) -> Mapping[str, str]:
+        """Say how the runs were trained."""
+        return {"layout": "runs first"}
+
+
+class Orders:
+    """The examples of each step for K runs, each as ``Order`` gives them to that run alone.
+
+    The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
+    """
+
+    def __init__(self, *, examples: int, batch_size: int | None, seeds: Sequence[int]) -> None:
+        self._examples = examples
+        self._batch = None if batch_size is None else min(batch_size, examples)
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._epoch = torch.empty(0)
+        self._next = 0
+        self._steps = 0
+
+    def next(self) -> Tensor | None:
+        """Return the indices (K, B) of the next step; None is the full batch."""
+        if self._batch is None:
+            return None
+        if self._next == self._steps:
+            self._draw(self._batch)
+        indices = self._epoch[:, self._next]
+        self._next += 1
+        return indices
+
+    def _draw(self, batch: int) -> None:
+        self._steps = self._examples // batch
+        drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
+        used = torch.stack(drawn)[:, : self._steps * batch]
+        self._epoch = used.view(len(drawn), self._steps, batch)
+        self._next = 0

@@ -222,8 +222,7 @@ def _outcome(run: Run | None) -> dict[str, Any]:
 def _typed(rows: list[dict[str, Any]], declaration: Declaration) -> pd.DataFrame:
     factors = [factor.name for factor in declaration.factors]
     fixed = {*RUN_COLUMNS, *factors, *OUTCOME_COLUMNS}
-    selected = selection(declaration.selection).column(declaration.metric)
-    known = dict.fromkeys((*METRICS, declaration.metric, selected))
+    known = dict.fromkeys((*METRICS, declaration.metric))
     seen = {name for row in rows for name in row} - fixed
     metrics = [*(m for m in known if m not in fixed), *sorted(seen - set(known))]
     columns = [*RUN_COLUMNS, *factors, *metrics, *OUTCOME_COLUMNS]

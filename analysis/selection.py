@@ -1,7 +1,8 @@
-"""Named rules that say which moment of a run its result is read at.
+"""Named rules that say which state of a run its result was read in.
 
-In: the tidy frame. Out: the column of values that a rule selects. A rule never looks at the test
-set to choose; its caption is printed under every table that it feeds.
+In: the name that a study declares. Out: the rule with the sentence that is printed under every
+table that it feeds. The rule was followed while training: the state that it selects is the only
+one in which the test set was ever scored, so there is one value per run and nothing left to choose.
 """
 
 from __future__ import annotations
@@ -13,42 +14,41 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Selection:
-    """A rule: `suffix` is what follows the metric's name in the store ('' for the last epoch)."""
+    """A rule and its sentence."""
 
     name: str
-    suffix: str
     caption: str
 
-    def column(self, metric: str) -> str:
-        """The column that holds the metric under this rule."""
-        return f"{metric}{self.suffix}"
-
     def values(self, frame: pd.DataFrame, metric: str) -> pd.Series[float]:
-        """The selected values, one per row of the frame.
+        """The values of the metric in the selected states, one per row of the frame.
 
-        Raises KeyError where the runs did not store the metric under this rule.
+        Raises KeyError where the runs did not store the metric.
         """
-        column = self.column(metric)
-        if column not in frame:
+        if metric not in frame:
             raise KeyError(
-                f"selection {self.name} reads the metric {column!r}, which no run stored; "
-                f"choose last_epoch or store it"
+                f"selection {self.name} reads the metric {metric!r}, which no run stored"
             )
-        return frame[column].astype("float64")
+        return frame[metric].astype("float64")
 
 
-LAST_EPOCH = Selection("last_epoch", "", "Values are those after the last step of training.")
-BEST_VALIDATION = Selection(
-    "best_validation",
-    "_at_best_validation",
-    "Values are those of the epoch with the best validation accuracy; the test set chose nothing.",
+LAST_EPOCH = Selection("last_epoch", "Values are those after the last step of training.")
+BEST_ON_VALIDATION = Selection(
+    "best_on_validation",
+    "Values are those of the best point of each run's validation curve; the test set was scored "
+    "once, in that state, and chose nothing.",
 )
 EARLY_STOPPED = Selection(
     "early_stopped",
-    "_at_early_stop",
-    "Values are those of the step at which early stopping on the validation set ended training.",
+    "Training ended when the validation curve had not improved for the declared patience, and "
+    "values are those of its best point; the test set was scored once, in that state, and chose "
+    "nothing.",
 )
-SELECTIONS = {rule.name: rule for rule in (LAST_EPOCH, BEST_VALIDATION, EARLY_STOPPED)}
+BY_CELL = Selection(
+    "by_cell",
+    "Cells differ in the state that they report, as their levels say: after the last step, or the "
+    "best point of the validation curve; the test set was scored once a run and chose nothing.",
+)
+SELECTIONS = {rule.name: rule for rule in (LAST_EPOCH, BEST_ON_VALIDATION, EARLY_STOPPED, BY_CELL)}
 
 
 def selection(name: str) -> Selection:

@@ -12,11 +12,13 @@ from typing import Any
 
 from experiments.convergence import chance
 from experiments.data import DATASETS
+from experiments.errors import ConfigurationError
 from experiments.grid import Cell, expand
 from experiments.identity import run_key
 from experiments.run import Run
+from experiments.selection import common_rule, rule_of
 from experiments.settings import Presets
-from experiments.study import Study
+from experiments.study import SelectionRule, Study
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Declared:
 def declare(study: Study, profile: str, presets: Presets) -> Declared:
     """Enumerate the runs of ``study`` under ``profile``."""
     cells = expand(study, profile, presets)
+    for cell in cells:
+        _check_selection(study, cell)
     keys = {
         cell.name: [
             run_key(cell.config, study.seed, replicate) for replicate in range(cell.replicates)
@@ -51,6 +55,22 @@ def declare(study: Study, profile: str, presets: Presets) -> Declared:
     ]
     runs.sort(key=lambda run: run.replicate)
     return Declared(study=study, profile=profile, cells=cells, runs=tuple(runs))
+
+
+def _check_selection(study: Study, cell: Cell) -> None:
+    """Refuse a selection rule that a cell cannot follow."""
+    training, data = cell.config["training"], cell.config["data"]["name"]
+    rule, place = rule_of(training), f"{study.place}: {cell.name}"
+    if study.selection is SelectionRule.EARLY_STOPPED and rule is not SelectionRule.EARLY_STOPPED:
+        raise ConfigurationError(
+            f"{place}: selection early_stopped needs training.patience, the number of points of "
+            f"the validation curve without a better one; found none"
+        )
+    if rule is not SelectionRule.LAST_EPOCH and DATASETS.get(data).test_is_train:
+        raise ConfigurationError(
+            f"{place}: selection {rule.value} chooses on the validation set, which for {data!r} is "
+            f"the test set; expected last_epoch"
+        )
 
 
 def _run(
@@ -91,7 +111,7 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "higher_is_better": study.metric.higher_is_better,
         "chance": chance(classes) if study.metric.is_share else None,
         "baseline": _baseline(study, included),
-        "selection": study.selection.value,
+        "selection": common_rule(cell.config["training"] for cell in included),
         "design": study.design.value,
         "equivalence": study.equivalence,
         "replicates": study.budget(declared.profile).replicates,

@@ -105,6 +105,8 @@ def _record(
     if trained.task is Task.SEQUENCE:
         first = first_exact_step(trained.curves["val_accuracy"])
         metrics |= {} if first is None else {"first_exact_step": first}
+    if trained.selected_step is not None:
+        metrics["selected_step"] = float(trained.selected_step)
     curves = dict(trained.curves)
     if dataset.test_is_train:
         # Validation would be the training set once more; the number keeps its true name.

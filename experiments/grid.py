@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from experiments.selection import overrides_of
 from experiments.settings import Presets, resolve
 from experiments.study import Budget, Design, Factor, Level, Study, Where
 
@@ -81,7 +82,8 @@ def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
 def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice) -> Cell:
     factors = {factor.name: level.label for factor, level in choice}
     name = ",".join(f"{factor}={label}" for factor, label in factors.items())
-    overrides = [*(level.overrides for _, level in choice), budget.overrides]
+    overrides = [overrides_of(study.selection), *(level.overrides for _, level in choice)]
+    overrides += [budget.overrides]
     overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
     config = resolve(study.run, overrides, presets, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)

@@ -86,6 +86,8 @@ def _why_never(config: Mapping[str, Any]) -> str:
         return f"optimiser {optimizer} does not stack"
     if training.get("patience") or training.get("divide_rate_at") or training.get("order"):
         return "early stopping, falling rates and a stored order do not stack"
+    if training.get("selection"):
+        return "each run has a best point on validation of its own"
     return ""
 
 

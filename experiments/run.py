@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+BEST_ON_VALIDATION = "best_on_validation"
+
 
 class TrainerName(StrEnum):
     """Who produced a run's result."""
@@ -21,6 +23,8 @@ class Training:
     """How long and on what cost a run trains; ``batch_size`` None is the full batch.
 
     ``order`` "stored" keeps the examples in their order, None shuffles them in every epoch.
+    ``selection`` "best_on_validation" gives back the state of the best point of the validation
+    curve, None the last state.
     ``patience`` stops after that many points of the validation curve without a better one, and
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
     divided by 10.
@@ -34,6 +38,7 @@ class Training:
     order: str | None = None
     patience: int | None = None
     divide_rate_at: tuple[int, ...] | None = None
+    selection: str | None = None
 
 
 class Combination(StrEnum):

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.errors import ConfigurationError, nearest
-from experiments.run import Combination, Training
+from experiments.run import BEST_ON_VALIDATION, Combination, Training
 from experiments.section import Section
 
 # Optional settings that a configuration shows only where they are set.
-NEW = ("order", "patience", "divide_rate_at")
+NEW = ("order", "patience", "divide_rate_at", "selection")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble")
 
 
@@ -170,6 +170,7 @@ def _training(section: Section) -> dict[str, Any]:
         order=section.take("order", str, None),
         patience=_count(section, "patience", None),
         divide_rate_at=_steps(section, "divide_rate_at"),
+        selection=section.take("selection", str, None),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):
@@ -185,6 +186,11 @@ def _training(section: Section) -> dict[str, Any]:
     if training.order not in (None, "stored"):
         raise ConfigurationError(
             f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
+        )
+    if training.selection not in (None, BEST_ON_VALIDATION):
+        raise ConfigurationError(
+            f"{section.place}.selection: unknown value {training.selection!r}; "
+            f"known: null, {BEST_ON_VALIDATION}"
         )
     return {key: value for key, value in asdict(training).items() if key not in NEW or value}
 

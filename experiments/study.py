@@ -43,6 +43,8 @@ class SelectionRule(StrEnum):
     """Which state of a run is reported."""
 
     LAST_EPOCH = "last_epoch"
+    BEST_ON_VALIDATION = "best_on_validation"
+    EARLY_STOPPED = "early_stopped"
 
 
 class Design(StrEnum):

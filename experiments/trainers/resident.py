@@ -6,6 +6,7 @@ batch is paid per epoch, and no loader copies what is already in memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -39,9 +40,10 @@ def fit(
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
     loop.rules.give_back(module)
-    return describe(
+    trained = describe(
         module, loop.curves, loop.steps, loop.nonfinite_step, trainer.strategy.root_device
     )
+    return replace(trained, selected_step=loop.rules.selected_step)
 
 
 class ResidentLoop(pl.LightningModule):
@@ -112,7 +114,7 @@ class ResidentLoop(pl.LightningModule):
             loss = float(self._recent.mean())
             self.curves["train_loss"].append((self.steps, loss))
             self.curves[self._name].append((self.steps, self._validate()))
-            if self.rules.says_stop(self.module, self._name, self.curves[self._name][-1][1]):
+            if self.rules.says_stop(self.module, self._name, *self.curves[self._name][-1]):
                 self.trainer.should_stop = True
 
     def _validate(self) -> float:

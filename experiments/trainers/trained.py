@@ -20,7 +20,8 @@ class Trained:
 
     ``predict`` maps examples (N, *shape) to logits (N, C), or to what else the ``task`` gives.
     ``finite`` says whether every loss and every parameter is finite; ``nonfinite_step`` is the
-    first step (counted from 1) whose loss was not.
+    first step (counted from 1) whose loss was not. ``selected_step`` is the step after which
+    ``predict`` answers, None for the last.
     """
 
     curves: Mapping[str, Curve]
@@ -31,3 +32,4 @@ class Trained:
     predict: Predict
     facts: Mapping[str, str] = field(default_factory=dict)
     task: Task = Task.CLASSIFICATION
+    selected_step: int | None = None

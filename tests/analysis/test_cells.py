@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from math import isnan, nan
 
@@ -12,10 +13,11 @@ from golden_store import declaration, grid
 from scipy import stats as scipy_stats
 
 from analysis.cells import summarise
-from analysis.declaration import Declaration, declared_text, parse
-from analysis.selection import selection
+from analysis.declaration import Declaration, parse
+from analysis.selection import SELECTIONS, selection
 from analysis.stats import mean_interval, paired_sign_flip
 from analysis.study import Study
+from analysis.tables import tables_for
 
 WIDTHS = {"width": ["4", "8", "16"]}
 
@@ -166,12 +168,20 @@ def test_golden_counts(studies: dict[str, Study]) -> None:
     assert xor.loc["depth=3,activation=relu", "successes"] == 5
 
 
-def test_a_selection_reads_its_own_column_and_says_when_it_is_not_there() -> None:
-    declared = parse(
-        declared_text(small()).replace('"last_epoch"', '"best_validation"'), "here"
-    )  # fmt: skip
-    frame = rows(declared, {"width=4": spread(0.2, 0)})
+@pytest.mark.parametrize("name", list(SELECTIONS))
+def test_every_selection_is_said_under_every_table(studies: dict[str, Study], name: str) -> None:
+    golden = studies["keep_prob"]
+    declared = dataclasses.replace(golden.declaration, selection=name)
+    tables = tables_for(dataclasses.replace(golden, declaration=declared))
+    said = {made.name: selection(name).caption in made.caption for made in tables}
+    assert said.pop("claims") is False  # one run is compared with runs, whose table says the rule
+    assert {"main", "cells", "comparisons", "attribution", "effects", "shares"} == set(said)
+    assert all(said.values())
+
+
+def test_a_selection_says_when_its_metric_is_not_there() -> None:
+    frame = rows(small(), {"width=4": spread(0.2, 0)})
     with pytest.raises(KeyError, match="which no run stored"):
-        selection("best_validation").values(frame, "test_accuracy")
-    frame["test_accuracy_at_best_validation"] = 0.7
-    assert by_cell(frame, declared).loc["width=4", "estimate"] == 0.7
+        selection("best_on_validation").values(frame, "train_accuracy")
+    with pytest.raises(KeyError, match="unknown selection 'best_on_test'"):
+        selection("best_on_test")

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.declare import declaration_json, declare
+from experiments.errors import ConfigurationError
 from experiments.grid import Cell, expand
+from experiments.plan import why_alone
 from experiments.settings import Presets
 from experiments.spec import parse_study
 from experiments.study import Study
@@ -78,6 +80,52 @@ def test_design_and_band_are_declared_and_change_no_key(
     assert [run.key for run in other.runs] == [run.key for run in plain.runs]
     made = declaration_json(other, {})
     assert (made["design"], made["equivalence"]) == ("factorial", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("selection", "settings", "declared"),
+    [
+        ("last_epoch", {}, "last_epoch"),
+        ("best_on_validation", {}, "best_on_validation"),
+        ("early_stopped", {"training.patience": 3}, "early_stopped"),
+        ("last_epoch", {"training.patience": 3}, "early_stopped"),
+    ],
+)
+def test_the_selection_rule_is_part_of_a_run_and_of_its_declaration(
+    declaration: dict[str, Any], presets: Presets, selection: str, settings: Any, declared: str
+) -> None:
+    declaration["profiles"]["smoke"]["set"] = {"data.name": "digits", **settings}
+    declaration["selection"] = selection
+    made = declare(parse_study("small", declaration), "smoke", presets)
+    assert declaration_json(made, {})["selection"] == declared
+    assert all(why_alone(run.config) for run in made.runs) is (declared != "last_epoch")
+    plain = declare(parse_study("small", {**declaration, "selection": "last_epoch"}), "smoke",
+                    presets)  # fmt: skip
+    same = {run.key for run in made.runs} == {run.key for run in plain.runs}
+    assert same is (selection != "best_on_validation")
+
+
+def test_cells_may_follow_different_rules(declaration: dict[str, Any], presets: Presets) -> None:
+    declaration["profiles"]["smoke"]["set"] = {"data.name": "digits"}
+    declaration["factors"]["stop"] = {"levels": {"no": {}, "early": {"training.patience": 2}}}
+    made = declare(parse_study("small", declaration), "smoke", presets)
+    assert declaration_json(made, {})["selection"] == "by_cell"
+
+
+@pytest.mark.parametrize(
+    ("selection", "data", "words"),
+    [
+        ("early_stopped", "digits", "selection early_stopped needs training.patience"),
+        ("best_on_validation", "xor", "which for 'xor' is the test set; expected last_epoch"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(
+    declaration: dict[str, Any], presets: Presets, selection: str, data: str, words: str
+) -> None:
+    declaration["profiles"]["smoke"]["set"] = {"data.name": data}
+    declaration["selection"] = selection
+    with pytest.raises(ConfigurationError, match=words):
+        declare(parse_study("small", declaration), "smoke", presets)
 
 
 def test_order_and_names_are_those_of_the_declaration(

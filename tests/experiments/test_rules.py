@@ -39,7 +39,7 @@ def alone(run: Run) -> Record:
 def test_without_settings_nothing_happens() -> None:
     rules, module = Rules(PLAIN), nn.Linear(1, 1)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    assert not any(rules.says_stop(module, "val_accuracy", 0.0) for _ in range(100))
+    assert not any(rules.says_stop(module, "val_accuracy", step, 0.0) for step in range(100))
     rules.give_back(module)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
@@ -62,10 +62,36 @@ def test_patience_stops_and_gives_back_the_best(name: str, values: list[float]) 
     said = []
     for number, value in enumerate(values):
         nn.init.constant_(module.weight, number)
-        said.append(rules.says_stop(module, name, value))
+        said.append(rules.says_stop(module, name, 10 * number, value))
     rules.give_back(module)
     assert said == [False, False, False, True]
     assert module.weight.item() == 1.0
+    assert rules.selected_step == 10
+
+
+def test_the_best_on_validation_is_the_first_of_the_best_and_nothing_stops() -> None:
+    rules, module = Rules(training(selection="best_on_validation")), nn.Linear(1, 1, bias=False)
+    for number, value in enumerate([0.5, 0.7, 0.7, *[0.6] * 50]):
+        nn.init.constant_(module.weight, number)
+        assert not rules.says_stop(module, "val_accuracy", number, value)
+    rules.give_back(module)
+    assert module.weight.item() == rules.selected_step == 1
+
+
+def test_a_run_is_scored_in_its_best_state_on_validation(make_run: MakeRun) -> None:
+    # A rate of 30 throws the run about, so that its last state is not its best one.
+    settings = {**DIGITS, "optimizer": {"name": "sgd", "learning_rate": 30.0}}
+    training = {"epochs": 12, "batch_size": 20}
+    last = alone(make_run(**settings, training=training))
+    best = alone(make_run(**settings, training={**training, "selection": "best_on_validation"}))
+    assert best.curves == last.curves
+    assert best.steps == last.steps
+    shares = dict(best.curves["val_accuracy"])
+    step = best.metrics["selected_step"]
+    assert shares[int(step)] == max(shares.values()) > shares[last.steps]
+    short = alone(make_run(**settings, training={"steps": int(step), "batch_size": 20}))
+    assert best.metrics["test_accuracy"] == short.metrics["test_accuracy"]
+    assert "selected_step" not in last.metrics
 
 
 def test_a_run_stops_early_and_says_how_long_it_took(make_run: MakeRun) -> None:
@@ -103,6 +129,7 @@ def test_stored_order_is_the_same_in_every_epoch() -> None:
         ({"patience": 0}, "patience: expected at least 1, found 0"),
         ({"divide_rate_at": [3, 2]}, "divide_rate_at: expected a rising list"),
         ({"divide_rate_at": []}, "divide_rate_at: expected a rising list"),
+        ({"selection": "best_on_test"}, "selection: unknown value 'best_on_test'; known: null"),
     ],
 )
 def test_wrong_rules_are_refused(make_run: MakeRun, settings: dict[str, Any], words: str) -> None:

@@ -20,6 +20,7 @@ FILES = {
     ("model", "init"): ("initializers.py",),
     ("model", "dense_init"): ("initializers.py",),
     ("model", "bias_init"): ("initializers.py",),
+    ("model", "recurrent_init"): ("initializers.py",),
     ("optimizer", "name"): ("optimizers.py", "tf_optimizers.py"),
 }
 

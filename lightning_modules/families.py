@@ -9,16 +9,35 @@ import inspect
 
 import pytorch_lightning as pl
 
-from lightning_modules import convnet, linear, linear_regression, mlp
+from lightning_modules import (
+    autoencoder,
+    char_rnn,
+    convnet,
+    fitnet,
+    gan,
+    linear,
+    linear_regression,
+    lstm,
+    mlp,
+    rbm_mlp,
+    resnet,
+)
 from lightning_modules.registry import FAMILIES, UnknownName, unknown
 
 __all__ = [
     "FAMILIES",
+    "autoencoder",
     "build_family",
+    "char_rnn",
     "convnet",
+    "fitnet",
+    "gan",
     "linear",
     "linear_regression",
+    "lstm",
     "mlp",
+    "rbm_mlp",
+    "resnet",
     "settings_of",
 ]
 

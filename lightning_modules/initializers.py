@@ -77,6 +77,18 @@ def xavier_fan_in(weight: Tensor, *, generator: torch.Generator) -> None:
     weight.normal_(generator=generator).mul_(1 / math.sqrt(fans(weight)[0]))
 
 
+@INITIALIZERS.register("xavier_caffe")
+def xavier_caffe(weight: Tensor, *, generator: torch.Generator) -> None:
+    """U(-a, a), a = sqrt(3 / fan_in): what Caffe, and so the LSUV table, calls Xavier."""
+    weight.uniform_(-1, 1, generator=generator).mul_(math.sqrt(3 / fans(weight)[0]))
+
+
+@INITIALIZERS.register("torch_default")
+def torch_default(weight: Tensor, *, generator: torch.Generator) -> None:
+    """U(-a, a), a = 1 / sqrt(fan_in): what torch's own layers start from."""
+    weight.uniform_(-1, 1, generator=generator).mul_(1 / math.sqrt(fans(weight)[0]))
+
+
 @INITIALIZERS.register("he_normal")
 def he_normal(weight: Tensor, *, generator: torch.Generator) -> None:
     """N(0, 2 / fan_in), `randn / sqrt(fan_in / 2)` (He et al., 2015)."""

@@ -31,7 +31,16 @@ Then `name: my_data` in the data section of a study is enough. Change `version` 
 gives other numbers: it is part of the identity of every run.
 """
 
-from experiments.data import admission, cifar, embedded, lectures, mnist, regressions, toys
+from experiments.data import (
+    admission,
+    cifar,
+    cifar_variants,
+    embedded,
+    lectures,
+    mnist,
+    regressions,
+    toys,
+)
 from experiments.data.dataset import (
     DATASETS,
     Alternative,
@@ -54,6 +63,7 @@ __all__ = [
     "admission",
     "checksum",
     "cifar",
+    "cifar_variants",
     "content_sum",
     "embedded",
     "lectures",

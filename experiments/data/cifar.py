@@ -148,16 +148,15 @@ def _file(batch: str, packed: str, plain: str) -> DataFile:
     )
 
 
-DATASETS.register("cifar10")(
-    Dataset(
-        name="cifar10",
-        shape=SHAPE,
-        classes=10,
-        examples=45_000,
-        files=tuple(_file(*batch) for batch in BATCHES),
-        about="CIFAR-10, pixels / 255; train 45,000, validation the LAST 5,000 of batches 1-5, "
-        "test 10,000 (Krizhevsky, Nair, Hinton 2009)",
-        read=read_cifar,
-        version="last 5000 validation, 1",
-    )
+CIFAR10 = Dataset(
+    name="cifar10",
+    shape=SHAPE,
+    classes=10,
+    examples=45_000,
+    files=tuple(_file(*batch) for batch in BATCHES),
+    about="CIFAR-10, pixels / 255; train 45,000, validation the LAST 5,000 of batches 1-5, "
+    "test 10,000 (Krizhevsky, Nair, Hinton 2009)",
+    read=read_cifar,
+    version="last 5000 validation, 1",
 )
+DATASETS.register("cifar10")(CIFAR10)

@@ -1,11 +1,13 @@
 """The lectures' regressions, sequences and the lost file: the printed numbers, and refusals."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.data import DataError, load, verify
+from experiments.data.cifar_variants import normalise, read_all, read_contrast, read_printed
 from experiments.data.regressions import read_scores, read_stock
 from experiments.data.toys import HELLO_CHARACTERS, NAME, NAME_CHARACTERS
 
@@ -91,3 +93,27 @@ def test_who_has_the_lost_file_can_use_it(tmp_path: Path) -> None:
     file.write_text("1 2 3\n" * 25)
     with pytest.raises(DataError, match=r"expected one row for each applicant.*found 25 rows of 3"):
         load("admission", tmp_path)
+
+
+def test_cifar_variants_are_the_same_images_scaled_otherwise() -> None:
+    draw = np.random.default_rng(0)
+
+    def batch(count: int) -> bytes:
+        pixels = draw.integers(0, 256, (count, 3072)).astype(np.uint8)
+        return pickle.dumps({b"data": pixels, b"labels": list(range(count))})
+
+    contents = {"train": batch(6), "test": batch(120)}
+    plain, test = read_all(contents)
+    raw, last = read_printed(contents)
+    assert plain.train.x.shape == (6, 3, 32, 32)
+    assert plain.train.x.max() <= 1
+    assert np.array_equal(raw.train.x, np.rint(plain.train.x * 255))
+    assert last.y.tolist() == list(range(20, 120))
+    assert np.array_equal(last.x, np.rint(test.x[20:] * 255))
+    even, _ = read_contrast(contents)
+    # What is left after the mean image has no mean in any pixel.
+    assert even.train.x.mean(0) == pytest.approx(0, abs=1e-5)
+    images = plain.train.x.copy()
+    normalise(images)
+    assert images.mean((1, 2, 3)) == pytest.approx(0, abs=1e-5)
+    assert np.square(images).mean((1, 2, 3)) == pytest.approx(1, rel=1e-4)

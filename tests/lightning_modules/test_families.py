@@ -23,9 +23,18 @@ SMALL: dict[str, dict[str, object]] = {
     "linear": {},
     "mlp": {"widths": (32, 24)},
     "convnet": {"channels": (8, 12), "dense": (16,), "conv_bias": True},
+    "fitnet": {
+        "stages": ((8,), (12,), (16,)),
+        "units": 32,
+        "keep_prob": 1.0,
+        "init": "he_normal",
+    },
+    "resnet": {"blocks": 1, "width": 8},
+    "rbm_mlp": {"widths": (64,), "pretrain_epochs": 3},
 }
 MNIST = {"input_shape": (1, 28, 28), "classes": 10}
 XOR = {"input_shape": (2,), "classes": 1}
+CIFAR = {"input_shape": (3, 32, 32), "classes": 10}
 DEEP = {"channels": (32, 64, 128), "dense": (625,)}
 COUNTS = [
     ("linear", MNIST, 7_850),
@@ -42,9 +51,15 @@ COUNTS = [
     ("convnet", MNIST | {"channels": (32, 64), "conv_bias": True}, 50_186),
     ("convnet", MNIST | DEEP, 1_379_333),
     ("convnet", {"input_shape": (3, 32, 32), "classes": 10, "conv_bias": True}, 60_362),
+    ("fitnet", CIFAR, 1_276_806),
+    ("fitnet", CIFAR | {"activation": "maxout"}, 2_742_102),
+    ("resnet", CIFAR, 269_722),
+    ("rbm_mlp", MNIST | {"widths": (256, 256)}, 269_322),
 ]
-FAMILY_AND_ACTIVATION = [("linear", None)] + [
-    (family, activation) for family in ("mlp", "convnet") for activation in ACTIVATIONS.names()
+FAMILY_AND_ACTIVATION = [(family, None) for family in ("linear", "resnet", "rbm_mlp")] + [
+    (family, activation)
+    for family in ("mlp", "convnet", "fitnet")
+    for activation in ACTIVATIONS.names()
 ]
 
 
@@ -69,7 +84,7 @@ def test_a_gradient_reaches_every_parameter_and_piece(
     family: str, activation: str | None, digits: tuple[Tensor, Tensor]
 ) -> None:
     settings = {} if activation is None else {"activation": activation}
-    module = small(family, init="he_normal", bias_init="normal", **settings)
+    module = small(family, **(settings | {"init": "he_normal", "bias_init": "normal"}))
     module.objective(digits[0][:64], digits[1][:64]).backward()
     for path, _, layer in layers_of(module.network):
         for name, parameter in layer.named_parameters():

@@ -17,6 +17,8 @@ VARIANCES = {
     "uniform": lambda i, o: 1 / 3,
     "xavier_uniform": lambda i, o: 2 / (i + o),
     "xavier_fan_in": lambda i, o: 1 / i,
+    "xavier_caffe": lambda i, o: 1 / i,
+    "torch_default": lambda i, o: 1 / (3 * i),
     "he_normal": lambda i, o: 2 / i,
     "orthonormal_he": lambda i, o: 2 / i,
     "zeros": lambda i, o: 0.0,

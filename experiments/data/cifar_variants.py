@@ -1,0 +1,88 @@
+"""CIFAR-10 as other recipes take it: all 50,000 images, raw pixels, contrast-normalised.
+
+Comes in: the same six batches as for `cifar`. Goes out: the data sets cifar10_50k,
+cifar10_printed and cifar10_gcn, registered. Their validation part, the last 5,000 images of the
+batches 1-5, is seen in training, as those recipes have no validation part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.data.cifar import CIFAR10, PIXEL, VALIDATION, read_cifar
+from experiments.data.dataset import DATASETS, Part, TrainingData
+
+Floats = NDArray[np.float32]
+# The deck's loop overwrites its test batch, so that the printed accuracy is that of the last one.
+LAST = 100
+
+
+def read_all(contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
+    """Return all 50,000 images as training part, the last 5,000 also for validation."""
+    training, test = read_cifar(contents, validation=0)
+    train = training.train
+    validation = Part(train.x[-VALIDATION:].copy(), train.y[-VALIDATION:].copy())
+    return TrainingData(train=train, validation=validation), test
+
+
+def read_printed(contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
+    """Return the same with pixels 0 to 255, and only the last 100 test images."""
+    training, test = read_all(contents)
+    last = Part(test.x[-LAST:].copy(), test.y[-LAST:].copy())
+    for part in (training.train, training.validation, last):
+        np.rint(part.x / PIXEL, out=part.x)
+    return training, last
+
+
+def read_contrast(contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
+    """Return the same after global contrast normalisation, less the mean training image.
+
+    For every image x <- x - mean(x), then x <- x / sqrt(mean(x^2)): Goodfellow et al. (2013), but
+    for the scale, which they choose so that |x| = 55.
+    """
+    training, test = read_all(contents)
+    parts = (training.train, training.validation, test)
+    for part in parts:
+        normalise(part.x)
+    mean = training.train.x.mean(0)
+    for part in parts:
+        part.x[:] -= mean
+    return training, test
+
+
+def normalise(images: Floats) -> None:
+    """Subtract each image's own mean and scale it to a mean square of 1, in place."""
+    images -= images.mean((1, 2, 3), keepdims=True)
+    # A product summed as it goes: no second array of 600 MB.
+    mean_squares = np.einsum("nchw,nchw->n", images, images) / images[0].size
+    images /= np.sqrt(np.where(mean_squares > 0, mean_squares, 1))[:, None, None, None]
+
+
+SEEN = "train all 50,000, validation the last 5,000 of them, so it is seen in training"
+
+for name, about, version, read in (
+    (
+        "cifar10_50k",
+        f"CIFAR-10, pixels / 255, as Keras has it: {SEEN}; test 10,000",
+        "all 50000 train, last 5000 also validation, 1",
+        read_all,
+    ),
+    (
+        "cifar10_printed",
+        f"CIFAR-10 as printed in the decks: pixels 0-255, {SEEN}; test the LAST 100 images only",
+        "all 50000 train, raw, last 100 test, 1",
+        read_printed,
+    ),
+    (
+        "cifar10_gcn",
+        f"CIFAR-10, contrast of every image normalised, mean training image subtracted; {SEEN}; "
+        "test 10,000 (LSUV table)",
+        "all 50000 train, own mean and root mean square, mean image, 1",
+        read_contrast,
+    ),
+):
+    DATASETS.register(name)(
+        replace(CIFAR10, name=name, examples=50_000, about=about, version=version, read=read)
+    )

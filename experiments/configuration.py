@@ -52,6 +52,7 @@ class Invocation:
     workers: int | None
     threads: int
     plugins: tuple[str, ...]
+    adopt: bool
     dry_run: bool
     now: Now
     reports: Path | None
@@ -93,6 +94,7 @@ def read(config: DictConfig) -> Invocation:
         workers=_at_least_one(engine, "workers"),
         threads=_at_least_one(engine, "threads") or 1,
         plugins=tuple(str(name) for name in top.take("plugins", list, [])),
+        adopt=top.take("adopt", bool, False),
         dry_run=top.take("dry_run", bool, False),
         now=_now(top.section("now")),
         reports=_path(top.take("reports", str, None)),

@@ -33,7 +33,7 @@ def config_digest(config_json: str, seed: int) -> str:
         family_source(family), family, sorted(set(_strings(config))), _trainer(config)
     )
     parts = [
-        json.dumps(_without_absent(config), sort_keys=True),
+        json.dumps(content(config), sort_keys=True),
         str(seed),
         checksum(config["data"]["name"]),
         code,
@@ -41,10 +41,13 @@ def config_digest(config_json: str, seed: int) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _without_absent(value: Any) -> Any:
-    """Leave out settings that are null: a new optional setting changes no key."""
+def content(value: Any) -> Any:
+    """Return what counts of a configuration: a setting that is null is no content.
+
+    So a new optional setting changes no key.
+    """
     if isinstance(value, Mapping):
-        return {k: _without_absent(entry) for k, entry in value.items() if entry is not None}
+        return {k: content(entry) for k, entry in value.items() if entry is not None}
     return value
 
 

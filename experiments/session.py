@@ -34,6 +34,10 @@ def carry_out(invocation: Invocation) -> int:
     names = [entry.study.name for entry in declared]
     stored = stored_runs(invocation.tracking_uri, names)
     work = pending(declared, finished_runs(stored))
+    if invocation.adopt and len(work) and not invocation.dry_run:
+        _adopt(invocation, work)
+        stored = stored_runs(invocation.tracking_uri, names)
+        work = pending(declared, finished_runs(stored))
     wanted = work.only(invocation.now.wants)
     stacks = _plan(invocation, wanted.training)
     say(preflight(declared, work, wanted, stacks, workers=invocation.processes))
@@ -52,6 +56,25 @@ def carry_out(invocation: Invocation) -> int:
                 return 1
         say(f"report: {report.index}")
     return 1 if failed else 0
+
+
+def _adopt(invocation: Invocation, work: Pending) -> None:
+    """Take over the missing runs that the store has from earlier code, if they come out alike."""
+    for name in sorted({run.config["data"]["name"] for run in work.training}):
+        verify(name, invocation.root)
+    from experiments.adoption import adopt
+    from experiments.engines.local import LocalEngine
+    from experiments.tracking.archive import Archive
+
+    with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
+        for outcome in adopt(
+            [*work.training, *work.ensembles],
+            Archive(invocation.tracking_uri),
+            engine,
+            data_root=invocation.data_root,
+            plugins=invocation.plugins,
+        ):
+            say(outcome.line)
 
 
 def preflight(

@@ -10,6 +10,8 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
 STUDIES := xor_depth,init_activation,dropout,ensemble,ladder
+# All others but fitnet4, whose 200 steps take too long for a check; each trains a few seconds.
+MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,frameworks,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,zoo
 comma   := ,
 run      = $(BIN)/python -m experiments engine=$(ENGINE)
 
@@ -43,7 +45,7 @@ test-slow: .venv/.ready  ## run the tests marked slow
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke
-	@$(run) profile=smoke study=[$(or $(STUDY),$(STUDIES))] \
+	@$(run) profile=smoke study=[$(or $(STUDY),$(STUDIES)$(comma)$(MORE))] \
 	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
 
 lint: .venv/.ready  ## style and types

@@ -1,0 +1,101 @@
+"""The worked example of CONTRIBUTING: one function each, and the names are levels of a study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments import names
+from experiments.declare import Declared, declare
+from experiments.errors import ConfigurationError
+from experiments.execute import execute
+from experiments.record import Status
+from experiments.run import Stack, TrainerName
+from experiments.settings import Presets
+from experiments.spec import parse_study
+from lightning_modules import activations, initializers, optimizers
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FUNCTIONS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+(LEVELS,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+PLACES: list[tuple[ModuleType, Any]] = [
+    (activations, activations.ACTIVATIONS),
+    (initializers, initializers.INITIALIZERS),
+    (optimizers, optimizers.OPTIMIZERS),
+]
+STUDY = {
+    "title": "The examples of CONTRIBUTING",
+    "question": "Are they levels?",
+    "source": "a test",
+    "metric": "success",
+    "run": {
+        "model": {"family": "mlp", "widths": [4]},
+        "data": {"name": "xor"},
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        "training": {"steps": 100},
+    },
+    "factors": yaml.safe_load(LEVELS),
+    "profiles": {"smoke": {"replicates": 1}},
+}
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Add the functions to their modules, and to copies of the files that name checks read."""
+    before = []
+    for (module, registry), block in zip(PLACES, FUNCTIONS, strict=True):
+        source = Path(str(module.__file__))
+        before.append((registry, dict(registry._things)))
+        text = source.read_text(encoding="utf-8") + "\n\n" + block
+        (tmp_path / source.name).write_text(text, encoding="utf-8")
+        exec(compile(block, "CONTRIBUTING.md", "exec"), vars(module))
+    tf = "tf_optimizers.py"
+    (tmp_path / tf).write_text((names.FOLDER / tf).read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(names, "FOLDER", tmp_path)
+    names.registered.cache_clear()
+    yield
+    names.registered.cache_clear()
+    for registry, things in before:
+        registry._things.clear()
+        registry._things.update(things)
+
+
+def declared() -> Declared:
+    presets = Presets(
+        **{
+            group: {
+                path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+                for path in (ROOT / "conf" / group).glob("*.yaml")
+            }
+            for group in ("model", "data")
+        }
+    )
+    return declare(parse_study("example", STUDY), "smoke", presets)
+
+
+def test_without_the_functions_the_names_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown name '(hard_tanh|triangular|nesterov)'"):
+        names.check_names(declared())
+
+
+@pytest.mark.usefixtures("added")
+def test_with_them_every_level_trains() -> None:
+    study = declared()
+    names.check_names(study)
+    assert len(study.runs) == 8
+    losses = {}
+    for run in study.runs:
+        (record,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+        assert record.status is Status.FINISHED, record.error
+        curve = record.curves["train_loss"]
+        assert curve[-1][1] < curve[0][1]
+        losses[run.cell] = curve[-1][1]
+    # Each of the three changes the result, so each was really used.
+    assert len(set(losses.values())) == 8

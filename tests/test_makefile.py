@@ -1,0 +1,14 @@
+"""The smoke target trains every study, but for the one that says why not."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_study_is_in_the_smoke_list() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = re.findall(r"^(?:STUDIES|MORE)\s*:= (\S+)$", text, flags=re.MULTILINE)
+    names = [name for line in listed for name in line.split(",")]
+    assert len(names) == len(set(names))
+    assert {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")} == {*names, "fitnet4"}

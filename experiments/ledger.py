@@ -22,7 +22,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import delete, insert
+from sqlalchemy import Engine, delete, func, insert, select
 
 from experiments import process
 from experiments.errors import StoreError
@@ -31,7 +31,6 @@ from experiments.study import Metric
 
 CELL = "cell"
 LEASE = "lease"
-SQLITE = "sqlite:///"
 # A lease of another host is dead after this long without renewal, in seconds.
 EXPIRY = 120.0
 
@@ -60,7 +59,6 @@ class Ledger:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         use_write_ahead_log()
-        self._uri = uri
         self.metric = metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
@@ -81,7 +79,7 @@ class Ledger:
 
     def claim(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Claim the given cells (name → factor levels); return those that another driver holds."""
-        with _one_claimant(self._uri):
+        with _one_claimant(self._storage.engine, self._study.study_name):
             trials = self._open_trials(cells)
             self._add([name for name in cells if name not in trials], cells)
             trials = self._open_trials(cells)
@@ -186,17 +184,26 @@ class Ledger:
 
 
 @contextmanager
-def _one_claimant(uri: str) -> Iterator[None]:
-    """Let one driver claim at a time: SQLite itself cannot lock the trial that Optuna looks at.
+def _one_claimant(engine: Engine, study: str) -> Iterator[None]:
+    """Let one driver claim at a time: adding what is missing is no single step of Optuna's.
 
-    The lock is an empty database beside the ledger; a driver that dies lets go of it.
+    On SQLite, which cannot lock the trial that Optuna looks at either, the lock is an empty
+    database beside the ledger; on PostgreSQL it is an advisory lock of the study's name. A driver
+    that dies lets go of both.
     """
-    if not uri.startswith(SQLITE):
-        yield
-        return
-    lock = sqlite3.connect(f"{uri.removeprefix(SQLITE)}.lock", timeout=EXPIRY)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-    finally:
-        lock.close()
+    match engine.dialect.name:
+        case "sqlite":
+            lock = sqlite3.connect(f"{engine.url.database}.lock", timeout=EXPIRY)
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+                yield
+            finally:
+                lock.close()
+        case "postgresql":
+            digest = hashlib.sha256(study.encode()).digest()
+            number = int.from_bytes(digest[:8], "big", signed=True)
+            with engine.begin() as connection:
+                connection.execute(select(func.pg_advisory_xact_lock(number)))
+                yield
+        case _:
+            yield

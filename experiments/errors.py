@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -20,3 +21,8 @@ def nearest(found: object, known: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.4)
     hint = f"nearest: {close[0]!r}; " if close else ""
     return f"{hint}known: {', '.join(names) if names else 'none'}"
+
+
+def shown(uri: str) -> str:
+    """Return the address of a store as it may be printed: without its password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)

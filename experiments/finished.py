@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, shown
 
 SQLITE = "sqlite:///"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -73,7 +73,7 @@ def _check_place(path: Path) -> None:
 
 
 def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[str, str]]]:
-    engine = create_engine(uri)
+    engine = _engine(uri)
     try:
         with engine.connect() as connection:
             return {
@@ -91,9 +91,22 @@ def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[st
         line = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
         if "no such table" in line or "does not exist" in line:
             return {study: {} for study in studies}
-        raise StoreError(f"store {uri}: cannot be read: {line}") from None
+        raise StoreError(f"store {shown(uri)}: cannot be read: {line}") from None
     finally:
         engine.dispose()
+
+
+def _engine(uri: str) -> Engine:
+    """Return SQLAlchemy's engine; refuse an address that it cannot read or has no driver for."""
+    try:
+        return create_engine(uri)
+    except ArgumentError:
+        raise StoreError(f"tracking.uri: no address of a database: {shown(uri)!r}") from None
+    except ImportError as error:
+        raise StoreError(
+            f"store {shown(uri)}: its driver is not installed ({error}); "
+            "PostgreSQL's is `pip install 'psycopg[binary]'`"
+        ) from None
 
 
 def _merge(rows: list[tuple[str, str, str]]) -> dict[str, tuple[str, str]]:

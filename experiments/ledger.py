@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine, delete, func, insert, select
 
 from experiments import process
-from experiments.errors import StoreError
+from experiments.errors import StoreError, shown
 from experiments.sqlite import use_write_ahead_log
 from experiments.study import Metric
 
@@ -73,7 +73,7 @@ class Ledger:
             )
         except Exception as error:  # storages raise whatever their driver does
             text = " ".join(str(error).split())[:300]
-            raise StoreError(f"ledger {uri}: cannot be opened: {text}") from None
+            raise StoreError(f"ledger {shown(uri)}: cannot be opened: {text}") from None
         self._lease = process.name()
         self._claims: dict[str, Claim] = {}
 

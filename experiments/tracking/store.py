@@ -12,15 +12,18 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, shown
 from experiments.sqlite import is_database, use_write_ahead_log
 
 PAGE = 5000
+# How long a server may take to say that it is there, in seconds.
+PATIENCE = 30.0
 
 
 class Store:
@@ -104,6 +107,14 @@ def _open(uri: str) -> MlflowClient:
             raise StoreError(
                 f"store {path}: not an SQLite database; move it away, or set tracking.uri"
             )
+    if uri.startswith(("http://", "https://")):
+        # MLflow would try again for minutes.
+        try:
+            requests.get(f"{uri}/health", timeout=PATIENCE)
+        except requests.RequestException:
+            raise StoreError(
+                f"store {shown(uri)}: no server answers there; start it, or set tracking.uri"
+            ) from None
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -111,15 +122,16 @@ def _open(uri: str) -> MlflowClient:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
-        raise StoreError(f"store {uri}: {_one_line(error, uri)}") from None
+        raise StoreError(f"store {shown(uri)}: {_one_line(error, uri)}") from None
     except Exception as error:  # drivers raise whatever they like
-        raise StoreError(f"store {uri}: cannot be opened: {_one_line(error, uri)}") from None
+        line = _one_line(error, uri)
+        raise StoreError(f"store {shown(uri)}: cannot be opened: {line}") from None
     return client
 
 
 def _one_line(error: Exception, uri: str) -> str:
     text = " ".join(str(error).split())
     if "out-of-date database schema" in text:
-        advice = f"back it up, then run `mlflow db upgrade {uri}`"
+        advice = f"back it up, then run `mlflow db upgrade {shown(uri)}`"
         return f"its schema is not the one of this MLflow; if it is older, {advice}"
     return text[:300]

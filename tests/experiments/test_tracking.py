@@ -199,6 +199,14 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     assert one_line(f"sqlite:///{path}").startswith(f"store {path}: not an SQLite database")
 
 
+def test_a_server_that_is_not_there_is_one_line_and_its_password_is_nowhere() -> None:
+    # Port 9 of the loopback: nobody listens there.
+    line = one_line("http://me:secret@127.0.0.1:9")
+    assert line == (
+        "store http://me:***@127.0.0.1:9: no server answers there; start it, or set tracking.uri"
+    )
+
+
 def test_a_store_of_an_older_mlflow_says_how_to_go_on(store: str) -> None:
     with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")

@@ -9,20 +9,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from analysis.declaration import DeclarationError
-from analysis.report import BASE_URL, write_report
+from analysis.frame import StoreError
+from analysis.published import load_published
+from analysis.report import BASE_URL, ReportError, write_report
 from analysis.study import Study, UnknownStudyError, load
 
 BAD_INPUT = 2
+SQLITE = b"SQLite format 3\0"  # how every such file begins, but an empty one
 PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
-
-
-class StoreError(ValueError):
-    """An address that names no store."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,43 +34,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    index = write_report(
-        studies, profile=options.profile, reports=options.reports, base_url=options.base_url
-    )
+    try:
+        if options.publish:
+            studies = publish_cells(studies, store=options.store)
+        index = write_report(
+            studies, profile=options.profile, reports=options.reports, base_url=options.base_url
+        )
+    except ReportError as error:
+        sys.stderr.write(f"{error}; the report that was there is untouched\n")
+        return BAD_INPUT
     if options.publish:
-        publish(studies, store=options.store, folder=index.parent)
+        publish_files(studies, store=options.store, folder=index.parent)
     sys.stdout.write("".join(f"{_line(study)}\n" for study in studies))
     sys.stdout.write(f"{index}\n")
     return 0
 
 
 def check_store(address: str) -> None:
-    """Refuse a store that is no database or server, or an SQLite file that is not there.
+    """Refuse a store that is no database or server, or an SQLite file that is not there or is none.
 
-    MLflow would create a missing SQLite file and report it as empty.
+    MLflow would create a missing SQLite file, and try for minutes to open one that is no database.
     """
     if "://" not in address:
         raise StoreError(
             f"store {address!r} is no address; expected one such as sqlite:///runs/mlflow.db"
         )
     scheme, path = address.split("://", 1)
-    if scheme == "sqlite" and not Path(path[1:]).is_file():
+    if scheme != "sqlite":
+        return
+    file = Path(path[1:])
+    if not file.is_file():
         raise StoreError(
             f"store {address}: no file {path[1:]!r}; run a study first, or fix the path"
         )
+    with file.open("rb") as opened:
+        if opened.read(len(SQLITE)) not in (SQLITE, b""):
+            raise StoreError(f"store {address} cannot be read: the file is no SQLite database")
 
 
-def publish(studies: Sequence[Study], *, store: str, folder: Path) -> None:
-    """Write every study's cells and report files back to the store, for the MLflow UI."""
-    from experiments.tracking import publish_report
+def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
+    """Write every study's cells to the store; the studies, which then know their cell runs."""
+    from experiments.tracking import Publisher
 
+    publisher = Publisher(store)
     for study in studies:
-        publish_report(
-            tracking_uri=store,
-            study=study.name,
-            profile=study.declaration.profile,
-            cells=published_cells(study),
-            folder=folder / study.name,
+        profile = study.declaration.profile
+        publisher.publish_cells(study.name, profile, published_cells(study))
+    return [replace(study, published=load_published(store, study.declaration)) for study in studies]
+
+
+def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None:
+    """Write the page, the paper and each study's files to the study's report run."""
+    from experiments.tracking import Publisher
+
+    publisher = Publisher(store)
+    shared = [folder / "index.html", folder / "paper.pdf", folder / "claims.csv"]
+    for study in studies:
+        publisher.publish_report(
+            study.name, study.declaration.profile, [*shared, folder / study.name]
         )
 
 

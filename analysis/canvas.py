@@ -7,27 +7,57 @@ white.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.font_manager import fontManager
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from analysis.fonts import FAMILY, korean_font
 
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 5)))
 PALE = "#b4b4b4"
-PNG_DPI = 130
+LOW_PERCENT, HIGH_PERCENT = 80, 95  # an axis is stretched that reaches from below to above
+PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8)
+Axis = Literal["x", "y"]
+PNG_DPI = 200
+COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
+LETTERS = 56  # of a legend that fit side by side into a column
+
+
+def _families() -> list[str]:
+    """The font of every figure, and the one for Korean letters where it is installed."""
+    font = korean_font()
+    if font is None:
+        return ["DejaVu Sans"]
+    fontManager.addfont(font)
+    return ["DejaVu Sans", FAMILY]
+
+
 # Any: the type stubs want each key as a literal, which a plain dict of settings cannot promise.
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
+    "font.family": _families(),
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -36,14 +66,27 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#606060",
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": 6.5,
+    "legend.title_fontsize": 6.5,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.25,
+    "legend.borderaxespad": 0.2,
     "svg.hashsalt": "ablation",
     "svg.fonttype": "path",
     "figure.dpi": 100,
 }
 
 
-def new_axes(ax: Axes | None, *, width: float = 5.6, height: float = 3.4) -> Axes:
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that lies in the report folder, and how many inches it is across."""
+
+    name: str
+    width: float
+
+
+def new_axes(ax: Axes | None, *, width: float = COLUMN, height: float = 2.35) -> Axes:
     """The Axes given, or those of a fresh figure (inches) that no global state knows of."""
     if ax is not None:
         return ax
@@ -60,6 +103,45 @@ def logarithmic(ax: Axes) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
+def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
+    """Make an axis of percentages logit where values reach from low to nearly 100.
+
+    On a plain axis one run at 30 % would press 97, 98 and 99 % onto one another.
+    """
+    shown = [value for value in values if isfinite(value)]
+    if not shown or min(shown) > LOW_PERCENT or max(shown) < HIGH_PERCENT:
+        return
+    low, high = max(1.0, 0.9 * min(shown)), min(99.95, (100 + max(shown)) / 2)
+
+    def forward(percent: Any) -> Any:
+        share = np.clip(np.asarray(percent, dtype=float) / 100, 1e-4, 1 - 1e-4)
+        return np.log(share / (1 - share))
+
+    def back(value: Any) -> Any:
+        return 100 / (1 + np.exp(-np.asarray(value, dtype=float)))
+
+    set_scale, set_limits = getattr(ax, f"set_{axis}scale"), getattr(ax, f"set_{axis}lim")
+    set_scale("function", functions=(forward, back))
+    set_limits(low, high)
+    ticks = getattr(ax, f"{axis}axis")
+    ticks.set_major_locator(FixedLocator([t for t in PERCENTS if low <= t <= high]))
+    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ticks.set_minor_locator(NullLocator())
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist], texts: Sequence[str], *, title: str) -> None:
+    """A legend over the axes, in as many columns as its words allow."""
+    across = LETTERS // (max(map(len, texts), default=0) + 7)
+    ax.legend(
+        handles,
+        texts,
+        title=title,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=max(1, min(len(texts), across)),
+    )
+
+
 def line_look(position: int) -> dict[str, Any]:
     """Colour, marker and dashes of the line at a position: all three differ."""
     i = position % len(COLOURS)
@@ -74,10 +156,12 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
-def save(ax: Axes, folder: Path, name: str) -> None:
+def save(ax: Axes, folder: Path, name: str) -> Drawn:
     """Write figure_<name>.svg and .png without dates or version marks."""
     figure = figure_of(ax)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # A letter without a font is said once in the report, not at every figure.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
             figure.set_layout_engine("none")  # laid out once, not once per file
@@ -88,3 +172,4 @@ def save(ax: Axes, folder: Path, name: str) -> None:
         figure.dpi = PNG_DPI
         pixels: Any = FigureCanvasAgg(figure)
         pixels.print_png(folder / f"figure_{name}.png", metadata={"Software": None})
+    return Drawn(name, float(figure.get_figwidth()))

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from analysis.datasets import DataSet
 from analysis.selection import SELECTIONS
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
@@ -73,6 +74,7 @@ class Cell:
     factors: Mapping[str, str]
     skipped: str | None
     runs: tuple[DeclaredRun, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def trains_members(self) -> bool:
@@ -132,6 +134,7 @@ class Declaration:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     design: Design = Design.FACTORIAL
     equivalence: float | None = None  # the band of "as good as", in the metric's own unit
+    data: tuple[DataSet, ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -207,6 +210,7 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
         provenance=data.get("provenance") or {},
         design=Design(data.get("design") or Design.FACTORIAL),
         equivalence=_number(data.get("equivalence")),
+        data=tuple(DataSet(**item) for item in data.get("data") or ()),
     )
 
 
@@ -221,7 +225,9 @@ def _factor(item: Mapping[str, Any]) -> Factor:
 
 def _cell(item: Mapping[str, Any]) -> Cell:
     runs = tuple(DeclaredRun(int(run["replicate"]), str(run["key"])) for run in item["runs"])
-    return Cell(item["cell"], _levels(item["factors"]), item.get("skipped"), runs)
+    return Cell(
+        item["cell"], _levels(item["factors"]), item.get("skipped"), runs, item.get("config") or {}
+    )
 
 
 def _claim(item: Mapping[str, Any]) -> PrintedClaim:

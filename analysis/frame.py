@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +54,10 @@ class Status(StrEnum):
     MISSING = "missing"
 
 
+class StoreError(ValueError):
+    """A store that is not there or cannot be read."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """The declared runs, the stored runs that nobody declared, and what was wrong."""
@@ -63,18 +68,31 @@ class Loaded:
     experiment_id: str
 
 
+@contextmanager
+def readable(uri: str) -> Iterator[None]:
+    """Say in one line which store cannot be read and why (StoreError), whoever found out."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        first = str(error).splitlines()[0]
+        raise StoreError(f"store {uri} cannot be read: {first}; check the address") from error
+
+
 def declarations(uri: str, profile: str) -> list[Declaration]:
     """Every study that the store declares for a profile, sorted by name.
 
     Raises DeclarationError where report runs exist and none carries a readable declaration.
     """
-    client = _client(uri)
+    client = open_store(uri)
     found = []
     for experiment in sorted(client.search_experiments(), key=lambda e: str(e.name)):
         if str(experiment.name).endswith(".replicates"):
             continue
         wanted = f"tags.`ablation.kind` = 'report' and tags.`ablation.profile` = '{profile}'"
-        runs = list(_search(client, experiment.experiment_id, wanted))
+        runs = list(search_runs(client, experiment.experiment_id, wanted))
         if runs:
             found.append(_newest_declaration(client, str(experiment.name), runs))
     return found
@@ -87,9 +105,9 @@ def load_frame(uri: str, declaration: Declaration) -> pd.DataFrame:
 
 def load_runs(uri: str, declaration: Declaration) -> Loaded:
     """The declared runs with their outcome, and what else the store holds for this profile."""
-    client = _client(uri)
+    client = open_store(uri)
     experiment = client.get_experiment_by_name(f"{declaration.study}.replicates")
-    runs = list(_search(client, experiment.experiment_id, "")) if experiment else []
+    runs = list(search_runs(client, experiment.experiment_id, "")) if experiment else []
     by_key: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         by_key[run.data.tags.get("ablation.key", "")].append(run)
@@ -137,13 +155,15 @@ def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return joined.sort_values(["cell", "replicate", "step"], kind="stable", ignore_index=True)
 
 
-def _client(uri: str) -> MlflowClient:
+def open_store(uri: str) -> MlflowClient:
+    """A client of the store."""
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
 
 
-def _search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+def search_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+    """Every run of an experiment that answers the filter, page by page."""
     token = None
     while True:
         page = client.search_runs([experiment_id], wanted, max_results=PAGE, page_token=token)

@@ -35,7 +35,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     """The study's pivot table as text, computed from the rows given."""
     made = pivot_table(_study(frame))
     names = [" · ".join(filter(None, column)) for column in zip(*made.header, strict=True)]
-    return pd.DataFrame([[entry.text for entry in row] for row in made.rows], columns=names)
+    return pd.DataFrame([[entry.words for entry in row] for row in made.rows], columns=names)
 
 
 def figure(frame: pd.DataFrame) -> Figure:

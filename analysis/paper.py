@@ -1,8 +1,8 @@
-"""The paper: the same page as a two-column PDF.
+"""The paper: the same document as a two-column PDF.
 
-In: a Page and the folder that holds its figures. Out: `paper.pdf`. Typst reads the model as JSON,
-so no text of a study can be taken for markup; only fonts that come with Typst are used, and no
-date, so that the same store gives the same bytes.
+In: a Document and the folder that holds its figures. Out: `paper.pdf`. Typst reads the model as
+JSON, so no text of a study can be taken for markup; only fonts that come with Typst are used (and
+one for Korean where it is needed), and no date, so that the same store gives the same bytes.
 """
 
 from __future__ import annotations
@@ -10,79 +10,140 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typst
 
-from analysis.page import Page, Picture, StudyPage
+from analysis.document import Document, Picture, Section
+from analysis.fonts import FAMILY, korean_font, needs_korean
 from analysis.tabular import Table
 from analysis.writers import header_spans
 
-MOST_ROWS = 45  # what fits on one page
-MOST_PROBLEMS = 8
-NARROW = 52  # characters of the widest row that fit into one column
+MOST_PROBLEMS = 6
+NARROW = 50  # characters of the widest row that fit into one column
+COLUMN = 3.6  # inches; wider figures span both columns
+CURVES = ("by_", "members")  # figures along a numeric factor
+VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view first
+APPENDED = ("cells", "claims")  # tables that stand in the appendix, across the page
 
 
-def write_paper(model: Page, *, folder: Path, templates: Path) -> None:
-    """Compile `templates/paper.typ` with the model into `folder/paper.pdf`."""
+def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
+    """Compile `templates/paper.typ` with the model into `folder/paper.pdf`.
+
+    Raises typst.TypstError for a template that does not compile.
+    """
+    text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
+    font = korean_font() if needs_korean([text]) else None
     with tempfile.TemporaryDirectory(dir=folder) as place:
         work = Path(place)
         shutil.copy(templates / "paper.typ", work / "paper.typ")
-        text = json.dumps(paper_values(model), sort_keys=True)
         (work / "paper.json").write_text(text, encoding="utf-8")
+        fonts = work / "fonts"
+        fonts.mkdir()
+        if font is not None:
+            shutil.copy(font, fonts)
         typst.compile(
-            work / "paper.typ", folder / "paper.pdf", root=folder, ignore_system_fonts=True
+            work / "paper.typ",
+            folder / "paper.pdf",
+            root=folder,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            sys_inputs={"korean": FAMILY if font is not None else ""},
         )
 
 
-def paper_values(model: Page) -> dict[str, Any]:
-    """The values that the paper prints: per study its pivot table and at most two figures."""
+def paper_values(model: Document) -> dict[str, Any]:
+    """The values that the paper prints, as plain lists and dictionaries."""
     return {
         "title": model.title,
-        "summary": model.summary,
+        "profile": model.profile,
+        "abstract": model.abstract,
+        "columns": model.columns,
+        "totals": model.totals,
         "studies": [_study(study) for study in model.studies],
+        "methods": model.methods,
+        "claims": _optional(model.claims, {}),
+        "verdicts": _optional(model.verdicts, {}),
+        "threats": model.threats,
+        "facts": [asdict(fact) for fact in model.facts],
+        "references": model.references,
+        "lacking": model.lacking,
     }
 
 
-def _study(study: StudyPage) -> dict[str, Any]:
+def _study(study: Section) -> dict[str, Any]:
     problems = list(study.problems[:MOST_PROBLEMS])
     if len(study.problems) > MOST_PROBLEMS:
-        problems.append(f"{len(study.problems) - MOST_PROBLEMS} more stand in the HTML report")
+        problems.append(f"{len(study.problems) - MOST_PROBLEMS} more stand in the HTML report.")
     return {
         "title": study.title,
         "question": study.question,
         "setup": study.setup,
         "source": study.source,
         "finding": study.finding,
-        "provenance": study.provenance,
+        "counts": study.counts,
         "problems": problems,
-        "tables": [_table(table) for table in study.tables if table.name != "cells"],
+        "threats": study.threats,
+        "tables": [_table(t, study.anchors) for t in study.tables if t.name not in APPENDED],
+        "every_cell": [_table(t, study.anchors) for t in study.tables if t.name == "cells"],
         "pictures": [
-            {"says": picture.says, "file": f"/{picture.file}"} for picture in _chosen(study)
+            {
+                "says": picture.says,
+                "file": f"/{picture.file}",
+                "width": picture.width,
+                "wide": picture.width > COLUMN,
+            }
+            for picture in _chosen(study)
+        ],
+        "runs": [
+            {
+                "cell": cell.cell,
+                "anchor": cell.anchor,
+                "numbers": cell.numbers,
+                "unlisted": cell.unlisted,
+                "said": cell.said,
+            }
+            for cell in study.cells
         ],
     }
 
 
-def _chosen(study: StudyPage) -> list[Picture]:
-    """The points, and what tells most beside them."""
-    rest = [picture for picture in study.pictures if picture.name != "points"]
-    points = [picture for picture in study.pictures if picture.name == "points"]
-    by_number = [picture for picture in rest if picture.name.startswith("by_")]
-    return points + (by_number or rest)[:1]
+def _chosen(study: Section) -> list[Picture]:
+    """What tells most, once: the page shows the other views of the same estimates too."""
+    by_name = {picture.name: picture for picture in study.pictures}
+    curves = [picture for name, picture in by_name.items() if name.startswith(CURVES)]
+    views = [by_name[name] for name in VIEWS if name in by_name]
+    rest = [by_name[name] for name in by_name if name not in VIEWS and not name.startswith(CURVES)]
+    return [*(curves or views[:1]), *rest]
 
 
-def _table(table: Table) -> dict[str, Any]:
-    widths = [sum(len(entry.text) + 2 for entry in row) for row in table.rows]
+def _optional(table: Table | None, anchors: dict[str, str]) -> dict[str, Any] | None:
+    return None if table is None else _table(table, anchors)
+
+
+def _table(table: Table, anchors: dict[str, str]) -> dict[str, Any]:
+    widths = [sum(len(entry.words) + 2 for entry in row) for row in table.rows]
     return {
+        "name": table.name,
         "title": table.title,
         "caption": table.caption,
         "header": header_spans(table.header),
         "rows": [
-            [{"text": e.text, "bold": e.bold, "notes": e.notes} for e in row]
-            for row in table.rows[:MOST_ROWS]
+            [
+                {
+                    "text": entry.text,
+                    "printed": entry.printed,
+                    "bold": entry.bold,
+                    "number": entry.value is not None,
+                    "notes": entry.notes,
+                    "anchor": anchors.get(entry.cell, ""),
+                }
+                for entry in row
+            ]
+            for row in table.rows
         ],
-        "left_out": max(len(table.rows) - MOST_ROWS, 0),
         "notes": table.notes,
-        "wide": max(widths, default=0) > NARROW,
+        "wide": max([*widths, *(sum(map(len, line)) for line in table.header)], default=0) > NARROW,
     }

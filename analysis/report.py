@@ -19,12 +19,14 @@ from pathlib import Path
 from threading import active_count
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import typst
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from analysis.canvas import save
+from analysis.canvas import Drawn, save
 from analysis.claims import claim_table
+from analysis.document import Document
 from analysis.figures import figures_for
-from analysis.page import Page, page
+from analysis.page import document
 from analysis.paper import write_paper
 from analysis.study import Study
 from analysis.tables import tables_for
@@ -36,27 +38,34 @@ COUNTED = ("steps", "parameters", "nc", "nc_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
 
+class ReportError(RuntimeError):
+    """A report that could not be written, with the template and the reason in one line."""
+
+
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES,
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
-    Raises whatever a template or a figure raises; the report that was there before is then
-    untouched.
+    Raises ReportError for a template that does not work; whatever is raised, the report that was
+    there before is untouched.
     """
     with replaced_folder(reports / profile) as folder:
         drawn = write_studies(studies, folder)
         table = claim_table(studies)
         table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
-        model = page(studies, profile=profile, base_url=base_url, folder=folder, drawn=drawn)
+        model = document(studies, profile=profile, base_url=base_url, folder=folder, drawn=drawn)
         (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
-        write_paper(model, folder=folder, templates=templates)
+        try:
+            write_paper(model, folder=folder, templates=templates)
+        except typst.TypstError as error:
+            raise _broken("paper.typ", error) from error
     return reports / profile / "index.html"
 
 
-def write_studies(studies: Sequence[Study], folder: Path) -> list[list[str]]:
-    """Write every study's folder, several at a time; the names of the figures drawn, per study."""
+def write_studies(studies: Sequence[Study], folder: Path) -> list[list[Drawn]]:
+    """Write every study's folder, several at a time; the figures drawn, per study."""
     folders = [folder / study.name for study in studies]
     workers = min(cpu_count() or 1, len(studies))
     if workers < 2 or len(studies) < FEW_STUDIES:
@@ -67,22 +76,19 @@ def write_studies(studies: Sequence[Study], folder: Path) -> list[list[str]]:
         return list(pool.map(write_study, studies, folders))
 
 
-def write_study(study: Study, folder: Path) -> list[str]:
-    """Write runs.csv, cells.csv, the tables and the figures; returns the names of the figures."""
+def write_study(study: Study, folder: Path) -> list[Drawn]:
+    """Write runs.csv, cells.csv, the tables and the figures; returns the figures drawn."""
     folder.mkdir(parents=True)
     for name, table in (("runs", study.frame), ("cells", study.cells)):
         whole_numbers(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for made in tables_for(study):
         for ending, write in WRITERS.items():
             (folder / f"table_{made.name}.{ending}").write_text(write(made), encoding="utf-8")
-    drawings = figures_for(study)
-    for name, draw in drawings.items():
-        save(draw(study), folder, name)
-    return list(drawings)
+    return [save(draw(study), folder, name) for name, draw in figures_for(study).items()]
 
 
-def html(model: Page, *, templates: Path = TEMPLATES) -> str:
-    """The page as one self-contained text."""
+def html(model: Document, *, templates: Path = TEMPLATES) -> str:
+    """The page as one self-contained text; ReportError where its template does not work."""
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -91,7 +97,17 @@ def html(model: Page, *, templates: Path = TEMPLATES) -> str:
         lstrip_blocks=True,
     )
     environment.globals["header_spans"] = header_spans
-    return environment.get_template("index.html.j2").render(page=model)
+    try:
+        return environment.get_template("index.html.j2").render(page=model)
+    except TemplateError as error:
+        raise _broken(str(getattr(error, "name", None) or "index.html.j2"), error) from error
+
+
+def _broken(template: str, error: Exception) -> ReportError:
+    line = getattr(error, "lineno", None)
+    place = f"{template}, line {line}" if line else template
+    said = " ".join(str(error).split())
+    return ReportError(f"report not written: template {place}: {said}; repair the template")
 
 
 def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:

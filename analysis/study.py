@@ -7,7 +7,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -17,9 +17,10 @@ from analysis.cells import summarise
 from analysis.comparisons import Comparison, to_baseline
 from analysis.declaration import Declaration
 from analysis.factorial import Factorial, factorial
-from analysis.frame import declarations, load_curves, load_runs
+from analysis.frame import declarations, load_curves, load_runs, readable
 from analysis.importance import importances
 from analysis.outcomes import Outcomes, outcomes
+from analysis.published import Published, load_published
 from analysis.stats import Interval
 from analysis.variance import Share, shares
 
@@ -39,6 +40,7 @@ class Study:
     extra: pd.DataFrame
     problems: tuple[str, ...]
     experiment_id: str
+    published: Published = field(default_factory=Published)
 
     @property
     def name(self) -> str:
@@ -77,8 +79,12 @@ class Study:
 
 
 def load(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Study]:
-    """The studies of a profile, sorted by name; `only` limits them."""
-    return [load_one(uri, declaration) for declaration in declared(uri, profile, only=only)]
+    """The studies of a profile, sorted by name; `only` limits them.
+
+    Raises StoreError where the store cannot be read.
+    """
+    with readable(uri):
+        return [load_one(uri, declaration) for declaration in declared(uri, profile, only=only)]
 
 
 def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Declaration]:
@@ -107,6 +113,7 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         extra=loaded.extra,
         problems=loaded.problems,
         experiment_id=loaded.experiment_id,
+        published=load_published(uri, declaration),
     )
 
 

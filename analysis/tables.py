@@ -75,9 +75,9 @@ def cell_entry(
     printed = _printed(cell, declaration)
     estimate = number(row["estimate"])
     if not isfinite(estimate):
-        return Entry(DASH + printed, notes=mark, cell=cell)
-    text = estimate_text(row, declaration, digits=digits) + printed
-    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell)
+        return Entry(DASH, notes=mark, cell=cell, printed=printed)
+    text = estimate_text(row, declaration, digits=digits)
+    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, printed=printed)
 
 
 def cell_table(study: Study) -> Table:
@@ -135,7 +135,7 @@ def _printed(cell: str, declaration: Declaration) -> str:
         for claim in declaration.claims.get(cell, ())
         if claim.printed is not None and claim.metric in ("", declaration.metric)
     ]
-    return f"; printed {', '.join(values)}" if values else ""
+    return f"printed {', '.join(values)}" if values else ""
 
 
 def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:

@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: its text, the value to sort by, and the cell whose runs it leads to."""
+    """One entry: its text, the value to sort by, and the cell whose runs it leads to.
+
+    `printed` is what the source printed there; it stands in grey behind our own value.
+    """
 
     text: str
     value: float | None = None
     bold: bool = False
     notes: tuple[int, ...] = ()
     cell: str = ""
+    printed: str = ""
+
+    @property
+    def words(self) -> str:
+        """Everything that the entry says, as plain text."""
+        return f"{self.text}; {self.printed}" if self.printed else self.text
 
 
 @dataclass(frozen=True)

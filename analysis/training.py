@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.canvas import COLOURS, DASHES, STYLE, logarithmic, new_axes
+from analysis.canvas import COLOURS, DASHES, STYLE, legend_above, logarithmic, new_axes, stretched
 from analysis.declaration import Declaration
 from analysis.study import Study
 
@@ -24,26 +24,32 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax)
     curves, title = grouped(study)
     metric = str(study.curves["metric"].iloc[0])
+    middles: list[float] = []
     scale = 100 if metric.endswith("accuracy") else 1
     for position, (name, part) in enumerate(curves.groupby("group", sort=False, observed=True)):
         values = part.groupby("step")["value"]
         low, high = (scale * values.quantile(share) for share in BAND)
         colour = COLOURS[position % len(COLOURS)]
         middle = scale * values.median()
+        middles += middle.tolist()
         ax.plot(
             middle.index,
             middle,
             ls=DASHES[position % len(DASHES)],
             label=str(name),
             color=colour,
-            lw=1.4,
+            lw=1.0,
         )
         ax.fill_between(low.index, low, high, color=colour, alpha=0.15, lw=0)
     logarithmic(ax)
     ax.set_xlabel("step (log scale)")
-    words = metric.replace("_", " ")
-    ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}, median and 10–90 % band")
-    ax.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    words = metric.replace("_", " ").replace("val ", "validation ")
+    ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
+    if scale == 100:
+        stretched(ax, middles, "y")
+    lines, texts = ax.get_legend_handles_labels()
+    if len(lines) > 1:
+        legend_above(ax, lines, texts, title=title)
     return ax
 
 

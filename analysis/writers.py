@@ -53,7 +53,7 @@ def comma_separated(table: Table) -> str:
     for row in table.rows:
         marks = sorted({mark for entry in row for mark in entry.notes})
         writer.writerow(
-            [*(entry.text for entry in row), "; ".join(table.notes[m - 1] for m in marks)]
+            [*(entry.words for entry in row), "; ".join(table.notes[m - 1] for m in marks)]
         )
     return out.getvalue()
 
@@ -91,6 +91,7 @@ def _md_line(texts: list[str], *, escape: bool = True) -> str:
 def _md_entry(entry: Entry) -> str:
     text = _md(entry.text)
     text = f"**{text}**" if entry.bold else text
+    text += f"; {_md(entry.printed)}" if entry.printed else ""
     return text + "".join(f" [{mark}]" for mark in entry.notes)
 
 
@@ -109,6 +110,7 @@ def _tex_row(row: tuple[Entry, ...]) -> str:
 def _tex_entry(entry: Entry) -> str:
     text = tex(entry.text)
     text = rf"\textbf{{{text}}}" if entry.bold else text
+    text += f"; {tex(entry.printed)}" if entry.printed else ""
     return text + "".join(rf"\textsuperscript{{{mark}}}" for mark in entry.notes)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.convergence import chance
-from experiments.data import DATASETS
+from experiments.data import DATASETS, checksum
 from experiments.errors import ConfigurationError
 from experiments.grid import Cell, expand
 from experiments.identity import run_key
@@ -141,8 +141,23 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
             for cell in declared.cells
             if cell.reason
         ],
+        "data": _data(included),
         "provenance": dict(provenance),
     }
+
+
+def _data(cells: list[Cell]) -> list[dict[str, Any]]:
+    """Describe every data set that a cell trains on."""
+    names = dict.fromkeys(cell.config["data"]["name"] for cell in cells)
+    return [
+        {
+            "name": name,
+            "about": DATASETS.get(name).about,
+            "checksum": checksum(name),
+            "test_is_train": DATASETS.get(name).test_is_train,
+        }
+        for name in names
+    ]
 
 
 def _baseline(study: Study, cells: list[Cell]) -> str | None:

@@ -28,10 +28,8 @@ class Publisher:
         self._store = Store(uri, None)
         self._client = self._store.client
 
-    def publish(
-        self, study: str, profile: str, cells: Sequence[Mapping[str, Any]], folder: Path
-    ) -> None:
-        """Write cell runs with their aggregated metrics, and the report's files as artifacts.
+    def publish_cells(self, study: str, profile: str, cells: Sequence[Mapping[str, Any]]) -> None:
+        """Write cell runs with their aggregated metrics, and the saved view of them.
 
         A cell run whose cell is no longer declared is deleted.
         """
@@ -41,12 +39,19 @@ class Publisher:
             self._write_cell(study, profile, cell, known.pop(str(cell["cell"]), None))
         for run_id in known.values():
             self._client.delete_run(run_id)
-        report = self._store.report_run(study, profile)
-        self._client.log_artifacts(report, str(folder), "report")
-        self._client.set_terminated(report)
         experiment = self._store.experiment(study)
         value = json.dumps(saved_view(profile, cells), sort_keys=True)
         self._client.set_experiment_tag(experiment, f"{VIEW_TAG}.{profile}", value)
+
+    def publish_report(self, study: str, profile: str, files: Sequence[Path]) -> None:
+        """Write the report's files, and whole folders of them, as artifacts of the report run."""
+        report = self._store.report_run(study, profile)
+        for path in files:
+            if path.is_dir():
+                self._client.log_artifacts(report, str(path), "report")
+            else:
+                self._client.log_artifact(report, str(path), "report")
+        self._client.set_terminated(report)
 
     def views(self) -> Iterator[tuple[str, str, str]]:
         """Yield study, profile and experiment id of every saved view in the store."""
@@ -62,7 +67,9 @@ class Publisher:
     def cell_runs(self, study: str, profile: str) -> list[str]:
         """Return the ids of the cell runs of a study, in the order of their names."""
         runs = self._store.search(study, of_kind("cell", profile))
-        return [run.info.run_id for run in sorted(runs, key=lambda run: str(run.info.run_name))]
+        return [
+            run.info.run_id for run in sorted(runs, key=lambda run: run.data.tags["ablation.cell"])
+        ]
 
     def _write_cell(
         self, study: str, profile: str, cell: Mapping[str, Any], run_id: str | None
@@ -84,18 +91,6 @@ class Publisher:
         metrics = [Metric(key, value, now, 0) for key, value in numbers.items()]
         self._client.log_batch(run_id, metrics=metrics)
         self._client.set_terminated(run_id)
-
-
-def publish_report(
-    *,
-    tracking_uri: str,
-    study: str,
-    profile: str,
-    cells: Sequence[Mapping[str, Any]],
-    folder: Path,
-) -> None:
-    """Write a study's cells and report files to the store; called by the analysis when done."""
-    Publisher(tracking_uri).publish(study, profile, cells, folder)
 
 
 def saved_view(profile: str, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

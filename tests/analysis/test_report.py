@@ -6,17 +6,17 @@ import csv
 import filecmp
 import shutil
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pytest
 from golden_store import Writer, accuracy, declaration, grid
 
 import analysis
 from analysis.__main__ import main, published_cells
-from analysis.report import TEMPLATES, write_report
+from analysis.report import TEMPLATES, ReportError, write_report
 from analysis.study import Study, load
 
 STATUSES = {"finished", "failed", "skipped", "missing"}
@@ -115,7 +115,7 @@ def test_the_page_leads_to_every_run_and_needs_no_network(
     assert inner <= page.anchors
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
     for link in page.links:
-        if not link.startswith(("#", "http://127.0.0.1:5000/#/experiments/")):
+        if not link.startswith(("#", "data:,", "http://127.0.0.1:5000/#/")):
             assert (report / link).is_file()
     for study in studies.values():
         root = f"http://127.0.0.1:5000/#/experiments/{study.experiment_id}/runs"
@@ -147,10 +147,48 @@ def test_a_broken_template_leaves_the_old_report(studies: dict[str, Study], tmp_
     shutil.copytree(TEMPLATES, templates)
     (templates / "index.html.j2").write_text("{{ page.nothing }}", encoding="utf-8")
     one = [studies["ladder"]]
-    with pytest.raises(jinja2.UndefinedError):
+    with pytest.raises(ReportError, match=r"template index\.html\.j2: .*nothing.*repair"):
         write_report(one, profile="quick", reports=tmp_path, templates=templates)
     assert (old / "index.html").read_text(encoding="utf-8") == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["quick", "templates"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("index.html.j2", "{% if %}", "template index.html.j2, line 1"),
+        ("paper.typ", "#unknown", "template paper.typ: unknown variable"),
+    ],
+)
+def test_a_template_that_does_not_work_ends_the_command_with_one_line(
+    golden_uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, *, name: str, text: str, words: str,
+) -> None:  # fmt: skip
+    templates = tmp_path / "templates"
+    shutil.copytree(TEMPLATES, templates)
+    (templates / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(
+        "analysis.__main__.write_report", partial(write_report, templates=templates)
+    )
+    reports = tmp_path / "r"
+    arguments = ["--store", golden_uri, "--profile", "quick", "--reports", str(reports)]
+    assert main([*arguments, "--studies", "ladder"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert list(reports.iterdir()) == []
+
+
+def test_a_store_that_is_no_database_ends_the_command_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mlflow.db").write_text("no database\n" * 200, encoding="utf-8")
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert main(["--store", store, "--profile", "quick", "--reports", str(tmp_path / "r")]) == 2
+    error = capsys.readouterr().err
+    assert f"store {store} cannot be read" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_empty_store_gives_a_report_that_says_so(

@@ -37,7 +37,7 @@ def test_the_pivot_of_successes(studies: dict[str, Study]) -> None:
 
 def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
     table = pivot_table(studies["keep_prob"])
-    assert texts(table)[0][1].endswith("(10); printed 95")
+    assert table.rows[0][1].words.endswith("(10); printed 95")
     assert texts(table)[2] == ["0.5", "91.0 ± 0.1 (6), n/c 4/10", "–"]
     assert table.notes[1] == "skipped: needs an accelerator & time"
     bold = [entry.cell for row in table.rows for entry in row if entry.bold]

@@ -157,12 +157,14 @@ def test_publishing_again_updates_the_same_cells_and_drops_others(
     folder = tmp_path / "report"
     folder.mkdir()
     (folder / "paper.pdf").write_bytes(b"%PDF")
+    (tmp_path / "index.html").write_text("<html></html>", encoding="utf-8")
     cell = {"cell": "width=2", "factors": {"width": "2"}, "estimate": 0.5, "n": 3.0}
     gone = {**cell, "cell": "width=3"}
     publisher = Publisher(store)
-    publisher.publish("small", "quick", [cell, gone], folder)
-    publisher.publish("small", "quick", [{**cell, "estimate": 0.75}], folder)
-    publisher.publish("small", "paper", [cell], folder)
+    publisher.publish_cells("small", "quick", [cell, gone])
+    publisher.publish_cells("small", "quick", [{**cell, "estimate": 0.75}])
+    publisher.publish_cells("small", "paper", [cell])
+    publisher.publish_report("small", "quick", [folder, tmp_path / "index.html"])
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None
@@ -177,7 +179,7 @@ def test_publishing_again_updates_the_same_cells_and_drops_others(
     reports = client.search_runs([experiment.experiment_id], "tags.`ablation.kind` = 'report'")
     report = next(run for run in reports if run.info.run_name == "report (quick)")
     files = client.list_artifacts(report.info.run_id, "report")
-    assert [file.path for file in files] == ["report/paper.pdf"]
+    assert [file.path for file in files] == ["report/index.html", "report/paper.pdf"]
 
 
 def one_line(uri: str) -> str:

@@ -1,0 +1,182 @@
+"""The document: what page and paper say beyond tables, and where their links lead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from golden_store import Writer, accuracy, declaration, grid
+
+from analysis import fonts
+from analysis.__main__ import publish_cells
+from analysis.declaration import parse
+from analysis.links import Server
+from analysis.methods import cited, methods
+from analysis.origin import duration, facts
+from analysis.page import document
+from analysis.paper import paper_values
+from analysis.published import Published
+from analysis.report import write_report, write_study
+from analysis.study import Study, load
+from analysis.threats import changed_settings, common_settings, confounded, threats
+
+CONFIGS = (
+    {"model": {"widths": [4], "keep_prob": 1.0}, "data": {"name": "xor"}},
+    {"model": {"widths": [4, 4], "keep_prob": 1.0}, "data": {"name": "xor"}},
+    {"model": {"widths": [4], "keep_prob": 0.5}, "data": {"name": "xor"}},
+)
+
+
+def steps(new_writer: Callable[[], Writer]) -> tuple[Writer, dict[str, object]]:
+    """A ladder of three steps, the last of which changes two settings at once."""
+    writer, factors = new_writer(), {"step": ["small", "deep", "dropout"]}
+    cells = grid(factors)
+    for cell, config in zip(cells, CONFIGS, strict=True):
+        cell["config"] = config
+    made = declaration(
+        "steps", "quick", factors=factors, cells=cells, replicates=2, metric="test_accuracy",
+        baseline=cells[0]["cell"],
+        data=[{"name": "xor", "about": "four rows", "checksum": "ab" * 32, "test_is_train": True}],
+    )  # fmt: skip
+    writer.declare(made)
+    return writer, made
+
+
+def test_threats_follow_from_configurations_data_and_outcomes(
+    new_writer: Callable[[], Writer],
+) -> None:
+    writer, made = steps(new_writer)
+    for replicate, rule in ((0, ""), (1, "loss_at_chance")):
+        writer.run(made, "step=small", replicate, metrics=accuracy(0.8), rule=rule)
+        writer.run(made, "step=deep", replicate, metrics=accuracy(0.9))
+    (study,) = load(writer.uri, "quick")
+    assert confounded(study.declaration) == {
+        "step: deep → dropout": ("model.keep_prob", "model.widths")
+    }
+    said = " ".join(threats(study))
+    for words in (
+        "2 of 6 declared runs are missing",
+        "1 cell has a single run: no interval",
+        "1 cell has too few pairs",
+        "On xor the training set is the test set",
+        "1 of 4 finished runs did not converge: 1 because the final training loss",
+    ):
+        assert words in said
+
+
+def test_settings_are_compared_key_by_key() -> None:
+    assert changed_settings(CONFIGS[0], CONFIGS[0]) == ()
+    assert changed_settings(CONFIGS[0], CONFIGS[1]) == ("model.widths",)
+    assert changed_settings(CONFIGS[0], {"model": {"widths": [4]}}) == (
+        "data.name", "model.keep_prob",
+    )  # fmt: skip
+
+
+def test_provenance_says_what_is_shared_once(new_writer: Callable[[], Writer]) -> None:
+    writer, made = steps(new_writer)
+    writer.run(made, "step=small", 0, metrics=accuracy(0.8))
+    (study,) = load(writer.uri, "quick")
+    assert common_settings(study.declaration) == {"data.name": "xor"}
+    other = replace(
+        study,
+        declaration=replace(
+            study.declaration,
+            study="other",
+            provenance={"commit": "fff", "versions": {"torch": "2.13"}},
+        ),
+    )
+    found = {fact.name: fact.value for fact in facts([study, other], profile="quick")}
+    assert found["commit"] == "steps: abc123; other: fff"
+    assert found["versions.torch"] == "2.13"
+    assert found["data xor"] == "four rows (identity abababababababab)"
+    assert found["time of steps"].startswith("1.5 s in 1 runs, 100 steps")
+    assert "study=[steps,other]" in found["command"]
+    assert [duration(s) for s in (5, 300, 9000)] == ["5.0 s", "5.0 min", "2.5 h"]
+
+
+def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
+    xor, ladder = methods([studies["xor_depth"]]), methods([studies["ladder"]])
+    assert any("Wilson" in line for line in xor)
+    assert not any("Wilson" in line for line in ladder)
+    works = cited([studies["xor_depth"]])
+    line = next(line for line in xor if "Wilson" in line)
+    number = int(line.rsplit("[", 1)[1].rstrip("]"))
+    assert "Wilson" in works[number - 1].text
+
+
+def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path) -> None:
+    from experiments.serve import links
+    from experiments.tracking import Publisher
+
+    copy = tmp_path / "mlflow.db"
+    copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())
+    uri = f"sqlite:///{copy}"
+    (study,) = publish_cells(load(uri, "quick", only=["ladder"]), store=uri)
+    assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
+    served = [
+        link.address for link in Server("http://127.0.0.1:5000").study(study.published, "quick")
+    ]
+    printed = links(Publisher(uri), "http://127.0.0.1:5000")
+    assert served == [line.split()[-1] for line in printed[1:]]
+    (again,) = load(uri, "quick", only=["ladder"])
+    assert again.published == study.published
+
+
+def test_nothing_published_means_no_links() -> None:
+    assert Server("http://127.0.0.1:5000").study(Published("3"), "quick") == ()
+
+
+def test_every_linked_entry_of_the_paper_has_its_place(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())
+    drawn = [write_study(study, tmp_path / study.name) for study in chosen]
+    model = document(chosen, profile="quick", base_url="http://x", folder=tmp_path, drawn=drawn)
+    values = paper_values(model)
+    for study in values["studies"]:
+        places = {cell["anchor"] for cell in study["runs"]}
+        tables = [*study["tables"], *study["every_cell"]]
+        linked = {e["anchor"] for t in tables for row in t["rows"] for e in row} - {""}
+        assert linked
+        assert linked <= places
+    assert values["claims"]["header"][0][0] == ("study", 1)
+    counted = {row[0]["text"]: int(row[1]["text"]) for row in values["verdicts"]["rows"]}
+    assert sum(counted.values()) == len(values["claims"]["rows"]) == 5
+    for word, count in counted.items():
+        assert f"{count} {word}" in model.abstract[-1]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_korean_texts_are_set_or_their_font_is_named_as_missing(
+    new_writer: Callable[[], Writer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+) -> None:  # fmt: skip
+    writer, factors = new_writer(), {"width": ["4", "8"]}
+    made = declaration("korean", "quick", factors=factors, cells=grid(factors), replicates=1,
+                       metric="test_accuracy", question="활성화 함수가 중요한가?")  # fmt: skip
+    writer.declare(made)
+    if not installed:
+        monkeypatch.setattr("analysis.page.korean_font", lambda: None)
+        monkeypatch.setattr("analysis.paper.korean_font", lambda: None)
+    elif fonts.korean_font() is None:
+        pytest.skip("no Korean font is installed (koreanize-matplotlib or fonts-nanum)")
+    index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
+    text = index.read_text(encoding="utf-8")
+    assert "활성화 함수가 중요한가?" in text
+    assert ("no Korean font was found" in text) is not installed
+    assert (b"NanumGothic" in (index.parent / "paper.pdf").read_bytes()) is installed
+
+
+def test_latin_texts_need_no_korean_font() -> None:
+    assert not fonts.needs_korean(["init × activation", "n/c", "±"])
+    assert fonts.needs_korean(["plain", "깊이"])
+
+
+def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Writer]) -> None:
+    _, made = steps(new_writer)
+    read = parse(json.dumps(made), "here")
+    assert [cell.config for cell in read.cells] == list(CONFIGS)
+    assert read.data[0].test_is_train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.engines.contract import EngineSettings
+from experiments.engines.registry import read_engine
 from experiments.errors import ConfigurationError, nearest
 from experiments.run import Run
 from experiments.section import Section
@@ -49,18 +50,12 @@ class Invocation:
     ledger_uri: str
     artifacts: Path | None
     data_root: str | None
-    workers: int | None
-    threads: int
+    engine: EngineSettings
     plugins: tuple[str, ...]
     adopt: bool
     dry_run: bool
     now: Now
     reports: Path | None
-
-    @property
-    def processes(self) -> int:
-        """The number of worker processes: as given, or one for each core."""
-        return self.workers or os.cpu_count() or 1
 
     @property
     def root(self) -> Path | None:
@@ -80,7 +75,6 @@ def read(config: DictConfig) -> Invocation:
     profile = top.section("profile")
     tracking = top.section("tracking")
     engine = top.section("engine")
-    engine.take("name", str)
     artifacts = tracking.take("artifacts", str, None)
     data = top.section("data")
     invocation = Invocation(
@@ -90,9 +84,8 @@ def read(config: DictConfig) -> Invocation:
         tracking_uri=tracking.take("uri", str),
         ledger_uri=tracking.take("ledger", str),
         artifacts=Path(artifacts) if artifacts else None,
-        data_root=data.take("root", str, None),
-        workers=_at_least_one(engine, "workers"),
-        threads=_at_least_one(engine, "threads") or 1,
+        data_root=_absolute(data.take("root", str, None)),
+        engine=read_engine(engine),
         plugins=tuple(str(name) for name in top.take("plugins", list, [])),
         adopt=top.take("adopt", bool, False),
         dry_run=top.take("dry_run", bool, False),
@@ -108,7 +101,7 @@ def read(config: DictConfig) -> Invocation:
 def _now(section: Section) -> Now:
     now = Now(
         where=read_where(section.section("where", required=False)),
-        replicates=_at_least_one(section, "replicates"),
+        replicates=section.at_least_one("replicates", None),
         minutes=section.take("minutes", float, None),
     )
     if now.minutes is not None and now.minutes < 0:
@@ -135,15 +128,13 @@ def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ..
                 )
 
 
+def _absolute(folder: str | None) -> str | None:
+    """Workers elsewhere may start in another folder."""
+    return str(Path(folder).absolute()) if folder else None
+
+
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
-
-
-def _at_least_one(section: Section, key: str) -> int | None:
-    value = section.take(key, int, None)
-    if value is not None and value < 1:
-        raise ConfigurationError(f"{section.place}.{key}: expected at least 1, found {value}")
-    return value
 
 
 def _check_study_files(folders: list[Path]) -> None:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.declare import Declared
-from experiments.engines.local import LocalEngine
+from experiments.engines.contract import Done, Engine
 from experiments.ensemble import combine_members
 from experiments.errors import ConfigurationError
 from experiments.execute import check, execute
+from experiments.plan import estimated
 from experiments.record import Record, Status
 from experiments.run import Run, Stack
 from experiments.study import Metric
@@ -81,7 +82,7 @@ def once(runs: Iterable[Run]) -> list[Run]:
     return list(unique.values())
 
 
-def verify_modules(stacks: Iterable[Stack], engine: LocalEngine) -> None:
+def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
     """Build one module of every cell in a worker, before anything trains.
 
     Errors: ``ConfigurationError`` with the first thing that is wrong.
@@ -134,15 +135,15 @@ class Driver:
             self._twins.setdefault(run.key, []).append(run)
         return mine
 
-    def train(self, stacks: Iterable[Stack], engine: LocalEngine) -> None:
+    def train(self, stacks: Iterable[Stack], engine: Engine) -> None:
         """Train stacks on the engine; a stack's records are written as soon as they are there.
 
         Runs with equal keys, which two studies may declare, are trained once and tracked in both.
         """
-        for done in engine.map(execute, self._in_time(stacks)):
+        for done in engine.map(execute, self._in_time(stacks), cost=estimated):
             records = done.result
             if records is None:
-                records = [_lost(run, done.job, done.error) for run in done.job.runs]
+                records = [_lost(run, done) for run in done.job.runs]
             self._keep(
                 [
                     replace(record, run=twin)
@@ -227,6 +228,12 @@ def _reported(record: Record, metric: Metric) -> float:
     return record.metrics.get(metric.value, curve[-1][1] if curve else math.nan)
 
 
-def _lost(run: Run, stack: Stack, error: str) -> Record:
+def _lost(run: Run, done: Done[Stack, list[Record]]) -> Record:
     """Return the record of a run whose worker gave nothing back."""
-    return Record(run=run, status=Status.FAILED, trainer=stack.trainer, reason=error, error=error)
+    return Record(
+        run=run,
+        status=Status.FAILED,
+        trainer=done.job.trainer,
+        reason=done.error,
+        error=done.traceback or done.error,
+    )

@@ -51,6 +51,17 @@ class Section:
             )
         return value
 
+    @overload
+    def at_least_one(self, key: str, default: int) -> int: ...
+    @overload
+    def at_least_one(self, key: str, default: None) -> int | None: ...
+    def at_least_one(self, key: str, default: int | None) -> int | None:
+        """Return the number under ``key``, which cannot be below one."""
+        value = self.take(key, int, default)
+        if value is not None and value < 1:
+            raise ConfigurationError(f"{self.place}.{key}: expected at least 1, found {value}")
+        return value
+
     def choice(self, key: str, kind: type[Member], default: Member | None = None) -> Member:
         """Return the value of ``key`` as a member of the enumeration ``kind``."""
         text = self.take(key, str) if default is None else self.take(key, str, default.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 from experiments.configuration import Invocation
 from experiments.data import verify
@@ -40,7 +41,8 @@ def carry_out(invocation: Invocation) -> int:
         work = pending(declared, finished_runs(stored))
     wanted = work.only(invocation.now.wants)
     stacks = _plan(invocation, wanted.training)
-    say(preflight(declared, work, wanted, stacks, workers=invocation.processes))
+    workers = invocation.engine.expected_workers if len(wanted) else None
+    say(preflight(declared, work, wanted, stacks, workers=workers))
     if invocation.dry_run:
         for line in describe(stacks):
             say(line)
@@ -83,7 +85,7 @@ def preflight(
     wanted: Pending,
     stacks: list[Stack],
     *,
-    workers: int,
+    workers: int | None,
 ) -> str:
     """Return the line that says what there is, what is done, and about how long it takes."""
     cells = sum(not cell.reason for entry in declared for cell in entry.cells)
@@ -92,10 +94,12 @@ def preflight(
     line += f"{_count(runs, 'run', 'runs')}: {runs - len(work)} done"
     if not len(work):
         return f"{line}, nothing to do"
-    minutes = sum(map(estimated, stacks)) / workers / 60
+    minutes = sum(map(estimated, stacks)) / (workers or 1) / 60
     about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
     later = f", {len(work) - len(wanted)} left for later" if len(wanted) < len(work) else ""
-    return f"{line}, {len(wanted)} to do ({about} on {_count(workers, 'worker', 'workers')}){later}"
+    # A cluster says only when it is asked to start how many workers it has room for.
+    who = f"on {_count(workers, 'worker', 'workers')}" if workers else "of one worker's time"
+    return f"{line}, {len(wanted)} to do ({about} {who}){later}"
 
 
 def _count(number: int, one: str, more: str) -> str:
@@ -120,8 +124,6 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
     """Carry out the pending runs; return how many failed."""
-    for name in sorted({run.config["data"]["name"] for run in work.training}):
-        verify(name, invocation.root)
     # Nothing of this is imported when there is nothing to do.
     from experiments.engines.local import LocalEngine
     from experiments.ledger import Ledger
@@ -130,8 +132,12 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
     from experiments.tracking import Tracker
 
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
-    with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
-        verify_modules(_plan(invocation, work.training), engine)
+    with invocation.engine.start(invocation.plugins) as engine:
+        for name in sorted({run.config["data"]["name"] for run in work.training}):
+            verify(name, invocation.root)
+        # Not in a queue: what is wrong is said at once.
+        with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
+            verify_modules(_plan(invocation, work.training), nearby)
         # Only now: a call that is refused leaves no store behind.
         tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         ledgers = {

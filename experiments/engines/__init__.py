@@ -1,1 +1,1 @@
-"""Engines: where stacks execute. Each one maps a function over jobs and gives back futures."""
+"""Engines: where stacks execute. Each maps a function over jobs; ``contract`` says how."""

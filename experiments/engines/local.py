@@ -1,9 +1,9 @@
-"""The local engine: worker processes of this machine, one per core, one thread each.
+"""The local engine: worker processes of this machine, for each core or each CUDA device.
 
 Workers are started fresh (no forked state), end themselves when their driver is gone, and ignore
-Ctrl-C, which is the driver's to handle. A worker that dies takes the pool with it: the pool is
-made anew, and the jobs that were in flight run once more, one at a time, so that the one that
-kills workers is found and reported while its neighbours finish.
+Ctrl-C, which is the driver's to handle. Each sees one CUDA device, in turn, or none. A worker that
+dies takes the pool with it: the pool is made anew, and the jobs that were in flight run once more,
+one at a time, so that the one that kills workers is found and reported while its neighbours finish.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from itertools import islice
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any, TypeVar
+
+from experiments.engines import devices
+from experiments.engines.contract import Done, Engine
+from experiments.engines.worker import Outcome, attempt, done, failed, prepare
+from experiments.section import Section
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,51 +35,82 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Done(Generic[Job, Result]):
-    """A job with its result, or with the reason why there is none."""
+class LocalSettings:
+    """``conf/engine/local.yaml``: workers, threads of each, devices, and workers of each device."""
 
-    job: Job
-    result: Result | None
-    error: str = ""
+    place: str
+    workers: int | None
+    threads: int
+    gpus: devices.Asked
+    per_gpu: int
+
+    @classmethod
+    def read(cls, section: Section) -> LocalSettings:
+        """Read the section."""
+        return cls(
+            place=section.place,
+            workers=section.at_least_one("workers", None),
+            threads=section.at_least_one("threads", 1),
+            gpus=devices.take_devices(section),
+            per_gpu=section.at_least_one("per_gpu", 1),
+        )
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """The CUDA devices to use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+        return devices.chosen(self.gpus, f"{self.place}.gpus")
+
+    @property
+    def expected_workers(self) -> int:
+        """As many as given; or some for each device; or all that the cores have threads for."""
+        if self.workers is not None:
+            return self.workers
+        if self.devices:
+            return self.per_gpu * len(self.devices)
+        return max(1, devices.cores() // self.threads)
+
+    def start(self, plugins: tuple[str, ...]) -> LocalEngine:
+        """Return the engine; its processes start with the first job."""
+        return LocalEngine(
+            workers=self.expected_workers, threads=self.threads, devices=self.devices
+        )
 
 
-class LocalEngine:
-    """``workers`` processes with ``threads`` threads each; a context manager."""
+class LocalEngine(Engine):
+    """``workers`` processes with ``threads`` threads each, in turn on ``devices``."""
 
-    def __init__(self, *, workers: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        threads: int = 1,
+        devices: tuple[str, ...] = (),
+    ) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.threads = threads
-        self._pool = self._start(self.workers)
+        self.devices = devices
+        self._pool = self._start(self.workers, devices)
+        self._apart: list[ProcessPoolExecutor] = []
 
-    def __enter__(self) -> LocalEngine:
-        """Return the engine itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the workers; on an error, without waiting for what they do."""
-        if kind is None:
-            self._pool.shutdown()
-        else:
-            self.cancel()
+    def close(self) -> None:
+        """Wait for the workers and let them go."""
+        self._pool.shutdown()
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""
-        _end(self._pool)
+        for pool in [self._pool, *self._apart]:
+            _end(pool)
 
     def map(
-        self, function: Callable[[Job], Result], jobs: Iterable[Job]
+        self,
+        function: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        *,
+        cost: Callable[[Job], float] | None = None,
     ) -> Iterator[Done[Job, Result]]:
-        """Run ``function`` on every job; yield results as they come, in no order.
-
-        Jobs are drawn from the iterable only as workers need them.
-        """
+        """Run ``function`` on every job; yield results as they come, in no order."""
         waiting = iter(jobs)
-        flying: dict[Future[Result], Job] = {}
+        flying: dict[Future[Outcome[Result]], Job] = {}
         while True:
             broken = self._fill(function, waiting, flying)
             if not flying and not broken:
@@ -87,13 +125,13 @@ class LocalEngine:
             if broken:
                 broken += flying.values()
                 flying.clear()
-                yield from self._one_at_a_time(function, broken)
+                yield from self._each_apart(function, broken)
 
     def _fill(
         self,
         function: Callable[[Job], Result],
         waiting: Iterator[Job],
-        flying: dict[Future[Result], Job],
+        flying: dict[Future[Outcome[Result]], Job],
     ) -> list[Job]:
         """Submit jobs until enough are in flight; return the one that a broken pool refused."""
         while len(flying) < AHEAD * self.workers:
@@ -102,40 +140,52 @@ class LocalEngine:
             except StopIteration:
                 break
             try:
-                flying[self._pool.submit(function, job)] = job
+                flying[self._pool.submit(attempt, function, job)] = job
             except BrokenProcessPool:
                 return [job]
         return []
 
-    def _one_at_a_time(
+    def _each_apart(
         self, function: Callable[[Job], Result], jobs: list[Job]
     ) -> Iterator[Done[Job, Result]]:
         """Run jobs whose pool broke again, each in a worker of its own."""
         _end(self._pool)
-        for job in jobs:
-            pool = self._start(1)
-            future = pool.submit(function, job)
-            wait([future])
-            yield _done(job, future)
-            _end(pool)
-        self._pool = self._start(self.workers)
+        waiting = iter(enumerate(jobs))
+        flying: dict[Future[Outcome[Result]], tuple[Job, ProcessPoolExecutor]] = {}
+        while True:
+            for number, job in islice(waiting, self.workers - len(flying)):
+                turn = number % len(self.devices) if self.devices else 0
+                pool = self._start(1, self.devices[turn : turn + 1])
+                self._apart.append(pool)
+                flying[pool.submit(attempt, function, job)] = job, pool
+            if not flying:
+                break
+            finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in finished:
+                job, pool = flying.pop(future)
+                _end(pool)
+                self._apart.remove(pool)
+                yield _done(job, future)
+        self._pool = self._start(self.workers, self.devices)
 
-    def _start(self, workers: int) -> ProcessPoolExecutor:
+    def _start(self, workers: int, devices: tuple[str, ...]) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(
             max_workers=workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=context,
             initializer=_prepare_worker,
-            initargs=(os.getpid(), self.threads),
+            initargs=(os.getpid(), self.threads, context.Value("i", 0), devices),
         )
 
 
-def _done(job: Job, future: Future[Result]) -> Done[Job, Result]:
+def _done(job: Job, future: Future[Outcome[Result]]) -> Done[Job, Result]:
     error = future.exception()
     if error is None:
-        return Done(job, future.result())
+        return done(job, future.result())
     if isinstance(error, BrokenProcessPool):
         return Done(job, None, "the worker process died twice (killed, or out of memory)")
-    return Done(job, None, f"{type(error).__name__}: {error}")
+    # The job or its result does not travel between processes.
+    return done(job, failed(error))
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
@@ -148,16 +198,16 @@ def _end(pool: ProcessPoolExecutor) -> None:
         process.join()
 
 
-def _prepare_worker(driver: int, threads: int) -> None:
+def _prepare_worker(
+    driver: int, threads: int, started: Synchronized[int], devices: tuple[str, ...]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # One compiler process at most: the other cores have workers of their own.
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    with started.get_lock():
+        turn = started.value
+        started.value += 1
+    os.environ["CUDA_VISIBLE_DEVICES"] = devices[turn % len(devices)] if devices else ""
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-    import torch
-
-    torch.set_num_threads(threads)
+    prepare(threads)
 
 
 def _end_with(driver: int) -> None:

@@ -1,0 +1,105 @@
+"""Every engine by name, a Ray cluster for the session, and functions that workers can import."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.engines.contract import Engine
+from tests.experiments.engines.lab import FAKE_TORCH, JOBS, Jobs, Start, settings, until
+
+SLOW = {
+    "ray": [pytest.mark.slow, pytest.mark.xdist_group("ray")],
+    "slurm": [pytest.mark.slow],
+}
+NAMES = ["local", *(pytest.param(name, marks=marks) for name, marks in SLOW.items())]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """Return functions that workers can import."""
+    (tmp_path / "lab_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import lab_jobs
+
+    yield vars(lab_jobs)
+    del sys.modules["lab_jobs"]
+
+
+@pytest.fixture
+def fake_torch(tmp_path: Path) -> None:
+    """Spare workers the seconds that importing torch takes."""
+    (tmp_path / "torch.py").write_text(FAKE_TORCH)
+
+
+@pytest.fixture(params=NAMES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Return the name of each engine in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def engine_changes(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> dict[str, object]:
+    """Return the settings with which an engine works on a machine without a cluster."""
+    match engine_name:
+        case "ray":
+            return {"address": request.getfixturevalue("ray_cluster")}
+        case "slurm":
+            return {"executor": "local", "folder": str(tmp_path / "slurm")}
+    return {}
+
+
+@pytest.fixture
+def start(engine_name: str, engine_changes: dict[str, object]) -> Start:
+    """Return a function that starts the engine with some settings changed."""
+
+    def started(**changes: object) -> Engine:
+        return settings(engine_name, **engine_changes, **changes).start(())
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a Ray cluster of two CPUs, which only this session may use."""
+    folder = tmp_path_factory.mktemp("ray")
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as free:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        address = f"127.0.0.1:{port}"
+        log = (folder / "log").open("w")
+        head = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+                *("--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2"),
+                *("--include-dashboard=false", "--disable-usage-stats"),
+            ],
+            cwd=folder,
+            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            until(lambda: "Ray runtime started" in (folder / "log").read_text())
+            yield address
+        finally:
+            head.terminate()
+            head.wait(timeout=60)
+            log.close()

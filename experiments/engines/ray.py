@@ -1,9 +1,9 @@
 """The Ray engine: workers as actors of a cluster, a running one or one of this machine.
 
-Each worker is one actor, which holds its share of CPUs and of a GPU and carries out one job at a
-time, so that data sets and compiled programs stay with it. An actor that dies with its process or
-its node is replaced; its job runs once more, on another. At most one job is on its way to each
-worker, so that the driver's memory does not grow with their number.
+Each worker is one actor, which holds its share of CPUs and of a GPU and carries out one job after
+the other, so that data sets and compiled programs stay with it. An actor that dies with its process
+or its node is replaced, and its jobs run once more, each alone on an actor. No more than ``AHEAD``
+jobs are on their way to an actor, so that the driver's memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from experiments.section import Section
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# Jobs given to an actor: the next one is there when it has finished one.
+AHEAD = 2
 # So many workers in a row that do not even start say that none will.
 HOPELESS = 3
 
@@ -77,6 +79,21 @@ class RaySettings:
             raise
 
 
+@dataclass(eq=False)
+class _Seat:
+    """An actor that has started, and how many jobs it was given."""
+
+    actor: Any
+    jobs: int = 0
+    alone: bool = False
+
+    def takes(self, attempt: Attempt[Any], *, ahead: bool) -> bool:
+        """Whether the seat may have the job: a last attempt shares its actor with no other."""
+        if attempt.last or self.alone:
+            return self.jobs == 0
+        return self.jobs < (AHEAD if ahead else 1)
+
+
 class RayEngine(Engine):
     """At most ``workers`` actors on the connected cluster, each with so many CPUs and GPUs."""
 
@@ -86,10 +103,10 @@ class RayEngine(Engine):
         self.threads = cpus
         self._has_gpu = gpus > 0
         self._actor = ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
-        # A cluster may be too full for some workers, so only those that have started get jobs.
+        # A cluster may be too full for some actors, so only those that have started get jobs.
         self._starting: dict[Any, Any] = {}
-        self._idle: list[Any] = []
-        self._flying: dict[Any, tuple[Attempt[Any], Any]] = {}
+        self._seats: list[_Seat] = []
+        self._flying: dict[Any, tuple[Attempt[Any], _Seat]] = {}
         self._hopeless = 0
 
     def map(
@@ -104,7 +121,7 @@ class RayEngine(Engine):
         waiting = Waiting(jobs)
         drawn: deque[Attempt[Job]] = deque()
         while True:
-            while len(drawn) + len(self._flying) < self.workers:
+            while len(drawn) + len(self._flying) < AHEAD * self.workers:
                 attempt = waiting.draw()
                 if attempt is None:
                     break
@@ -121,24 +138,31 @@ class RayEngine(Engine):
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""
-        busy = [actor for _, actor in self._flying.values()]
-        for actor in [*self._starting.values(), *self._idle, *busy]:
+        for actor in [*self._starting.values(), *(seat.actor for seat in self._seats)]:
             self._ray.kill(actor)
         self.close()
 
     def close(self) -> None:
         """Leave the cluster; one of this engine's own ends."""
         self._starting.clear()
-        self._idle.clear()
+        self._seats.clear()
         self._flying.clear()
         self._ray.shutdown()
 
     def _hand_out(self, stored: Any, drawn: deque[Attempt[Any]]) -> None:
-        while self._idle and drawn:
-            actor, attempt = self._idle.pop(), drawn.popleft()
-            reference = actor.attempt.remote(stored, attempt.job)
-            self._flying[reference] = attempt, actor
-        for _ in range(len(drawn) - len(self._starting)):
+        """Give jobs to actors, and start as many more as there is work for."""
+        for ahead in (False, True):
+            for seat in self._seats:
+                # No job queues behind another while an actor starts that may have it.
+                spare = len(drawn) - len(self._starting) if ahead else len(drawn)
+                if spare > 0 and seat.takes(drawn[0], ahead=ahead):
+                    attempt = drawn.popleft()
+                    seat.jobs += 1
+                    seat.alone = attempt.last
+                    reference = seat.actor.attempt.remote(stored, attempt.job)
+                    self._flying[reference] = attempt, seat
+        work = min(self.workers, len(drawn) + len(self._flying))
+        for _ in range(work - len(self._seats) - len(self._starting)):
             actor = self._actor.remote()
             self._starting[actor.prepare.remote(self.threads, self._has_gpu)] = actor
 
@@ -154,14 +178,17 @@ class RayEngine(Engine):
                 ) from None
         else:
             self._hopeless = 0
-            self._idle.append(actor)
+            self._seats.append(_Seat(actor))
 
     def _landed(self, reference: Any, waiting: Waiting[Job]) -> Iterator[Done[Job, Any]]:
-        attempt, actor = self._flying.pop(reference)
+        attempt, seat = self._flying.pop(reference)
+        seat.jobs -= 1
         try:
             outcome = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
             # Its process or its node is gone.
+            if seat in self._seats:
+                self._seats.remove(seat)
             if attempt.last:
                 reason = f"the worker process died twice: {_reason(error)}"
                 yield Done(attempt.job, None, reason)
@@ -171,7 +198,6 @@ class RayEngine(Engine):
         except self._ray.exceptions.RayError as error:
             # The job or its result does not travel.
             outcome = worker.failed(error)
-        self._idle.append(actor)
         yield worker.done(attempt.job, outcome)
 
 

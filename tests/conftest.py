@@ -23,7 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Folders and files whose tests share things that take seconds to make.
-SHARING = ("experiments/cli", "analysis", "experiments/test_data", "experiments/test_postgres")
+SHARING = (
+    "experiments/cli",
+    "analysis",
+    "experiments/test_data",
+    "experiments/test_postgres",
+    "experiments/engines",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -41,7 +41,7 @@ def connect(ray: ModuleType, address: str | None, threads: int, plugins: tuple[s
         settings |= {"address": "local", "num_cpus": devices.cores(), "include_dashboard": False}
         settings["runtime_env"] = {"env_vars": variables}
     else:
-        _refuse_unreachable(address)
+        refuse_unreachable(address)
         packages = ["experiments", "lightning_modules", *plugins]
         modules = [_place(name) for name in packages]
         settings |= {"address": address}
@@ -86,7 +86,7 @@ def _place(package: str) -> str:
     return str(path.parent if path.name == "__init__.py" else path)
 
 
-def _refuse_unreachable(address: str) -> None:
+def refuse_unreachable(address: str) -> None:
     """Try the address as its user would, with an end to patience."""
     if address == "auto":
         return  # Ray looks for a cluster of this machine, and says at once if there is none

@@ -114,7 +114,7 @@ class Queue:
         self._died = False
         self._asked = time.monotonic()
         if resources.executor is Executor.SLURM:
-            _refuse_unreachable(resources)
+            refuse_unreachable(resources)
         else:
             devices.chosen(resources.gpus, f"{place}.gpus")
         self._threads = resources.threads
@@ -193,7 +193,7 @@ def carry_out(
     return [worker.attempt(function, job) for job in jobs]
 
 
-def _refuse_unreachable(resources: Resources) -> None:
+def refuse_unreachable(resources: Resources) -> None:
     """Ask Slurm whether it would take such a job, without submitting one.
 
     Errors: ``ConfigurationError`` with Slurm's own words.
@@ -216,7 +216,7 @@ def _slurm(command: list[str]) -> str:
             command, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"no answer in {PATIENCE:.0f} s"
+        return f"no answer in {PATIENCE:g} s"
     except OSError as error:
         return f"{error}"
     if not answer.returncode:

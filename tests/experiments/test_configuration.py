@@ -10,6 +10,9 @@ from hydra import compose, initialize_config_dir
 
 from experiments.configuration import Invocation, Now, read
 from experiments.declare import declaration_json, declare
+from experiments.engines.local import LocalSettings
+from experiments.engines.ray import RaySettings
+from experiments.engines.slurm import SlurmSettings
 from experiments.errors import ConfigurationError
 from experiments.run import Run
 
@@ -64,9 +67,33 @@ def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -
     assert call.profile == "quick"
     assert call.tracking_uri == "sqlite:///runs/mlflow.db"
     assert call.root == Path("/somewhere")
-    assert call.processes >= 1
+    assert isinstance(call.engine, LocalSettings)
+    assert call.engine.threads == 1
     assert not call.dry_run
     assert call.now == Now(where={}, replicates=None, minutes=None)
+
+
+def test_every_engine_has_a_preset(invocation: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    ray = invocation("engine=ray", "engine.per_gpu=4").engine
+    slurm = invocation("engine=slurm", "+engine.options.constraint=a100", "engine.gpus=1").engine
+    assert isinstance(ray, RaySettings)
+    assert (ray.address, ray.per_gpu, ray.expected_workers) == ("head:6379", 4, None)
+    assert isinstance(slurm, SlurmSettings)
+    assert slurm.resources.flags == [
+        "--time=60",
+        "--cpus-per-task=1",
+        "--mem=4096M",
+        "--gpus-per-node=1",
+        "--constraint=a100",
+    ]
+
+
+def test_workers_find_a_relative_data_folder(
+    invocation: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATION_DATA", "somewhere")
+    assert invocation("study=xor_depth").data_root == str(Path.cwd() / "somewhere")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +102,11 @@ def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -
         ("engine.workers=0", "config.yaml.engine.workers: expected at least 1, found 0"),
         ("engine.threads=-1", "config.yaml.engine.threads: expected at least 1, found -1"),
         ("engine.workers=many", "config.yaml.engine.workers: expected int, found 'many'"),
+        ("engine.per_gpu=0", "config.yaml.engine.per_gpu: expected at least 1, found 0"),
+        ("engine.gpus=-1", "config.yaml.engine.gpus: expected a number of CUDA devices, a list of"),
+        ("engine.gpus=true", "config.yaml.engine.gpus: expected a number of CUDA devices, a list "),
+        ("engine.name=lokal", "config.yaml.engine.name: unknown engine 'lokal'; nearest: 'local'"),
+        ("+engine.address=here", "config.yaml.engine: unknown key 'address'; nearest: "),
         ("now.replicates=0", "config.yaml.now.replicates: expected at least 1, found 0"),
         ("+now.minuts=1", "config.yaml.now: unknown key 'minuts'; nearest: 'minutes'; known: "),
         ("dry_run=maybe", "config.yaml.dry_run: expected bool, found 'maybe'"),

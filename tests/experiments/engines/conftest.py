@@ -15,11 +15,7 @@ import pytest
 from experiments.engines.contract import Engine
 from tests.experiments.engines.lab import FAKE_TORCH, JOBS, Jobs, Start, settings, until
 
-SLOW = {
-    "ray": [pytest.mark.slow, pytest.mark.xdist_group("ray")],
-    "slurm": [pytest.mark.slow],
-}
-NAMES = ["local", *(pytest.param(name, marks=marks) for name, marks in SLOW.items())]
+NAMES = ["local", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm"))]
 
 
 @pytest.fixture

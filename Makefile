@@ -23,7 +23,7 @@ export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
-	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local  ARGS="key=value ..."  PORT=5000'
+	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local|ray|slurm  ARGS="key=value ..."  PORT=5000'
 
 ablation: .venv/.ready  ## train what is missing of the four ablations, on embedded data, and write the report
 	@$(run) profile=$(PROFILE) $(if $(STUDY),study=[$(STUDY)]) $(ARGS)
@@ -40,7 +40,7 @@ serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
 test: .venv/.ready  ## run the tests, but for those marked slow
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
 
-test-slow: .venv/.ready  ## run the tests marked slow
+test-slow: .venv/.extras  ## run the tests marked slow
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
@@ -62,4 +62,9 @@ clean:  ## remove reports and caches; the store in runs/ stays
 	@echo 'creating .venv from requirements.lock (a few minutes, once)'
 	@"$(PYTHON)" -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# Ray, submitit and a PostgreSQL driver, which only the slow tests and some users need.
+.venv/.extras: requirements-extras.lock .venv/.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-extras.lock
 	@touch $@

@@ -62,6 +62,11 @@ class Invocation:
         """The folder of data files, if one is given."""
         return Path(self.data_root) if self.data_root else None
 
+    @property
+    def workers_root(self) -> str | None:
+        """The same for workers, which may start in another folder."""
+        return str(self.root.absolute()) if self.root else None
+
 
 def read(config: DictConfig) -> Invocation:
     """Check and type the composed configuration.
@@ -84,7 +89,7 @@ def read(config: DictConfig) -> Invocation:
         tracking_uri=tracking.take("uri", str),
         ledger_uri=tracking.take("ledger", str),
         artifacts=Path(artifacts) if artifacts else None,
-        data_root=_absolute(data.take("root", str, None)),
+        data_root=data.take("root", str, None),
         engine=read_engine(engine),
         plugins=tuple(str(name) for name in top.take("plugins", list, [])),
         adopt=top.take("adopt", bool, False),
@@ -126,11 +131,6 @@ def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ..
                 raise ConfigurationError(
                     f"{place}.{name}: unknown level {label!r}; {nearest(label, known[name])}"
                 )
-
-
-def _absolute(folder: str | None) -> str | None:
-    """Workers elsewhere may start in another folder."""
-    return str(Path(folder).absolute()) if folder else None
 
 
 def _path(text: str | None) -> Path | None:

@@ -119,7 +119,7 @@ def describe(stacks: list[Stack]) -> list[str]:
 
 
 def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
-    return plan(once(runs), data_root=invocation.data_root, plugins=invocation.plugins)
+    return plan(once(runs), data_root=invocation.workers_root, plugins=invocation.plugins)
 
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:

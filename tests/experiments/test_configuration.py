@@ -93,7 +93,7 @@ def test_workers_find_a_relative_data_folder(
     invocation: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ABLATION_DATA", "somewhere")
-    assert invocation("study=xor_depth").data_root == str(Path.cwd() / "somewhere")
+    assert invocation("study=xor_depth").workers_root == str(Path.cwd() / "somewhere")
 
 
 @pytest.mark.parametrize(

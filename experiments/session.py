@@ -124,6 +124,8 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
     """Carry out the pending runs; return how many failed."""
+    for name in sorted({run.config["data"]["name"] for run in work.training}):
+        verify(name, invocation.root)
     # Nothing of this is imported when there is nothing to do.
     from experiments.engines.local import LocalEngine
     from experiments.ledger import Ledger
@@ -133,8 +135,6 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
 
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
     with invocation.engine.start(invocation.plugins) as engine:
-        for name in sorted({run.config["data"]["name"] for run in work.training}):
-            verify(name, invocation.root)
         # Not in a queue: what is wrong is said at once.
         with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
             verify_modules(_plan(invocation, work.training), nearby)

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.cost import estimate
-from experiments.engines.local import LocalEngine
+from experiments.engines.contract import Engine
 from experiments.execute import execute
 from experiments.identity import content
-from experiments.plan import plan
+from experiments.plan import estimated, plan
 from experiments.record import Curve
 from experiments.run import Run, Stack
 from experiments.tracking.archive import Archive, Trained
@@ -58,7 +58,7 @@ class Outcome:
 def adopt(
     missing: Iterable[Run],
     archive: Archive,
-    engine: LocalEngine,
+    engine: Engine,
     *,
     data_root: str | None,
     plugins: tuple[str, ...],
@@ -72,7 +72,7 @@ def adopt(
         probe = replace(group[0].run, config=shortened(group[0].run.config))
         (stack,) = plan([probe], data_root=data_root, plugins=plugins)
         probes[_cell(probe)] = stack
-    for done in engine.map(execute, probes.values()):
+    for done in engine.map(execute, probes.values(), cost=estimated):
         group = cells[_cell(done.job.runs[0])]
         difference = done.error or _difference(done.job, done.result, group[0].stored, archive)
         if not difference:

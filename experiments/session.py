@@ -65,15 +65,14 @@ def _adopt(invocation: Invocation, work: Pending) -> None:
     for name in sorted({run.config["data"]["name"] for run in work.training}):
         verify(name, invocation.root)
     from experiments.adoption import adopt
-    from experiments.engines.local import LocalEngine
     from experiments.tracking.archive import Archive
 
-    with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
+    with invocation.engine.start(invocation.plugins) as engine:
         for outcome in adopt(
             [*work.training, *work.ensembles],
             Archive(invocation.tracking_uri),
             engine,
-            data_root=invocation.data_root,
+            data_root=invocation.workers_root,
             plugins=invocation.plugins,
         ):
             say(outcome.line)

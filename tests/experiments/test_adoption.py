@@ -11,7 +11,7 @@ import pytest
 
 from experiments.adoption import SHORT, adopt, candidates, disagreement, shortened
 from experiments.cost import estimate
-from experiments.engines.local import LocalEngine
+from experiments.engines.contract import Engine
 from experiments.ensemble import combine_members
 from experiments.execute import execute
 from experiments.plan import plan
@@ -25,14 +25,14 @@ MakeRun = Callable[..., Run]
 class Here:
     """An engine that works in this process, in order."""
 
-    def map(self, function: Any, jobs: Any) -> Any:
-        from experiments.engines.local import Done
+    def map(self, function: Any, jobs: Any, **_: Any) -> Any:
+        from experiments.engines.contract import Done
 
         for job in jobs:
             yield Done(job, function(job))
 
 
-HERE = cast(LocalEngine, Here())
+HERE = cast(Engine, Here())
 PLACE: dict[str, Any] = {"data_root": None, "plugins": ()}
 
 

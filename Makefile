@@ -9,7 +9,7 @@ PORT    ?= 5000
 PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
-STUDIES := xor_depth,init_activation,dropout,ensemble,ladder
+STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,computed
 # All others but fitnet4, whose 200 steps take too long for a check; each trains a few seconds.
 MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,frameworks,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,zoo
 comma   := ,
@@ -18,7 +18,7 @@ run      = $(BIN)/python -m experiments engine=$(ENGINE)
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper report serve test test-slow smoke lint clean
+.PHONY: help ablation paper report claims serve test test-slow smoke lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -29,10 +29,13 @@ ablation: .venv/.ready  ## train what is missing of the four ablations, on embed
 	@$(run) profile=$(PROFILE) $(if $(STUDY),study=[$(STUDY)]) $(ARGS)
 
 paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
-	@$(run) profile=paper study=[$(or $(STUDY),$(STUDIES))] $(ARGS)
+	@$(run) profile=paper study=[$(or $(STUDY),$(STUDIES)$(comma)data_facts)] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+
+claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
+	@$(BIN)/python -m analysis.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
 
 serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
 	@$(BIN)/python -m experiments.serve --port $(PORT)

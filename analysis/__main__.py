@@ -14,8 +14,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from analysis.claims.ledger import load_ledger
 from analysis.declaration import DeclarationError
 from analysis.frame import StoreError
+from analysis.printed import LedgerError
 from analysis.published import load_published
 from analysis.report import BASE_URL, ReportError, write_report
 from analysis.study import Study, UnknownStudyError, load
@@ -31,14 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_store(options.store)
         studies = load(options.store, options.profile, only=options.studies)
-    except (DeclarationError, UnknownStudyError, StoreError) as error:
+        ledger = load_ledger(options.store)
+    except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     try:
         if options.publish:
             studies = publish_cells(studies, store=options.store)
         index = write_report(
-            studies, profile=options.profile, reports=options.reports, base_url=options.base_url
+            studies,
+            profile=options.profile,
+            reports=options.reports,
+            base_url=options.base_url,
+            ledger=ledger,
         )
     except ReportError as error:
         sys.stderr.write(f"{error}; the report that was there is untouched\n")

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from analysis.datasets import DataSet
-from analysis.selection import SELECTIONS, Tuning
+from analysis.printed import PrintedClaim, claim
+from analysis.selection import SELECTIONS
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
 OUTCOME_COLUMNS = ("nc_rule", "steps", "seconds", "trainer", "reason")
@@ -77,6 +78,11 @@ class Cell:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def data(self) -> str:
+        """The data set that the cell works on, empty where it needs none."""
+        return str((self.config.get("data") or {}).get("name") or "")
+
+    @property
     def trains_members(self) -> bool:
         """Whether the cell only trains members of another cell's ensembles."""
         return self.cell.endswith(MEMBERS)
@@ -89,17 +95,6 @@ class Excluded:
     cell: str
     factors: Mapping[str, str]
     reason: str
-
-
-@dataclass(frozen=True)
-class PrintedClaim:
-    """A number printed in a source, attached to a cell. `metric` is empty for the study's own."""
-
-    claim_id: str
-    printed: float | None
-    kind: str
-    note: str = ""
-    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,6 @@ class Declaration:
     excluded: tuple[Excluded, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     design: Design = Design.FACTORIAL
-    tuning: Tuning | None = None
     equivalence: float | None = None  # the band of "as good as", in the metric's own unit
     data: tuple[DataSet, ...] = ()
 
@@ -200,7 +194,7 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
         if layout
         else None,
         claims={
-            cell: tuple(_claim(item) for item in items)
+            cell: tuple(claim(item) for item in items)
             for cell, items in (data.get("claims") or {}).items()
         },
         cells=tuple(_cell(item) for item in data["cells"]),
@@ -210,7 +204,6 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
         ),
         provenance=data.get("provenance") or {},
         design=Design(data.get("design") or Design.FACTORIAL),
-        tuning=Tuning(**data["tuning"]) if data.get("tuning") else None,
         equivalence=_number(data.get("equivalence")),
         data=tuple(DataSet(**item) for item in data.get("data") or ()),
     )
@@ -229,16 +222,6 @@ def _cell(item: Mapping[str, Any]) -> Cell:
     runs = tuple(DeclaredRun(int(run["replicate"]), str(run["key"])) for run in item["runs"])
     return Cell(
         item["cell"], _levels(item["factors"]), item.get("skipped"), runs, item.get("config") or {}
-    )
-
-
-def _claim(item: Mapping[str, Any]) -> PrintedClaim:
-    return PrintedClaim(
-        claim_id=item["claim_id"],
-        printed=_number(item.get("printed")),
-        kind=item["kind"],
-        note=item.get("note") or "",
-        metric=item.get("metric") or "",
     )
 
 

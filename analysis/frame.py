@@ -176,14 +176,18 @@ def search_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterat
 def _newest_declaration(client: MlflowClient, study: str, runs: Sequence[Run]) -> Declaration:
     for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
         if any(item.path == "declaration.json" for item in client.list_artifacts(run.info.run_id)):
-            with tempfile.TemporaryDirectory() as folder:
-                path = client.download_artifacts(run.info.run_id, "declaration.json", folder)
-                text = Path(path).read_text(encoding="utf-8")
+            text = artifact_text(client, run.info.run_id, "declaration.json")
             return parse(text, f"experiment {study}, run {run.info.run_id}")
     raise DeclarationError(
         f"experiment {study}: {len(runs)} report runs, none with declaration.json; "
         f"run the study again"
     )
+
+
+def artifact_text(client: MlflowClient, run_id: str, name: str) -> str:
+    """A text file of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
 
 def _is_finished(run: Run) -> bool:

@@ -28,6 +28,7 @@ from analysis.document import Document
 from analysis.figures import figures_for
 from analysis.page import document
 from analysis.paper import write_paper
+from analysis.printed import PrintedClaim
 from analysis.study import Study
 from analysis.tables import tables_for
 from analysis.writers import WRITERS, header_spans
@@ -44,16 +45,18 @@ class ReportError(RuntimeError):
 
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
-    templates: Path = TEMPLATES,
+    templates: Path = TEMPLATES, ledger: Sequence[PrintedClaim] = (),
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
+
+    `claims.csv` has every claim of the ledger, and those that the studies carry.
 
     Raises ReportError for a template that does not work; whatever is raised, the report that was
     there before is untouched.
     """
     with replaced_folder(reports / profile) as folder:
         drawn = write_studies(studies, folder)
-        table = claim_table(studies)
+        table = claim_table(studies, ledger)
         table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
         model = document(studies, profile=profile, base_url=base_url, folder=folder, drawn=drawn)
         (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")

@@ -146,13 +146,13 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     return corrected
 
 
-def prediction_interval(values: ArrayLike) -> Interval:
-    """Where one more run falls with 95 % probability, if runs are normal: mean ± t·s·√(1+1/n)."""
+def prediction_interval(values: ArrayLike, *, level: float = LEVEL) -> Interval:
+    """Where one more run falls with that probability, if runs are normal: mean ± t·s·√(1+1/n)."""
     x = _finite(values)
     if len(x) < 2:
         return Interval(float(x.mean()) if len(x) else nan, nan, nan, len(x), "none")
     mean, n = float(x.mean()), len(x)
-    reach = float(scipy_stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * float(x.std(ddof=1))
+    reach = float(scipy_stats.t.ppf(0.5 + level / 2, n - 1)) * float(x.std(ddof=1))
     reach *= sqrt(1 + 1 / n)
     return Interval(mean, mean - reach, mean + reach, n, "normal prediction")
 

@@ -24,6 +24,8 @@ from analysis.published import Published, load_published
 from analysis.stats import Interval
 from analysis.variance import Share, shares
 
+CURVE = ["cell", "replicate", "run_id", "step", "value", "metric"]
+
 
 class UnknownStudyError(ValueError):
     """A study was asked for that the store does not declare for this profile."""
@@ -41,6 +43,7 @@ class Study:
     problems: tuple[str, ...]
     experiment_id: str
     published: Published = field(default_factory=Published)
+    claim_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
 
     @property
     def name(self) -> str:
@@ -114,7 +117,24 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         problems=loaded.problems,
         experiment_id=loaded.experiment_id,
         published=load_published(uri, declaration),
+        claim_curves=_claim_curves(uri, loaded.frame, declaration),
     )
+
+
+def _claim_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+    """The curves that printed curves are compared with."""
+    wanted = {
+        (claim.metric, cell)
+        for cell, claims in declaration.claims.items()
+        for claim in claims
+        if claim.updates
+    }
+    tables = [pd.DataFrame(columns=CURVE)] if not wanted else []
+    for metric in sorted({metric for metric, _ in wanted}):
+        cells = [cell for name, cell in wanted if name == metric]
+        points = load_curves(uri, frame[frame["cell"].isin(cells)], metric)
+        tables.append(points.assign(metric=metric))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
@@ -124,4 +144,4 @@ def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
         points = load_curves(uri, frame, metric)
         if points["step"].nunique() > 1:
             return points.assign(metric=metric)
-    return pd.DataFrame(columns=["cell", "replicate", "run_id", "step", "value", "metric"])
+    return pd.DataFrame(columns=CURVE)

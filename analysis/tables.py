@@ -112,7 +112,7 @@ def claims_table(study: Study) -> Table:
         (
             Entry(str(row["claim_id"])),
             Entry(str(row["kind"])),
-            Entry(printed_text(row["printed"], declaration), sortable(row["printed"])),
+            Entry(str(row["printed"])),
             Entry(value_text(row["estimate"], declaration, digits=2), sortable(row["estimate"])),
             Entry(str(row["n"]), sortable(row["n"])),
             Entry(str(row["verdict"])),

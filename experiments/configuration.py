@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.claims import check_studies, read_ledger, with_claims
 from experiments.engines.contract import EngineSettings
 from experiments.engines.registry import read_engine
 from experiments.errors import ConfigurationError, nearest
@@ -17,7 +18,7 @@ from experiments.run import Run
 from experiments.section import Section
 from experiments.settings import Presets
 from experiments.spec import parse_study, read_where
-from experiments.study import Study
+from experiments.study import Claim, Study
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -44,6 +45,7 @@ class Invocation:
     """One call of ``python -m experiments``, resolved."""
 
     studies: tuple[Study, ...]
+    ledger: tuple[Claim, ...]
     presets: Presets
     profile: str
     tracking_uri: str
@@ -82,8 +84,11 @@ def read(config: DictConfig) -> Invocation:
     engine = top.section("engine")
     artifacts = tracking.take("artifacts", str, None)
     data = top.section("data")
+    ledger = _ledger(folders)
+    studies = [parse_study(name, value) for name, value in top.section("study").items()]
     invocation = Invocation(
-        studies=tuple(parse_study(name, value) for name, value in top.section("study").items()),
+        studies=tuple(with_claims(study, ledger) for study in studies),
+        ledger=ledger,
         presets=Presets(model=_presets("model", folders), data=_presets("data", folders)),
         profile=profile.take("name", str),
         tracking_uri=tracking.take("uri", str),
@@ -101,6 +106,18 @@ def read(config: DictConfig) -> Invocation:
         section.close()
     _check_levels(invocation.now.where, invocation.studies)
     return invocation
+
+
+def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
+    """Read the printed claims, and see that each is bound to a study that exists."""
+    ledger = read_ledger(
+        {
+            name: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+            for name, path in _files("claims", folders).items()
+        }
+    )
+    check_studies(ledger, _files("study", folders))
+    return ledger
 
 
 def _now(section: Section) -> Now:

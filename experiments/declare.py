@@ -7,18 +7,19 @@ that are excluded or were never trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from experiments.claims import claim_json
 from experiments.convergence import chance
 from experiments.data import DATASETS, checksum
 from experiments.errors import ConfigurationError
-from experiments.grid import Cell, Choices, expand
+from experiments.grid import Cell, expand
 from experiments.identity import run_key
 from experiments.run import Run
 from experiments.selection import common_rule, rule_of
 from experiments.settings import Presets
-from experiments.study import SelectionRule, Study, Tuning
+from experiments.study import SelectionRule, Study
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,9 @@ class Declared:
     runs: tuple[Run, ...]
 
 
-def declare(
-    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
-) -> Declared:
-    """Enumerate the runs of ``study`` under ``profile``, with the tuned levels by cell."""
-    cells = expand(study, profile, presets, choices=choices)
+def declare(study: Study, profile: str, presets: Presets) -> Declared:
+    """Enumerate the runs of ``study`` under ``profile``."""
+    cells = expand(study, profile, presets)
     for cell in cells:
         _check_selection(study, cell)
     keys = {
@@ -60,7 +59,9 @@ def declare(
 
 
 def _check_selection(study: Study, cell: Cell) -> None:
-    """Refuse a selection rule that a cell cannot follow."""
+    """Refuse a selection rule that a cell cannot follow; a check has no state to select."""
+    if "check" in cell.config:
+        return
     training, data = cell.config["training"], cell.config["data"]["name"]
     rule, place = rule_of(training), f"{study.place}: {cell.name}"
     if study.selection is SelectionRule.EARLY_STOPPED and rule is not SelectionRule.EARLY_STOPPED:
@@ -68,17 +69,11 @@ def _check_selection(study: Study, cell: Cell) -> None:
             f"{place}: selection early_stopped needs training.patience, the number of points of "
             f"the validation curve without a better one; found none"
         )
-    if not DATASETS.get(data).test_is_train:
-        return
-    for chooses, what in (
-        (rule is not SelectionRule.LAST_EPOCH, f"selection {rule.value}"),
-        (bool(study.nuisances), "tuning of nuisance factors"),
-    ):
-        if chooses:
-            raise ConfigurationError(
-                f"{place}: {what} chooses on the validation set, which for {data!r} is the test "
-                f"set; expected data with a validation set of its own, or no such choice"
-            )
+    if rule is not SelectionRule.LAST_EPOCH and DATASETS.get(data).test_is_train:
+        raise ConfigurationError(
+            f"{place}: selection {rule.value} chooses on the validation set, which for {data!r} is "
+            f"the test set; expected last_epoch"
+        )
 
 
 def _run(
@@ -96,14 +91,8 @@ def _run(
         config=cell.config,
         factors=cell.factors,
         keep_logits=cell.has_ensembles,
-        tuned=_tuned(study.budget(profile).tuning, cell),
         members=tuple(members),
     )
-
-
-def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
-    """Say what was chosen and what could be spent; empty where nothing is tuned."""
-    return {"chosen": dict(cell.tuned), **asdict(tuning)} if tuning else {}
 
 
 def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +102,6 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
     for run in declared.runs:
         runs[run.cell].append({"replicate": run.replicate, "key": run.key})
     included = [cell for cell in declared.cells if not cell.reason]
-    classes = DATASETS.get(included[0].config["data"]["name"]).classes if included else 2
     return {
         "study": study.name,
         "profile": declared.profile,
@@ -123,9 +111,11 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "setup": study.setup,
         "metric": study.metric.value,
         "higher_is_better": study.metric.higher_is_better,
-        "chance": chance(classes) if study.metric.is_share else None,
+        "chance": _chance(included) if study.metric.is_share else None,
         "baseline": _baseline(study, included),
-        "selection": common_rule(cell.config["training"] for cell in included),
+        "selection": common_rule(
+            cell.config["training"] for cell in included if "training" in cell.config
+        ),
         "design": study.design.value,
         "equivalence": study.equivalence,
         "replicates": study.budget(declared.profile).replicates,
@@ -136,15 +126,14 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
                 "label": factor.label,
                 "levels": [level.label for level in factor.levels],
             }
-            for factor in (*study.factors, *study.nuisances)
+            for factor in study.factors
         ],
-        "tuning": asdict(tuning) if (tuning := study.budget(declared.profile).tuning) else None,
         "layout": dict(study.layout),
         "claims": _claims(study, included),
         "cells": [
             {
                 "cell": cell.name,
-                "factors": {**cell.factors, **cell.tuned},
+                "factors": dict(cell.factors),
                 "skipped": None,
                 "config": dict(cell.config),
                 "runs": runs[cell.name],
@@ -156,14 +145,14 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
             for cell in declared.cells
             if cell.reason
         ],
-        "data": _data(included),
+        "data": _data_sets(included),
         "provenance": dict(provenance),
     }
 
 
-def _data(cells: list[Cell]) -> list[dict[str, Any]]:
+def _data_sets(cells: list[Cell]) -> list[dict[str, Any]]:
     """Describe every data set that a cell trains on."""
-    names = dict.fromkeys(cell.config["data"]["name"] for cell in cells)
+    names = dict.fromkeys(cell.config["data"]["name"] for cell in cells if "data" in cell.config)
     return [
         {
             "name": name,
@@ -173,6 +162,11 @@ def _data(cells: list[Cell]) -> list[dict[str, Any]]:
         }
         for name in names
     ]
+
+
+def _chance(cells: list[Cell]) -> float:
+    """Return the accuracy of guessing on the study's data."""
+    return chance(DATASETS.get(cells[0].config["data"]["name"]).classes if cells else 2)
 
 
 def _baseline(study: Study, cells: list[Cell]) -> str | None:
@@ -186,18 +180,17 @@ def _answers(cell: Cell, labels: Mapping[str, str]) -> bool:
 
 
 def _claims(study: Study, cells: list[Cell]) -> dict[str, list[dict[str, Any]]]:
-    """Bind each claim to the cell that has the levels and trains on the data that it names."""
+    """Bind each claim to the cell that has the levels, and trains on the data, that it names."""
     bound: dict[str, list[dict[str, Any]]] = {}
     for claim in study.claims:
         for cell in cells:
-            if _answers(cell, claim.cell) and cell.config["data"]["name"] == claim.data:
-                entry = {
-                    "claim_id": claim.claim_id,
-                    "metric": claim.metric,
-                    "printed": claim.printed,
-                    "kind": claim.kind,
-                    "note": claim.note,
-                }
-                bound.setdefault(cell.name, []).append(entry)
+            if _answers(cell, claim.cell) and claim.data in ("", _data(cell)):
+                bound.setdefault(cell.name, []).append(claim_json(claim))
                 break
     return bound
+
+
+def _data(cell: Cell) -> str:
+    """Return the name of the data that a cell uses, "" for a check that uses none."""
+    name: str = cell.config.get("data", {}).get("name", "")
+    return name

@@ -65,6 +65,28 @@ def fingerprint(
     return _digest(frozenset(files), frozenset(starts), wanted)
 
 
+def check_fingerprint(name: str) -> str:
+    """Return the fingerprint of the code that computes a check: its function and what it reaches.
+
+    Registered functions count if the check names them.
+    """
+    source = check_source(name)
+    named = {text for part in parts(source) if name in part.labels for text in part.strings}
+    return _digest(frozenset([source]), frozenset(), frozenset([name, *named]))
+
+
+def check_source(name: str) -> Path:
+    """Return the file that registers a check: one of ``experiments/checks``, or a plugin's."""
+    for path in sorted((ROOT / "experiments" / "checks").glob("*.py")):
+        if any(name in part.labels for part in parts(path)):
+            return path
+    import inspect
+
+    from experiments.checks import CHECKS
+
+    return Path(inspect.getfile(CHECKS.get(name)))
+
+
 def family_source(family: str) -> Path:
     """Return the file of a model family: ``lightning_modules/<family>.py``, or a plugin's."""
     path = ROOT / "lightning_modules" / f"{family}.py"

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from experiments.data import checksum
-from experiments.fingerprint import family_source, fingerprint
+from experiments.fingerprint import check_fingerprint, family_source, fingerprint
 from experiments.plan import why_alone
 from experiments.run import TrainerName
 
@@ -28,14 +28,17 @@ def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
 def config_digest(config_json: str, seed: int) -> str:
     """Return the digest of all that the replicates of a cell share."""
     config = json.loads(config_json)
-    family = config["model"]["family"]
-    code = fingerprint(
-        family_source(family), family, sorted(set(_strings(config))), _trainer(config)
-    )
+    if "check" in config:
+        code = check_fingerprint(config["check"]["name"])
+    else:
+        family = config["model"]["family"]
+        code = fingerprint(
+            family_source(family), family, sorted(set(_strings(config))), _trainer(config)
+        )
     parts = [
         json.dumps(content(config), sort_keys=True),
         str(seed),
-        checksum(config["data"]["name"]),
+        checksum(config["data"]["name"]) if "data" in config else "",
         code,
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

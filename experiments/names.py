@@ -31,6 +31,8 @@ def check_names(declared: Declared) -> None:
     Errors: ``ConfigurationError`` that names the study, the cell and the key.
     """
     for cell in declared.cells:
+        if "check" in cell.config:
+            continue  # an unknown check has no code, and so no key: it is refused before
         for (section, key), files in FILES.items():
             name = cell.config[section].get(key)
             if isinstance(name, str) and name not in registered(*files):

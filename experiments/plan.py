@@ -34,6 +34,8 @@ STACKED_OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta
 FREE = ("model.init", "model.dense_init", "model.bias_init")
 FREE_INNERMOST = ("optimizer.learning_rate",)
 FREE_FIRST = ("model.keep_prob", "model.dense_keep_prob", "training.loss", "training.l2")
+# Measured on one core, the start of the worker apart.
+SECONDS_PER_CHECK = 0.1
 
 
 def plan(
@@ -46,7 +48,11 @@ def plan(
     """Group training runs to stacks: stacked ones first, then the others in the given order."""
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
+    checks: list[Run] = []
     for run in runs:
+        if run.is_check:
+            checks.append(run)
+            continue
         obstacle = why_alone(run.config, accelerator=accelerator)
         if obstacle:
             alone.append((run, obstacle))
@@ -59,6 +65,9 @@ def plan(
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
     stacks.sort(key=estimated, reverse=True)
+    if checks:
+        reason = "checks compute, they train nothing"
+        stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
     return stacks + [
         Stack((run,), TrainerName.SOLO, obstacle, data_root, plugins) for run, obstacle in alone
     ]
@@ -66,6 +75,8 @@ def plan(
 
 def estimated(stack: Stack) -> float:
     """Return about how many seconds a stack takes on one core."""
+    if stack.trainer is TrainerName.COMPUTED:
+        return SECONDS_PER_CHECK * len(stack.runs)
     return estimate(stack.runs[0].config, runs=len(stack.runs))
 
 

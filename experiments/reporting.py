@@ -25,8 +25,9 @@ Stored = Mapping[str, Mapping[str, tuple[str, str]]]
 class Report:
     """The report folder of one profile."""
 
-    def __init__(self, store: str, profile: str, reports: Path) -> None:
+    def __init__(self, store: str, profile: str, reports: Path, *, ledger: str = "") -> None:
         self.store = store
+        self.ledger = ledger
         self.profile = profile
         self.folder = reports / profile
         self.index = self.folder / "index.html"
@@ -60,6 +61,7 @@ class Report:
 
     def _digest(self, entry: Declared, stored: Stored) -> str:
         digest = hashlib.sha256(self.store.encode())
+        digest.update(self.ledger.encode())
         digest.update(json.dumps(declaration_json(entry, {}), sort_keys=True).encode())
         digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
         for path in sorted((ROOT / "analysis").rglob("*")):

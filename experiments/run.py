@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ class TrainerName(StrEnum):
     SOLO = "solo"
     STACKED = "stacked"
     ENSEMBLE = "ensemble"
+    COMPUTED = "computed"
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Run:
     """Cell × replicate: the unit that trains, is tracked, and is never done twice.
 
     ``config`` is the resolved configuration (sections model, data, optimizer, training, and
-    ensemble where it applies); ``key`` is the hash of everything that determines the result.
-    ``tuned`` says which levels tuning chose for the cell and what it could spend.
+    ensemble where it applies; or check, and data where it reads some); ``key`` is the hash of
+    everything that determines the result.
     """
 
     study: str
@@ -67,8 +68,12 @@ class Run:
     config: Mapping[str, Any]
     factors: Mapping[str, str]
     keep_logits: bool = False
-    tuned: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the run computes a number instead of training."""
+        return "check" in self.config
 
     @property
     def is_ensemble(self) -> bool:

@@ -20,10 +20,11 @@ from experiments.declare import Declared
 from experiments.engines.contract import Done, Engine
 from experiments.ensemble import combine_members
 from experiments.errors import ConfigurationError
-from experiments.execute import check, execute
+from experiments.execute import check
+from experiments.perform import perform
 from experiments.plan import estimated
 from experiments.record import Record, Status
-from experiments.run import Run, Stack
+from experiments.run import Run, Stack, TrainerName
 from experiments.study import Metric
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
     """
     first: dict[tuple[str, str], Stack] = {}
     for stack in stacks:
+        if stack.trainer is TrainerName.COMPUTED:
+            continue
         for run in stack.runs:
             alone = Stack((run,), stack.trainer, stack.reason, stack.data_root, stack.plugins)
             first.setdefault((run.study, run.cell), alone)
@@ -140,7 +143,7 @@ class Driver:
 
         Runs with equal keys, which two studies may declare, are trained once and tracked in both.
         """
-        for done in engine.map(execute, self._in_time(stacks), cost=estimated):
+        for done in engine.map(perform, self._in_time(stacks), cost=estimated):
             records = done.result
             if records is None:
                 records = [_lost(run, done) for run in done.job.runs]

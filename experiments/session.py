@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from contextlib import nullcontext
 
+from experiments.claims import ledger_json
 from experiments.configuration import Invocation
 from experiments.data import verify
-from experiments.declare import Declared, declaration_json
+from experiments.declare import Declared, declaration_json, declare
 from experiments.finished import finished_runs, stored_runs
 from experiments.names import check_names
-from experiments.nuisances import tuned_declaration
 from experiments.output import say
 from experiments.plan import estimated, plan
 from experiments.provenance import provenance
@@ -27,7 +27,9 @@ PATIENCE = 2.0
 
 def carry_out(invocation: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
-    declared = [tuned_declaration(invocation, study) for study in invocation.studies]
+    declared = [
+        declare(study, invocation.profile, invocation.presets) for study in invocation.studies
+    ]
     if not invocation.plugins:  # a plugin may register more names
         for entry in declared:
             check_names(entry)
@@ -50,7 +52,12 @@ def carry_out(invocation: Invocation) -> int:
     if len(wanted):
         stored = stored_runs(invocation.tracking_uri, names)
     if invocation.reports:
-        report = Report(invocation.tracking_uri, invocation.profile, invocation.reports)
+        report = Report(
+            invocation.tracking_uri,
+            invocation.profile,
+            invocation.reports,
+            ledger=ledger_json(invocation.ledger),
+        )
         if not report.is_current(declared, stored):
             _declare(invocation, declared)
             if not report.write(declared, stored):
@@ -61,14 +68,15 @@ def carry_out(invocation: Invocation) -> int:
 
 def _adopt(invocation: Invocation, work: Pending) -> None:
     """Take over the missing runs that the store has from earlier code, if they come out alike."""
-    for name in sorted({run.config["data"]["name"] for run in work.training}):
+    trained = [run for run in work.training if not run.is_check]  # a check is computed at once
+    for name in sorted({run.config["data"]["name"] for run in trained}):
         verify(name, invocation.root)
     from experiments.adoption import adopt
     from experiments.tracking.archive import Archive
 
     with invocation.engine.start(invocation.plugins) as engine:
         for outcome in adopt(
-            [*work.training, *work.ensembles],
+            [*trained, *work.ensembles],
             Archive(invocation.tracking_uri),
             engine,
             data_root=invocation.workers_root,
@@ -122,7 +130,8 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
     """Carry out the pending runs; return how many failed."""
-    for name in sorted({run.config["data"]["name"] for run in work.training}):
+    used = {run.config["data"]["name"] for run in work.training if "data" in run.config}
+    for name in sorted(used):
         verify(name, invocation.root)
     # Nothing of this is imported when there is nothing to do.
     from experiments.engines.local import LocalEngine
@@ -209,5 +218,6 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
     from experiments.tracking import Tracker
 
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
+    tracker.keep_ledger(ledger_json(invocation.ledger))
     for entry in declared:
         tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))

@@ -19,7 +19,7 @@ from experiments.section import Section
 
 # Optional settings that a configuration shows only where they are set.
 NEW = ("order", "patience", "divide_rate_at", "selection")
-SECTIONS = ("model", "data", "optimizer", "training", "ensemble")
+SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ def resolve(
         for key, value in changes.items():
             _assign(config, key, copy.deepcopy(value), place)
     _refuse_unknown(config, SECTIONS, place)
+    if "check" in config:
+        return _check(config, presets, place)
     resolved = {
         "model": _fill(config.get("model"), "family", presets.model, f"{place}: model"),
         "data": _fill(config.get("data"), "name", presets.data, f"{place}: data"),
@@ -47,6 +49,17 @@ def resolve(
     }
     if config.get("ensemble"):
         resolved["ensemble"] = _ensemble(Section(config["ensemble"], f"{place}: ensemble"))
+    return resolved
+
+
+def _check(config: Mapping[str, Any], presets: Presets, place: str) -> dict[str, Any]:
+    """Complete the configuration of a run that computes a check and trains nothing."""
+    _refuse_unknown(config, ("check", "data"), f"{place} (a check)")
+    section = Section(config["check"], f"{place}: check")
+    resolved: dict[str, Any] = {"check": {"name": section.take("name", str)}}
+    section.close()
+    if "data" in config:
+        resolved["data"] = _fill(config["data"], "name", presets.data, f"{place}: data")
     return resolved
 
 

@@ -18,12 +18,16 @@ Use = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A top-level statement: the names that it defines, under which it is registered, its uses."""
+    """A top-level statement: what it defines, under which names it is registered, what it uses.
+
+    ``strings`` are the texts in it.
+    """
 
     names: frozenset[str]
     labels: frozenset[str]
     code: str
     uses: frozenset[Use]
+    strings: frozenset[str]
 
 
 @cache
@@ -36,6 +40,7 @@ def parts(path: Path) -> tuple[Part, ...]:
             labels=frozenset(_labels(node)),
             code=ast.unparse(node),
             uses=frozenset(_uses(node)),
+            strings=frozenset(_strings(node)),
         )
         for node in statements
         if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_type_checking(node)
@@ -91,6 +96,12 @@ def _uses(node: ast.stmt) -> Iterator[Use]:
             yield (inner.id,)
         elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
             yield (inner.value.id, inner.attr)
+
+
+def _strings(node: ast.stmt) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            yield inner.value
 
 
 def _plain(node: ast.stmt) -> ast.stmt:

@@ -14,10 +14,8 @@ from typing import Any
 from experiments.errors import ConfigurationError, nearest
 from experiments.section import Section
 from experiments.study import (
-    FIRST_TUNING_REPLICATE,
     Adjustment,
     Budget,
-    Claim,
     Design,
     Exclusion,
     Factor,
@@ -26,7 +24,6 @@ from experiments.study import (
     Metric,
     SelectionRule,
     Study,
-    Tuning,
     Where,
 )
 
@@ -34,8 +31,7 @@ from experiments.study import (
 def parse_study(name: str, value: object) -> Study:
     """Read the declaration of the study ``name``."""
     top = Section(value, f"study/{name}.yaml: {name}")
-    declared = _factors(top.section("factors"))
-    factors = tuple(f for f in declared if f.role is not FactorRole.NUISANCE)
+    factors = _factors(top.section("factors"))
     study = Study(
         name=name,
         title=top.take("title", str),
@@ -51,15 +47,12 @@ def parse_study(name: str, value: object) -> Study:
         factors=factors,
         exclusions=_exclusions(top.take("exclude", list, []), top.place, factors),
         budgets=_budgets(top.section("profiles"), factors),
-        claims=_claims(top.take("claims", list, []), top, factors),
         design=top.choice("design", Design, Design.FACTORIAL),
         equivalence=top.take("equivalence", float, None),
-        nuisances=tuple(f for f in declared if f.role is FactorRole.NUISANCE),
     )
     top.close()
-    _check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
+    check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
     _check_design(study, top.place)
-    _check_tuning(study, top.place)
     return study
 
 
@@ -85,24 +78,6 @@ def _check_design(study: Study, place: str) -> None:
         )
 
 
-def _check_tuning(study: Study, place: str) -> None:
-    """Refuse nuisance factors without a budget in every profile, and budgets for none."""
-    for factor in study.nuisances:
-        if factor.when or len(factor.levels) < 2:
-            found = "a when" if factor.when else f"levels {[v.label for v in factor.levels]}"
-            raise ConfigurationError(
-                f"{place}.factors.{factor.name}: a nuisance factor is tuned in every cell, over at "
-                f"least two levels; found {found}"
-            )
-    for name, budget in study.budgets.items():
-        if bool(study.nuisances) != (budget.tuning is not None):
-            names = ", ".join(factor.name for factor in study.nuisances) or "none"
-            raise ConfigurationError(
-                f"{place}.profiles.{name}: 'tuning' (trials, replicates) belongs to nuisance "
-                f"factors; found {'tuning' if budget.tuning else 'no tuning'} and factors {names}"
-            )
-
-
 def label_of(value: object) -> str:
     """Return the label of a level: its YAML value as text."""
     if isinstance(value, bool):
@@ -114,7 +89,7 @@ def _factors(section: Section) -> tuple[Factor, ...]:
     factors: list[Factor] = []
     for name, value in section.items():
         factor = _factor(name, Section(value, f"{section.place}.{name}"))
-        _check_where(factor.when, tuple(factors), f"{section.place}.{name}.when")
+        check_where(factor.when, tuple(factors), f"{section.place}.{name}.when")
         factors.append(factor)
     if not factors:
         raise ConfigurationError(f"{section.place}: expected at least one factor, found none")
@@ -177,7 +152,11 @@ def _as_where(labels: Mapping[str, str]) -> Where:
     return {name: (label,) for name, label in labels.items()}
 
 
-def _check_where(where: Where, factors: tuple[Factor, ...], place: str) -> None:
+def check_where(where: Where, factors: tuple[Factor, ...], place: str) -> None:
+    """Refuse factors and levels that are not declared, naming the nearest.
+
+    Errors: ``ConfigurationError``.
+    """
     known = {factor.name: [level.label for level in factor.levels] for factor in factors}
     for name, labels in where.items():
         if name not in known:
@@ -211,7 +190,7 @@ def _exclusions(
     for index, entry in enumerate(entries):
         section = Section(entry, f"{place}.exclude[{index}]")
         where = read_where(section.section("where"))
-        _check_where(where, factors, f"{section.place}.where")
+        check_where(where, factors, f"{section.place}.where")
         exclusions.append(Exclusion(where=where, reason=section.take("reason", str)))
         section.close()
     return tuple(exclusions)
@@ -222,30 +201,17 @@ def _budgets(section: Section, factors: tuple[Factor, ...]) -> dict[str, Budget]
     for name, value in section.items():
         entry = Section(value, f"{section.place}.{name}")
         replicates = entry.take("replicates", int)
-        if not 1 <= replicates <= FIRST_TUNING_REPLICATE:
-            expected = "at least 1" if replicates < 1 else f"at most {FIRST_TUNING_REPLICATE}"
+        if replicates < 1:
             raise ConfigurationError(
-                f"{entry.place}.replicates: expected {expected}, found {replicates}"
+                f"{entry.place}.replicates: expected at least 1, found {replicates}"
             )
         levels = read_where(entry.section("levels", required=False))
-        _check_where(levels, factors, f"{entry.place}.levels")
+        check_where(levels, factors, f"{entry.place}.levels")
         overrides = dict(entry.section("set", required=False).items())
         adjustments = _adjustments(entry.take("adjust", list, []), entry.place, factors)
-        tuning = _tuning(entry.take("tuning", dict, None), f"{entry.place}.tuning")
         entry.close()
-        budgets[name] = Budget(replicates, overrides, levels, adjustments, tuning)
+        budgets[name] = Budget(replicates, overrides, levels, adjustments)
     return budgets
-
-
-def _tuning(value: dict[str, Any] | None, place: str) -> Tuning | None:
-    if value is None:
-        return None
-    section = Section(value, place)
-    tuning = Tuning(section.take("trials", int), section.take("replicates", int))
-    section.close()
-    if min(tuning.trials, tuning.replicates) < 1:
-        raise ConfigurationError(f"{place}: expected at least 1 trial and replicate, found {value}")
-    return tuning
 
 
 def _adjustments(
@@ -255,29 +221,7 @@ def _adjustments(
     for index, entry in enumerate(entries):
         section = Section(entry, f"{place}.adjust[{index}]")
         where = read_where(section.section("where"))
-        _check_where(where, factors, f"{section.place}.where")
+        check_where(where, factors, f"{section.place}.where")
         adjustments.append(Adjustment(where, dict(section.section("set").items())))
         section.close()
     return tuple(adjustments)
-
-
-def _claims(entries: list[Any], top: Section, factors: tuple[Factor, ...]) -> tuple[Claim, ...]:
-    metric = top.take("metric", str)
-    claims = []
-    for index, entry in enumerate(entries):
-        section = Section(entry, f"{top.place}.claims[{index}]")
-        cell = _labels(section.section("cell"))
-        _check_where(_as_where(cell), factors, f"{section.place}.cell")
-        claims.append(
-            Claim(
-                claim_id=section.take("claim_id", str),
-                data=section.take("data", str),
-                cell=cell,
-                metric=section.take("metric", str, metric),
-                printed=section.take("printed", float),
-                kind=section.take("kind", str),
-                note=section.take("note", str, ""),
-            )
-        )
-        section.close()
-    return tuple(claims)

@@ -11,15 +11,17 @@ from experiments.errors import ConfigurationError, nearest
 
 
 class FactorRole(StrEnum):
-    """What a factor is for: compared between cells, tuned for each, or held at one level."""
+    """What a factor is for: compared between cells, or held at one level."""
 
     SCIENTIFIC = "scientific"
-    NUISANCE = "nuisance"
     FIXED = "fixed"
 
 
 class Metric(StrEnum):
-    """What a study compares: a share in [0, 1], where higher is better, or else a loss."""
+    """What a study compares: a share in [0, 1], where higher is better, or else a loss.
+
+    ``value_0`` is the first number that a check computed, which is neither.
+    """
 
     SUCCESS = "success"
     TEST_ACCURACY = "test_accuracy"
@@ -28,6 +30,7 @@ class Metric(StrEnum):
     TEST_LOSS = "test_loss"
     TEST_DISTANCE = "test_distance"
     FIRST_EXACT_STEP = "first_exact_step"
+    VALUE = "value_0"
 
     @property
     def is_share(self) -> bool:
@@ -94,18 +97,6 @@ class Adjustment:
     overrides: Mapping[str, Any]
 
 
-# Tuning replicates are counted from here, so that none of them is a reporting one.
-FIRST_TUNING_REPLICATE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What tuning spends on every cell: trials, and replicates of each."""
-
-    trials: int
-    replicates: int
-
-
 @dataclass(frozen=True)
 class Budget:
     """What one profile spends on a study: replicates a cell, and changed settings."""
@@ -114,19 +105,54 @@ class Budget:
     overrides: Mapping[str, Any]
     levels: Where
     adjustments: tuple[Adjustment, ...]
-    tuning: Tuning | None = None
+
+
+class ClaimKind(StrEnum):
+    """What reproducing a printed value can mean, which decides the verdicts that apply."""
+
+    EXACT = "exact"
+    CONVERGED = "converged"
+    DIST = "dist"
+    UNSPECIFIED = "unspecified"
+    ERRATUM = "erratum"
+    CITED = "cited"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far ours may be from a printed value: absolute + relative·|printed|, fixed beforehand.
+
+    ``absolute`` has one entry, or one for each printed value.
+    """
+
+    absolute: tuple[float, ...]
+    relative: float
+    why: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A printed number, and the cell and data set that answer it."""
+    """A printed value, and what answers it: a study's cell and metric, or the reason why nothing.
+
+    ``printed`` is what stands in the source; ``values`` are the numbers of it that are compared,
+    none where the source prints nothing comparable. For a curve ``updates`` counts the updates at
+    each of the values. ``among`` keeps all runs ("") or those that solved their task ("solved").
+    """
 
     claim_id: str
-    data: str
+    source: str
+    kind: ClaimKind
+    about: str
+    printed: Any
+    values: tuple[float, ...]
+    updates: tuple[int, ...]
+    tolerance: Tolerance | None
+    study: str
     cell: Mapping[str, str]
+    data: str
     metric: str
-    printed: float
-    kind: str
+    among: str
+    not_attempted: str
     note: str
 
 
@@ -135,7 +161,7 @@ class Study:
     """One ablation: a question, factors, a budget for each profile, the claims it answers.
 
     ``equivalence`` is the band within which a cell counts as good as another one, in the metric's
-    own unit (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
+    own unit (0.005 is half a point).
     """
 
     name: str
@@ -152,10 +178,9 @@ class Study:
     factors: tuple[Factor, ...]
     exclusions: tuple[Exclusion, ...]
     budgets: Mapping[str, Budget]
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim, ...] = ()
     design: Design = Design.FACTORIAL
     equivalence: float | None = None
-    nuisances: tuple[Factor, ...] = ()
 
     @property
     def place(self) -> str:

@@ -25,6 +25,7 @@ LOGITS = "test_logits.npz"
 SAMPLES = "samples.png"
 TRACEBACK = "traceback.txt"
 DECLARATION = "declaration.json"
+LEDGER = "claims"  # the experiment that holds the ledger of printed claims
 
 
 class Tracker:
@@ -65,6 +66,20 @@ class Tracker:
             path.write_text(text, encoding="utf-8")
             self._client.log_artifact(run, str(path))
         self._client.set_tag(run, "mlflow.note.content", declaration["question"])
+
+    def keep_ledger(self, text: str) -> None:
+        """Keep the ledger of printed claims, which the report needs whole."""
+        runs = self._store.search(LEDGER, "tags.`ablation.kind` = 'ledger'")
+        known = next((run.info.run_id for run in runs), None)
+        run = (
+            known
+            or self._client.create_run(
+                self._store.experiment(LEDGER), run_name="ledger", tags={"ablation.kind": "ledger"}
+            ).info.run_id
+        )
+        self._client.log_text(run, text, "claims.json")
+        if known is None:
+            self._client.set_terminated(run)
 
     def declared(self, study: str, profile: str) -> dict[str, Any] | None:
         """Return the declared grid that the store holds, or None."""

@@ -137,15 +137,15 @@ def test_solo_runs_do_not_depend_on_the_stacked_trainer(code: Path) -> None:
 
 
 def test_ensembles_depend_on_how_they_are_combined(code: Path) -> None:
-    before = {trainer: taken(trainer=trainer) for trainer in TrainerName}
+    before = {trainer: taken(trainer=trainer) for trainer in module.ENTRIES}
     apply(code, "experiments/ensemble.py", "np.stack(", "np.array(")
-    changed = {trainer for trainer in TrainerName if taken(trainer=trainer) != before[trainer]}
+    changed = {trainer for trainer in module.ENTRIES if taken(trainer=trainer) != before[trainer]}
     assert changed == {TrainerName.ENSEMBLE}
 
 
 def test_families_and_trainers_have_their_own(code: Path) -> None:
     prints = {taken(family=family) for family in ("mlp", "linear", "convnet")}
-    prints |= {taken(trainer=trainer) for trainer in TrainerName}
+    prints |= {taken(trainer=trainer) for trainer in module.ENTRIES}
     assert len(prints) == 5
 
 

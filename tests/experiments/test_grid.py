@@ -116,7 +116,7 @@ def test_cells_may_follow_different_rules(declaration: dict[str, Any], presets: 
     ("selection", "data", "words"),
     [
         ("early_stopped", "digits", "selection early_stopped needs training.patience"),
-        ("best_on_validation", "xor", "which for 'xor' is the test set; expected data"),
+        ("best_on_validation", "xor", "which for 'xor' is the test set; expected last_epoch"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(
@@ -239,18 +239,6 @@ def test_members_of_a_study_without_their_cell_are_an_implicit_cell(presets: Pre
     assert members.has_ensembles
     assert members.replicates == 7
     assert "ensemble" not in members.config
-
-
-def test_the_claim_on_an_ensemble_is_not_answered_by_its_members(presets: Presets) -> None:
-    declared = declare(read_study("ladder"), "paper", presets)
-    bound = declaration_json(declared, {})["claims"]
-    assert [entry["claim_id"] for entry in bound["step=ensemble"]] == ["s0-cnn-ensemble-acc"]
-    assert "step=ensemble,members" not in bound
-
-
-def test_claims_bind_only_to_the_data_that_they_name(presets: Presets) -> None:
-    declared = declare(read_study("ladder"), "quick", presets)
-    assert declaration_json(declared, {})["claims"] == {}
 
 
 def test_an_excluded_cell_lends_no_members(declaration: dict[str, Any], presets: Presets) -> None:

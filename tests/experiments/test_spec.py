@@ -12,13 +12,6 @@ from experiments.spec import parse_study
 from experiments.study import FactorRole, Metric
 
 Change = Callable[[dict[str, Any]], object]
-CLAIM = {
-    "claim_id": "c",
-    "data": "xor",
-    "cell": {"width": "small"},
-    "printed": 1,
-    "kind": "dist",
-}
 
 
 def setting(path: str, value: Any) -> Change:
@@ -231,28 +224,10 @@ BAD: list[tuple[str, Change, str, str]] = [
         "required key 'set' is missing",
     ),
     (
-        "claim level",
-        setting("claims", [{**CLAIM, "cell": {"width": "huge"}}]),
-        ".claims[0].cell.width",
-        "unknown level 'huge'",
-    ),
-    (
-        "claim factor",
-        setting("claims", [CLAIM, {**CLAIM, "cell": {"depth": 1}}]),
-        ".claims[1].cell",
-        "unknown factor 'depth'",
-    ),
-    (
-        "claim key",
-        setting("claims", [{**CLAIM, "prined": 2}]),
-        ".claims[0]",
-        "unknown key 'prined'; nearest: 'printed'",
-    ),
-    (
-        "claim value",
-        setting("claims", [{**CLAIM, "printed": "0.5"}]),
-        ".claims[0].printed",
-        "expected float, found '0.5'",
+        "claims, which have files of their own",
+        setting("claims", []),
+        "",
+        "unknown key 'claims'",
     ),
 ]
 
@@ -277,15 +252,13 @@ def test_no_mapping_at_all() -> None:
 
 
 def test_a_right_declaration_is_kept_as_it_is(declaration: dict[str, Any]) -> None:
-    declaration["claims"] = [CLAIM]
     study = parse_study("small", declaration)
     assert (study.name, study.metric, study.seed) == ("small", Metric.SUCCESS, 0)
     assert [factor.name for factor in study.factors] == ["width", "activation"]
     assert study.factors[0].levels[1].overrides == {"model.widths": [5]}
     assert study.factors[1].levels[1].overrides == {"model.activation": "relu"}
     assert study.factors[0].role is FactorRole.SCIENTIFIC
-    assert study.claims[0].metric == "success"
-    assert study.claims[0].printed == 1.0
+    assert study.claims == ()
 
 
 @pytest.mark.parametrize(

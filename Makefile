@@ -10,8 +10,8 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
 STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,computed
-# All others but fitnet4, whose 200 steps take too long for a check; each trains a few seconds.
-MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,frameworks,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,zoo
+# The others, each a few seconds; but fitnet4, whose 200 steps take longer, and data_facts, which reads real files.
+MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,frameworks,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,zoo
 comma   := ,
 run      = $(BIN)/python -m experiments engine=$(ENGINE)
 

@@ -21,6 +21,7 @@ FILES = {
     ("model", "dense_init"): ("initializers.py",),
     ("model", "bias_init"): ("initializers.py",),
     ("model", "recurrent_init"): ("initializers.py",),
+    ("model", "reduction"): ("reductions.py",),
     ("optimizer", "name"): ("optimizers.py", "tf_optimizers.py"),
 }
 

@@ -20,6 +20,7 @@ from lightning_modules import (
     lstm,
     mlp,
     rbm_mlp,
+    reduced,
     resnet,
 )
 from lightning_modules.registry import FAMILIES, UnknownName, unknown
@@ -37,6 +38,7 @@ __all__ = [
     "lstm",
     "mlp",
     "rbm_mlp",
+    "reduced",
     "resnet",
     "settings_of",
 ]

@@ -103,8 +103,8 @@ class PretrainedMLP(MLP):
         initialize(nn.ModuleList(hidden), weight="normal_001", bias="zeros", seed=seed)
 
     @torch.no_grad()
-    def pretrain(self, x: Tensor) -> list[list[float]]:
-        """Train every hidden layer as an RBM on the features of the one before.
+    def pretrain(self, x: Tensor, y: Tensor | None = None) -> list[list[float]]:
+        """Train every hidden layer as an RBM on the features of the one before; y is not looked at.
 
         Shapes: x (N, ...) with D entries per example. Returns, for each layer, the mean
         reconstruction error of every epoch. Draws from a generator of its own, by `seed`.

@@ -1,4 +1,4 @@
-"""The smoke target trains every study, but for the one that says why not."""
+"""The smoke target trains every study, but for the two that the Makefile gives reasons for."""
 
 import re
 from pathlib import Path
@@ -11,4 +11,6 @@ def test_every_study_is_in_the_smoke_list() -> None:
     listed = re.findall(r"^(?:STUDIES|MORE)\s*:= (\S+)$", text, flags=re.MULTILINE)
     names = [name for line in listed for name in line.split(",")]
     assert len(names) == len(set(names))
-    assert {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")} == {*names, "fitnet4"}
+    studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")}
+    assert studies - set(names) == {"fitnet4", "data_facts"}
+    assert set(names) <= studies

@@ -78,10 +78,10 @@ class ResidentLoop(pl.LightningModule):
         """Move the data to the device once."""
         self._train = tensors(self._data.train, self.device)
         self._validation = tensors(self._data.validation, self.device)
-        # A module that trains on the examples without their labels first has this method.
+        # A module that looks at all training examples before its first step has this method.
         pretrain = getattr(self.module, "pretrain", None)
         if pretrain is not None:
-            pretrain(self._train[0])
+            pretrain(*self._train)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         """Take the steps of one chunk; stop the fit at the first chunk that is not finite."""

@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, object]] = {
         "init": "he_normal",
     },
     "resnet": {"blocks": 1, "width": 8},
+    "reduced": {"width": 9, "reduction": "lda"},
     "rbm_mlp": {"widths": (64,), "pretrain_epochs": 3},
 }
 MNIST = {"input_shape": (1, 28, 28), "classes": 10}
@@ -105,6 +106,8 @@ def test_flat_inputs_and_images_give_the_same_logits(
     family: str, classes: int, digits: tuple[Tensor, Tensor]
 ) -> None:
     module = build_family(family, input_shape=IMAGE, classes=classes, **SMALL[family])
+    if hasattr(module, "pretrain"):
+        module.pretrain(digits[0][:200], digits[1][:200])
     x = digits[0][:5]
     assert module(x).shape == (5, classes)
     torch.testing.assert_close(module(x.flatten(1)), module(x))

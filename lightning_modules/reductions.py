@@ -1,0 +1,109 @@
+"""Feature reductions by name: from many numbers per example to a few, before a classifier.
+
+Comes in: training examples (N, D), their labels (N,), how many features. Goes out: a module from
+(B, D) to (B, width) that nothing trains further.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.autoencoder import Autoencoder
+from lightning_modules.registry import Registry
+
+Reduction: TypeAlias = Callable[[Tensor, Tensor, int, int], nn.Module]
+REDUCTIONS: Registry[Reduction] = Registry("reduction")
+
+# Of the mean variance, added to each feature's own: pixels that never vary have none.
+SHRINKAGE = 1e-3
+BATCH, EPOCHS, RATE = 100, 20, 0.005
+
+
+class Projection(nn.Module):
+    """(x - mean) V for directions V (D, width)."""
+
+    mean: Tensor
+    directions: Tensor
+
+    def __init__(self, mean: Tensor, directions: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("directions", directions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features. Shapes: (B, D) -> (B, width)."""
+        features: Tensor = (x - self.mean) @ self.directions
+        return features
+
+
+@REDUCTIONS.register("pca")
+def pca(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
+    """Principal components: the directions of largest variance; labels are not looked at."""
+    _, vectors = torch.linalg.eigh(torch.cov(x.double().T))
+    return Projection(x.mean(0), vectors.flip(1)[:, :width].to(x.dtype))
+
+
+@REDUCTIONS.register("lda")
+def lda(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
+    """Fisher's discriminants: w that maximise (w^T B w) / (w^T S w), of unit variance in S.
+
+    S is the covariance within the classes, shrunk a little towards the identity, B that of the
+    class means. Errors: ValueError for more directions than classes less one.
+    """
+    values, classes = x.double(), y.unique()
+    if width > len(classes) - 1:
+        raise ValueError(f"width: lda has at most classes - 1 = {len(classes) - 1}, found {width}")
+    means = torch.stack([values[y == each].mean(0) for each in classes])
+    shares = torch.stack([(y == each).double().mean() for each in classes])
+    centred = values - means[torch.searchsorted(classes, y)]
+    within = centred.T @ centred / len(values)
+    within += SHRINKAGE * within.diagonal().mean() * torch.eye(len(within)).to(within)
+    apart = means - values.mean(0)
+    between = apart.T @ (shares[:, None] * apart)
+    # With S = L L^T and u = L^T w it is an ordinary symmetric problem in u.
+    root = torch.linalg.cholesky(within)
+    half = torch.linalg.solve_triangular(root, between, upper=False)
+    _, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(root, half.T, upper=False))
+    best = vectors.flip(1)[:, :width]
+    directions = torch.linalg.solve_triangular(root.T, best, upper=True)
+    return Projection(x.mean(0), directions.to(x.dtype))
+
+
+@REDUCTIONS.register("random")
+def random(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
+    """Random directions, N(0, 1 / D): what the others have to beat."""
+    draw = torch.randn(x.shape[1], width, generator=torch.Generator().manual_seed(seed))
+    return Projection(x.mean(0), (draw / x.shape[1] ** 0.5).to(x))
+
+
+class Code(nn.Module):
+    """The encoder of a trained autoencoder."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        autoencoder.zero_grad()
+        self.autoencoder = autoencoder.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the codes. Shapes: (B, D) -> (B, width)."""
+        return self.autoencoder.encode(x)
+
+
+@REDUCTIONS.register("autoencoder")
+def autoencoder(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
+    """The code of an autoencoder D-width-D, trained on the examples for 20 epochs by Adam."""
+    optimizer_settings = {"name": "adam", "learning_rate": RATE}
+    module = Autoencoder(
+        input_shape=(x.shape[1],), widths=(width,), optimizer=optimizer_settings, seed=seed
+    ).to(x.device)
+    optimizer = module.configure_optimizers()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.enable_grad():
+        for _ in range(EPOCHS):
+            for rows in torch.randperm(len(x), generator=generator).split(BATCH):
+                optimizer.zero_grad()
+                module.objective(x[rows], x[rows]).backward()
+                optimizer.step()
+    return Code(module)

@@ -67,13 +67,14 @@ def _steps(declaration: Declaration, cells: list[Cell]) -> Iterator[Change]:
 def _single_changes(declaration: Declaration, cells: list[Cell], base: Cell) -> Iterator[Change]:
     for factor in declaration.compared:
         for cell in cells:
-            if _differing(cell, base) == {factor.name}:
+            if _differing(declaration, cell, base) == {factor.name}:
                 before, after = base.factors[factor.name], cell.factors[factor.name]
                 yield Change(factor.name, before, after, cell.cell, base.cell)
 
 
-def _differing(cell: Cell, base: Cell) -> set[str] | None:
-    """The factors whose levels differ; None where the same factors do not apply in both cells."""
+def _differing(declaration: Declaration, cell: Cell, base: Cell) -> set[str] | None:
+    """The compared factors whose levels differ; None where not the same ones apply in both."""
     if cell.factors.keys() != base.factors.keys():
         return None
-    return {name for name, level in cell.factors.items() if level != base.factors[name]}
+    names = [factor.name for factor in declaration.compared if factor.name in cell.factors]
+    return {name for name in names if cell.factors[name] != base.factors[name]}

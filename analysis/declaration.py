@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.datasets import DataSet
 from analysis.printed import PrintedClaim, claim
-from analysis.selection import SELECTIONS
+from analysis.selection import SELECTIONS, Tuning
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
 OUTCOME_COLUMNS = ("nc_rule", "steps", "seconds", "trainer", "reason")
@@ -128,6 +128,7 @@ class Declaration:
     excluded: tuple[Excluded, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     design: Design = Design.FACTORIAL
+    tuning: Tuning | None = None
     equivalence: float | None = None  # the band of "as good as", in the metric's own unit
     data: tuple[DataSet, ...] = ()
 
@@ -204,6 +205,7 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
         ),
         provenance=data.get("provenance") or {},
         design=Design(data.get("design") or Design.FACTORIAL),
+        tuning=Tuning(**data["tuning"]) if data.get("tuning") else None,
         equivalence=_number(data.get("equivalence")),
         data=tuple(DataSet(**item) for item in data.get("data") or ()),
     )

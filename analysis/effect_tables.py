@@ -8,7 +8,6 @@ from __future__ import annotations
 from analysis.declaration import Declaration
 from analysis.effects import Contrast, contrasts, level_iqms, level_means
 from analysis.factorial import Factorial, Term
-from analysis.selection import selection
 from analysis.stats import LEVEL_OF_TESTS, Interval
 from analysis.study import Study
 from analysis.tabular import Entry, Notes, Table
@@ -19,6 +18,7 @@ from analysis.wording import (
     difference_text,
     metric_label,
     p_text,
+    rule_caption,
     sortable,
     value_text,
 )
@@ -199,4 +199,4 @@ def _common(data: Factorial, declaration: Declaration) -> str:
         else "Runs that converged count"
     )
     left_out = "".join(f"; {said}" for said in data.left_out)
-    return f"{counted}{left_out}. {selection(declaration.selection).caption}"
+    return f"{counted}{left_out}. {rule_caption(declaration)}"

@@ -13,6 +13,14 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What was spent on every cell to tune its nuisance factors on validation."""
+
+    trials: int
+    replicates: int
+
+
+@dataclass(frozen=True)
 class Selection:
     """A rule and its sentence."""
 

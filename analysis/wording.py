@@ -5,12 +5,13 @@ In: values and the declaration that says what they measure. Out: short texts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import isfinite, nan
 
 import pandas as pd
 
-from analysis.declaration import Declaration
+from analysis.declaration import Declaration, Factor, Role
 from analysis.selection import selection
 
 DASH = "–"
@@ -113,10 +114,31 @@ def caption(declaration: Declaration) -> str:
             f"over replicates (number of runs). n/c: finished runs that did not converge; where "
             f"none converged, the mean over all runs{chance}."
         )
-    rule = selection(declaration.selection).caption
+    bold = "Bold: better than the runner-up at the 5 % level after Holm's correction."
+    return f"{body} {rule_caption(declaration)} {bold}"
+
+
+def rule_caption(declaration: Declaration) -> str:
+    """Which state of a run is reported, and what was tuned before; it stands in every caption."""
+    rule, tuning = selection(declaration.selection).caption, declaration.tuning
+    if tuning is None:
+        return rule
+    tuned = [factor for factor in declaration.factors if factor.role is Role.NUISANCE]
+    chosen = "; ".join(_chosen(factor, declaration) for factor in tuned)
+    replicates = f"{tuning.replicates} replicate{'' if tuning.replicates == 1 else 's'}"
     return (
-        f"{body} {rule} Bold: better than the runner-up at the 5 % level after Holm's correction."
+        f"{rule} Tuned for each cell on validation, with {tuning.trials} trials of {replicates} "
+        f"that no table reports: {chosen}."
     )
+
+
+def _chosen(factor: Factor, declaration: Declaration) -> str:
+    """'learning rate 0.1 in 3 cells, 0.01 in 1'."""
+    counts = Counter(cell.factors[factor.name] for cell in declaration.cells)
+    first, *rest = [(level, counts[level]) for level in factor.levels if counts[level]]
+    said = [f"{level} in {count}" for level, count in rest]
+    cells = f"{first[0]} in {first[1]} cell{'' if first[1] == 1 else 's'}"
+    return f"{factor.label} {', '.join([cells, *said])}"
 
 
 def baseline_caption(declaration: Declaration) -> str:
@@ -134,7 +156,7 @@ def comparison_caption(declaration: Declaration) -> str:
     return (
         f"Differences{unit} with their 95 % interval{pairs}. p of {test}, Holm-corrected over the "
         f"table; least p: the smallest corrected p that so many runs could give. "
-        f"{_verdict_caption(declaration)} {selection(declaration.selection).caption}"
+        f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
     )
 
 

@@ -7,19 +7,19 @@ that are excluded or were never trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.claims import claim_json
 from experiments.convergence import chance
 from experiments.data import DATASETS, checksum
 from experiments.errors import ConfigurationError
-from experiments.grid import Cell, expand
+from experiments.grid import Cell, Choices, expand
 from experiments.identity import run_key
 from experiments.run import Run
 from experiments.selection import common_rule, rule_of
 from experiments.settings import Presets
-from experiments.study import SelectionRule, Study
+from experiments.study import SelectionRule, Study, Tuning
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,11 @@ class Declared:
     runs: tuple[Run, ...]
 
 
-def declare(study: Study, profile: str, presets: Presets) -> Declared:
-    """Enumerate the runs of ``study`` under ``profile``."""
-    cells = expand(study, profile, presets)
+def declare(
+    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
+) -> Declared:
+    """Enumerate the runs of ``study`` under ``profile``, with the tuned levels by cell."""
+    cells = expand(study, profile, presets, choices=choices)
     for cell in cells:
         _check_selection(study, cell)
     keys = {
@@ -69,11 +71,17 @@ def _check_selection(study: Study, cell: Cell) -> None:
             f"{place}: selection early_stopped needs training.patience, the number of points of "
             f"the validation curve without a better one; found none"
         )
-    if rule is not SelectionRule.LAST_EPOCH and DATASETS.get(data).test_is_train:
-        raise ConfigurationError(
-            f"{place}: selection {rule.value} chooses on the validation set, which for {data!r} is "
-            f"the test set; expected last_epoch"
-        )
+    if not DATASETS.get(data).test_is_train:
+        return
+    for chooses, what in (
+        (rule is not SelectionRule.LAST_EPOCH, f"selection {rule.value}"),
+        (bool(study.nuisances), "tuning of nuisance factors"),
+    ):
+        if chooses:
+            raise ConfigurationError(
+                f"{place}: {what} chooses on the validation set, which for {data!r} is the test "
+                f"set; expected data with a validation set of its own, or no such choice"
+            )
 
 
 def _run(
@@ -91,8 +99,14 @@ def _run(
         config=cell.config,
         factors=cell.factors,
         keep_logits=cell.has_ensembles,
+        tuned=_tuned(study.budget(profile).tuning, cell),
         members=tuple(members),
     )
+
+
+def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
+    """Say what was chosen and what could be spent; empty where nothing is tuned."""
+    return {"chosen": dict(cell.tuned), **asdict(tuning)} if tuning else {}
 
 
 def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,14 +140,15 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
                 "label": factor.label,
                 "levels": [level.label for level in factor.levels],
             }
-            for factor in study.factors
+            for factor in (*study.factors, *study.nuisances)
         ],
+        "tuning": asdict(tuning) if (tuning := study.budget(declared.profile).tuning) else None,
         "layout": dict(study.layout),
         "claims": _claims(study, included),
         "cells": [
             {
                 "cell": cell.name,
-                "factors": dict(cell.factors),
+                "factors": {**cell.factors, **cell.tuned},
                 "skipped": None,
                 "config": dict(cell.config),
                 "runs": runs[cell.name],

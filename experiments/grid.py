@@ -8,15 +8,18 @@ m·g … m·g+m-1 of its member cell, so the groups of one size are disjoint.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from experiments.errors import ConfigurationError
 from experiments.selection import overrides_of
 from experiments.settings import Presets, resolve
 from experiments.study import Budget, Design, Factor, Level, Study, Where
 
 Choice = tuple[tuple[Factor, Level], ...]
+# Cell → nuisance factor → level.
+Choices = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Cell:
     """One combination of levels. ``reason`` says why it is excluded, where it is.
 
     ``ensemble_size`` is 0 for a cell that trains, else the number of members that it combines;
-    ``implicit`` marks a cell that only trains such members and is not declared by itself.
+    ``implicit`` marks a cell that only trains such members and is not declared by itself. ``tuned``
+    are the levels of the nuisance factors that ``config`` has.
     """
 
     name: str
@@ -36,13 +40,19 @@ class Cell:
     member_cell: str = ""
     has_ensembles: bool = False
     implicit: bool = False
+    tuned: Mapping[str, str] = field(default_factory=dict)
 
 
-def expand(study: Study, profile: str, presets: Presets) -> tuple[Cell, ...]:
-    """Return every cell of ``study`` under ``profile``, in declared order, excluded ones too."""
+def expand(
+    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
+) -> tuple[Cell, ...]:
+    """Return every cell of ``study`` under ``profile``, in declared order, excluded ones too.
+
+    ``choices`` are the tuned levels by cell; a cell that is not tuned yet has the first ones.
+    """
     budget = study.budget(profile)
-    choices = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
-    cells = [_cell(study, budget, presets, choice) for choice in choices]
+    designed = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
+    cells = [_cell(study, budget, presets, choice, choices or {}) for choice in designed]
     return tuple(_with_members(cells))
 
 
@@ -79,16 +89,28 @@ def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
     return all(labels.get(name, wanted[0]) in wanted for name, wanted in levels.items())
 
 
-def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice) -> Cell:
+def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice, choices: Choices) -> Cell:
     factors = {factor.name: level.label for factor, level in choice}
     name = ",".join(f"{factor}={label}" for factor, label in factors.items())
     overrides = [overrides_of(study.selection), *(level.overrides for _, level in choice)]
     overrides += [budget.overrides]
+    tuned = {f.name: choices.get(name, {}).get(f.name, f.levels[0].label) for f in study.nuisances}
     overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
+    overrides += [
+        level.overrides
+        for f in study.nuisances
+        for level in f.levels
+        if level.label == tuned[f.name]
+    ]
     config = resolve(study.run, overrides, presets, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:
         config.pop("ensemble", None)
+    elif study.nuisances:
+        raise ConfigurationError(
+            f"{study.place}: {name}: an ensemble trains nothing, so nothing can be tuned in it; "
+            f"found the nuisance factors {', '.join(tuned)}"
+        )
     reasons = [entry.reason for entry in study.exclusions if _holds(entry.where, factors)]
     return Cell(
         name=name,
@@ -97,6 +119,7 @@ def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice) -> Cel
         replicates=max(1, budget.replicates // size),
         reason=reasons[0] if reasons else "",
         ensemble_size=0 if size == 1 else size,
+        tuned=tuned,
     )
 
 

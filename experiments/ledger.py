@@ -1,4 +1,4 @@
-"""The ledger: which cells wait, run, are done. The only importer of Optuna.
+"""The ledger: which cells wait, run, are done. Optuna keeps it, as it keeps what tuning tried.
 
 An Optuna trial is a cell, a reported step is a replicate, so Optuna's dashboard and importance
 evaluators read the grid as it is. A cell is claimed by setting its trial from WAITING to RUNNING,
@@ -79,7 +79,7 @@ class Ledger:
 
     def claim(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Claim the given cells (name → factor levels); return those that another driver holds."""
-        with _one_claimant(self._storage.engine, self._study.study_name):
+        with one_at_a_time(self._storage.engine, self._study.study_name):
             trials = self._open_trials(cells)
             self._add([name for name in cells if name not in trials], cells)
             trials = self._open_trials(cells)
@@ -184,16 +184,18 @@ class Ledger:
 
 
 @contextmanager
-def _one_claimant(engine: Engine, study: str) -> Iterator[None]:
-    """Let one driver claim at a time: adding what is missing is no single step of Optuna's.
+def one_at_a_time(
+    engine: Engine, study: str, *, file: str = "lock", patience: float = EXPIRY
+) -> Iterator[None]:
+    """Let one driver at a time add to a study: that is no single step of Optuna's.
 
     On SQLite, which cannot lock the trial that Optuna looks at either, the lock is an empty
-    database beside the ledger; on PostgreSQL it is an advisory lock of the study's name. A driver
-    that dies lets go of both.
+    database ``file`` beside the ledger, for which others wait ``patience`` seconds; on PostgreSQL
+    it is an advisory lock of the study's name. A driver that dies lets go of both.
     """
     match engine.dialect.name:
         case "sqlite":
-            lock = sqlite3.connect(f"{engine.url.database}.lock", timeout=EXPIRY)
+            lock = sqlite3.connect(f"{engine.url.database}.{file}", timeout=patience)
             try:
                 lock.execute("BEGIN EXCLUSIVE")
                 yield

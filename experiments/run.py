@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,7 @@ class Run:
     ``config`` is the resolved configuration (sections model, data, optimizer, training, and
     ensemble where it applies; or check, and data where it reads some); ``key`` is the hash of
     everything that determines the result.
+    ``tuned`` says which levels tuning chose for the cell and what it could spend.
     """
 
     study: str
@@ -68,6 +69,7 @@ class Run:
     config: Mapping[str, Any]
     factors: Mapping[str, str]
     keep_logits: bool = False
+    tuned: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
 
     @property

@@ -10,9 +10,10 @@ from contextlib import nullcontext
 from experiments.claims import ledger_json
 from experiments.configuration import Invocation
 from experiments.data import verify
-from experiments.declare import Declared, declaration_json, declare
+from experiments.declare import Declared, declaration_json
 from experiments.finished import finished_runs, stored_runs
 from experiments.names import check_names
+from experiments.nuisances import tuned_declaration
 from experiments.output import say
 from experiments.plan import estimated, plan
 from experiments.provenance import provenance
@@ -27,9 +28,7 @@ PATIENCE = 2.0
 
 def carry_out(invocation: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
-    declared = [
-        declare(study, invocation.profile, invocation.presets) for study in invocation.studies
-    ]
+    declared = [tuned_declaration(invocation, study) for study in invocation.studies]
     if not invocation.plugins:  # a plugin may register more names
         for entry in declared:
             check_names(entry)

@@ -14,6 +14,7 @@ from typing import Any
 from experiments.errors import ConfigurationError, nearest
 from experiments.section import Section
 from experiments.study import (
+    FIRST_TUNING_REPLICATE,
     Adjustment,
     Budget,
     Design,
@@ -24,6 +25,7 @@ from experiments.study import (
     Metric,
     SelectionRule,
     Study,
+    Tuning,
     Where,
 )
 
@@ -31,7 +33,8 @@ from experiments.study import (
 def parse_study(name: str, value: object) -> Study:
     """Read the declaration of the study ``name``."""
     top = Section(value, f"study/{name}.yaml: {name}")
-    factors = _factors(top.section("factors"))
+    declared = _factors(top.section("factors"))
+    factors = tuple(f for f in declared if f.role is not FactorRole.NUISANCE)
     study = Study(
         name=name,
         title=top.take("title", str),
@@ -49,10 +52,12 @@ def parse_study(name: str, value: object) -> Study:
         budgets=_budgets(top.section("profiles"), factors),
         design=top.choice("design", Design, Design.FACTORIAL),
         equivalence=top.take("equivalence", float, None),
+        nuisances=tuple(f for f in declared if f.role is FactorRole.NUISANCE),
     )
     top.close()
     check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
     _check_design(study, top.place)
+    _check_tuning(study, top.place)
     return study
 
 
@@ -76,6 +81,24 @@ def _check_design(study: Study, place: str) -> None:
             f"expected 'baseline' to give a level of every factor that varies "
             f"({', '.join(varied)}), found {', '.join(study.baseline) or 'none'}"
         )
+
+
+def _check_tuning(study: Study, place: str) -> None:
+    """Refuse nuisance factors without a budget in every profile, and budgets for none."""
+    for factor in study.nuisances:
+        if factor.when or len(factor.levels) < 2:
+            found = "a when" if factor.when else f"levels {[v.label for v in factor.levels]}"
+            raise ConfigurationError(
+                f"{place}.factors.{factor.name}: a nuisance factor is tuned in every cell, over at "
+                f"least two levels; found {found}"
+            )
+    for name, budget in study.budgets.items():
+        if bool(study.nuisances) != (budget.tuning is not None):
+            names = ", ".join(factor.name for factor in study.nuisances) or "none"
+            raise ConfigurationError(
+                f"{place}.profiles.{name}: 'tuning' (trials, replicates) belongs to nuisance "
+                f"factors; found {'tuning' if budget.tuning else 'no tuning'} and factors {names}"
+            )
 
 
 def label_of(value: object) -> str:
@@ -201,17 +224,30 @@ def _budgets(section: Section, factors: tuple[Factor, ...]) -> dict[str, Budget]
     for name, value in section.items():
         entry = Section(value, f"{section.place}.{name}")
         replicates = entry.take("replicates", int)
-        if replicates < 1:
+        if not 1 <= replicates <= FIRST_TUNING_REPLICATE:
+            expected = "at least 1" if replicates < 1 else f"at most {FIRST_TUNING_REPLICATE}"
             raise ConfigurationError(
-                f"{entry.place}.replicates: expected at least 1, found {replicates}"
+                f"{entry.place}.replicates: expected {expected}, found {replicates}"
             )
         levels = read_where(entry.section("levels", required=False))
         check_where(levels, factors, f"{entry.place}.levels")
         overrides = dict(entry.section("set", required=False).items())
         adjustments = _adjustments(entry.take("adjust", list, []), entry.place, factors)
+        tuning = _tuning(entry.take("tuning", dict, None), f"{entry.place}.tuning")
         entry.close()
-        budgets[name] = Budget(replicates, overrides, levels, adjustments)
+        budgets[name] = Budget(replicates, overrides, levels, adjustments, tuning)
     return budgets
+
+
+def _tuning(value: dict[str, Any] | None, place: str) -> Tuning | None:
+    if value is None:
+        return None
+    section = Section(value, place)
+    tuning = Tuning(section.take("trials", int), section.take("replicates", int))
+    section.close()
+    if min(tuning.trials, tuning.replicates) < 1:
+        raise ConfigurationError(f"{place}: expected at least 1 trial and replicate, found {value}")
+    return tuning
 
 
 def _adjustments(

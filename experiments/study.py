@@ -11,9 +11,10 @@ from experiments.errors import ConfigurationError, nearest
 
 
 class FactorRole(StrEnum):
-    """What a factor is for: compared between cells, or held at one level."""
+    """What a factor is for: compared between cells, tuned for each, or held at one level."""
 
     SCIENTIFIC = "scientific"
+    NUISANCE = "nuisance"
     FIXED = "fixed"
 
 
@@ -97,6 +98,18 @@ class Adjustment:
     overrides: Mapping[str, Any]
 
 
+# Tuning replicates are counted from here, so that none of them is a reporting one.
+FIRST_TUNING_REPLICATE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What tuning spends on every cell: trials, and replicates of each."""
+
+    trials: int
+    replicates: int
+
+
 @dataclass(frozen=True)
 class Budget:
     """What one profile spends on a study: replicates a cell, and changed settings."""
@@ -105,6 +118,7 @@ class Budget:
     overrides: Mapping[str, Any]
     levels: Where
     adjustments: tuple[Adjustment, ...]
+    tuning: Tuning | None = None
 
 
 class ClaimKind(StrEnum):
@@ -161,7 +175,7 @@ class Study:
     """One ablation: a question, factors, a budget for each profile, the claims it answers.
 
     ``equivalence`` is the band within which a cell counts as good as another one, in the metric's
-    own unit (0.005 is half a point).
+    own unit (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
     """
 
     name: str
@@ -181,6 +195,7 @@ class Study:
     claims: tuple[Claim, ...] = ()
     design: Design = Design.FACTORIAL
     equivalence: float | None = None
+    nuisances: tuple[Factor, ...] = ()
 
     @property
     def place(self) -> str:

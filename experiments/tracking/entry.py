@@ -63,6 +63,8 @@ def _tags(record: Record) -> dict[str, str]:
             {**record.provenance, "reason": record.reason}, sort_keys=True
         ),
     }
+    if run.tuned:
+        tags["ablation.tuned"] = json.dumps(run.tuned, sort_keys=True)
     if record.error:
         tags["ablation.error"] = record.reason
     return tags

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store, migrated once: creating one takes seconds."""
     path = tmp_path_factory.mktemp("template") / "empty.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    with sqlite3.connect(path) as connection:
+        # Only the file itself is copied, so what still lies in its log has to be written to it.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
     return path
 
 

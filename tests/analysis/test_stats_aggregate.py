@@ -46,14 +46,15 @@ def test_one_run_a_cell_has_no_interval() -> None:
     assert isnan(interquartile_mean(np.ones((1, 4))).low)
 
 
+@pytest.mark.slow
 def test_the_interval_covers() -> None:
     rng = np.random.default_rng(4)
     middles = np.array([0.0, 0.5, 1.0, 4.0])
     limit = interquartile_mean(middles + rng.normal(size=(2_000, 4))).estimate
-    found = [interquartile_mean(middles + rng.normal(size=(15, 4))) for _ in range(150)]
+    found = [interquartile_mean(middles + rng.normal(size=(15, 4))) for _ in range(400)]
     covered = np.mean([each.low <= limit <= each.high for each in found])
     # 95 % less three standard errors and the point or two that a percentile bootstrap runs short.
-    assert covered >= 0.87
+    assert covered >= 0.90
 
 
 def test_the_jackknife_of_a_mean_is_the_t_interval() -> None:

@@ -116,7 +116,7 @@ def test_cells_may_follow_different_rules(declaration: dict[str, Any], presets: 
     ("selection", "data", "words"),
     [
         ("early_stopped", "digits", "selection early_stopped needs training.patience"),
-        ("best_on_validation", "xor", "which for 'xor' is the test set; expected last_epoch"),
+        ("best_on_validation", "xor", "which for 'xor' is the test set; expected data"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(

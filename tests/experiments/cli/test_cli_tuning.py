@@ -1,0 +1,64 @@
+"""A nuisance factor from the command line to the report: tuned once, then part of every run."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.experiments.cli.lab import ONE_WORKER, Lab
+
+TUNED = {
+    "title": "Width, each with its own rate",
+    "question": "Is a wider network better, if each has the rate that suits it?",
+    "source": "a test",
+    "metric": "test_accuracy",
+    "baseline": {"width": "small"},
+    "run": {
+        "model": {"family": "mlp"},
+        "data": {"name": "digits", "train_size": 100},
+        "optimizer": {"name": "adam"},
+        "training": {"epochs": 4, "batch_size": 20},
+    },
+    "factors": {
+        "width": {"levels": {"small": {"model.widths": [4]}, "large": {"model.widths": [16]}}},
+        "rate": {
+            "role": "nuisance",
+            "label": "learning rate",
+            "key": "optimizer.learning_rate",
+            "levels": [1e-9, 0.02],
+        },
+    },
+    "profiles": {"smoke": {"replicates": 2, "tuning": {"trials": 5, "replicates": 1}}},
+}
+
+
+@pytest.mark.slow
+def test_a_study_with_a_nuisance_factor(lab: Lab) -> None:
+    lab.declare("tuned", TUNED)
+    planned = lab.call("study=tuned", "dry_run=true", ONE_WORKER)
+    said = "tuned: tuning rate, cells: 2, trials of each: 5, replicates of a trial: 1"
+    assert planned.out.splitlines()[0] == said
+    first = lab.call("study=tuned", ONE_WORKER)
+    assert (first.status, first.err) == (0, "")
+    assert said in first.out
+    again = lab.call("study=tuned", ONE_WORKER)
+    assert "nothing to do" in again.out
+    assert "tuning" not in again.out
+    store = MlflowClient(lab.uri)
+    for stored in lab.runs("tuned"):
+        tags = store.get_run(stored.run_id).data.tags
+        assert json.loads(tags["ablation.tuned"]) == {
+            "chosen": {"rate": "0.02"}, "trials": 5, "replicates": 1,
+        }  # fmt: skip
+        assert json.loads(tags["ablation.config"])["optimizer"]["learning_rate"] == 0.02
+    folder = lab.folder / "reports" / "smoke" / "tuned"
+    with (folder / "runs.csv").open(encoding="utf-8") as file:
+        assert {row["rate"] for row in csv.DictReader(file)} == {"0.02"}
+    for table in ("main", "cells", "comparisons"):
+        text = (folder / f"table_{table}.md").read_text(encoding="utf-8")
+        assert (
+            "5 trials of 1 replicate that no table reports: learning rate 0.02 in 2 cells" in text
+        )

@@ -48,7 +48,5 @@ def _choices(invocation: Invocation, study: Study, cells: list[Cell], budget: Tu
         return choices
     for name in sorted({cell.config["data"]["name"] for cell in cells}):
         verify(name, invocation.root)
-    from experiments.engines.local import LocalEngine
-
-    with LocalEngine(workers=invocation.processes, threads=invocation.threads) as engine:
-        return tuner.tune(engine, data_root=invocation.data_root, plugins=invocation.plugins)
+    with invocation.engine.start(invocation.plugins) as engine:
+        return tuner.tune(engine, data_root=invocation.workers_root, plugins=invocation.plugins)

@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from experiments.engines.contract import Engine
 from experiments.errors import ConfigurationError, StoreError, shown
 from experiments.grid import Cell, expand
 from experiments.identity import run_key
@@ -33,21 +33,6 @@ from experiments.validation import on_validation
 STARTUP = 4
 DAY = 86_400.0
 SQLITE = "sqlite:///"
-
-
-class Done(Protocol):
-    """What an engine gives back for a job."""
-
-    job: Stack
-    result: float | None
-    error: str
-
-
-class Engine(Protocol):
-    """Where jobs run."""
-
-    def map(self, function: Callable[[Stack], float], jobs: Iterable[Stack]) -> Iterator[Any]:
-        """Run the function on every job; yield a `Done` for each, in any order."""
 
 
 @dataclass(frozen=True)

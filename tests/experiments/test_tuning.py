@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from experiments.declare import declaration_json, declare
-from experiments.engines.local import Done
+from experiments.engines.contract import Done
 from experiments.errors import ConfigurationError
 from experiments.run import Stack
 from experiments.settings import Presets

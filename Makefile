@@ -18,7 +18,7 @@ run      = $(BIN)/python -m experiments engine=$(ENGINE)
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper report claims serve test test-slow smoke lint clean
+.PHONY: help ablation paper report claims serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a chec
 	@rm -rf runs/smoke reports/smoke
 	@$(run) profile=smoke study=[$(or $(STUDY),$(STUDIES)$(comma)$(MORE))] \
 	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
+
+bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md
+	@$(BIN)/python -m experiments.bench $(ARGS)
 
 lint: .venv/.ready  ## style and types
 	@$(BIN)/ruff check .

@@ -89,7 +89,7 @@ def read(config: DictConfig) -> Invocation:
     invocation = Invocation(
         studies=tuple(with_claims(study, ledger) for study in studies),
         ledger=ledger,
-        presets=Presets(model=_presets("model", folders), data=_presets("data", folders)),
+        presets=Presets(model=group_presets("model", folders), data=group_presets("data", folders)),
         profile=profile.take("name", str),
         tracking_uri=tracking.take("uri", str),
         ledger_uri=tracking.take("ledger", str),
@@ -167,7 +167,7 @@ def _check_study_files(folders: list[Path]) -> None:
             )
 
 
-def _presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, Any]]:
+def group_presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, Any]]:
     """Read the presets of a group: plain mappings, nothing to compose."""
     return {
         name: dict(Section(_content(path), str(path)).items())

@@ -50,13 +50,21 @@ def train(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained
 
 def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
     training = Training(**runs[0].config["training"])
-    classifiers = [_classifier(run, data, dataset, training) for run in runs]
-    program = _program(runs, classifiers, training, len(data.train))
+    program = program_of(runs, data, dataset)
     plan = chunks(training, len(data.train))
     loop = StackLoop(program, data, plan)
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
     return [_trained(loop, index) for index in range(len(runs))]
+
+
+def program_of(runs: list[Run], data: TrainingData, dataset: Dataset) -> Descent | MiniBatch:
+    """Return the runs as one program, each with the parameters that it starts from."""
+    training, examples = Training(**runs[0].config["training"]), len(data.train)
+    classifiers = [_classifier(run, data, dataset, training) for run in runs]
+    if descends_innermost(runs[0].config):
+        return Descent(runs, classifiers, total_steps(training, examples))
+    return MiniBatch(runs, classifiers, examples=examples, batch_size=training.batch_size)
 
 
 def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Classifier:
@@ -71,14 +79,6 @@ def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Traini
     module.train()
     module.prepare(x if first is None else x[first])
     return module
-
-
-def _program(
-    runs: list[Run], classifiers: list[Classifier], training: Training, examples: int
-) -> Descent | MiniBatch:
-    if descends_innermost(runs[0].config):
-        return Descent(runs, classifiers, total_steps(training, examples))
-    return MiniBatch(runs, classifiers, examples=examples, batch_size=training.batch_size)
 
 
 class StackLoop(pl.LightningModule):

@@ -38,7 +38,7 @@ class Watched:
         self.starts: list[Values] = []
         self.programs: list[Descent | MiniBatch] = []
         self.program_starts: list[list[Values]] = []
-        fit, program = resident.fit, stacked._program
+        fit, program = resident.fit, stacked.program_of
 
         def fit_and_keep(module: Any, data: TrainingData, *rest: Any) -> Trained:
             module.prepare(first_batch(self.run, data))
@@ -54,7 +54,7 @@ class Watched:
             return self.programs[-1]
 
         monkeypatch.setattr(resident, "fit", fit_and_keep)
-        monkeypatch.setattr(stacked, "_program", program_and_keep)
+        monkeypatch.setattr(stacked, "program_of", program_and_keep)
 
     def train_solo(self, run: Run) -> Trained:
         self.run = run

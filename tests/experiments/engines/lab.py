@@ -44,6 +44,10 @@ def die_once(path):
     os._exit(7)
 
 
+def measure(payload):
+    return len(payload)
+
+
 def surroundings(number):
     """Return what a worker is given."""
     import torch

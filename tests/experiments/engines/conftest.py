@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from experiments.engines.contract import Engine
-from tests.experiments.engines.lab import FAKE_TORCH, JOBS, Jobs, Start, settings, until
+from tests.experiments.engines.lab import (
+    FAKE_TORCH,
+    JOBS,
+    Jobs,
+    Start,
+    free_address,
+    settings,
+    start_ray_node,
+    stop,
+)
 
 NAMES = ["local", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm"))]
 
@@ -65,37 +71,23 @@ def start(engine_name: str, engine_changes: dict[str, object]) -> Start:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of a Ray cluster of two CPUs, which only this session may use."""
-    folder = tmp_path_factory.mktemp("ray")
-    token = folder / "token"
+def ray_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let nobody else use the clusters of this session."""
+    token = tmp_path_factory.mktemp("token") / "token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as free:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        address = f"127.0.0.1:{port}"
-        log = (folder / "log").open("w")
-        head = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-                *("--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2"),
-                *("--include-dashboard=false", "--disable-usage-stats"),
-            ],
-            cwd=folder,
-            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            until(lambda: "Ray runtime started" in (folder / "log").read_text())
-            yield address
-        finally:
-            head.terminate()
-            head.wait(timeout=60)
-            log.close()
+        yield
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(ray_token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a Ray cluster of two CPUs that claims to have two GPUs."""
+    folder = tmp_path_factory.mktemp("ray")
+    address = free_address()
+    head = start_ray_node(folder / "log", address, "--head", "--num-cpus=2", "--num-gpus=2")
+    yield address
+    stop(head)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +71,14 @@ def meet(paths):
     return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
+def stay_once(path):
+    """Stay for long the first time."""
+    if Path(path).exists():
+        return "second time"
+    Path(path).touch()
+    time.sleep(600)
+
+
 def announce_and_stay(path):
     """Return at once if there is nothing to announce."""
     if path:
@@ -117,3 +129,37 @@ def lives(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def free_address() -> str:
+    """Return an address of this machine where nothing is yet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def start_ray_node(log: Path, address: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a node of the cluster at ``address``, its head or another; wait until it is there."""
+    port = address.rpartition(":")[2]
+    place = f"--port={port}" if "--head" in arguments else f"--address={address}"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", place, *arguments]
+    command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+    command += ["--include-dashboard=false"] if "--head" in arguments else []
+    # Workers find nothing of the tests by themselves.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    with log.open("w") as output:
+        node = subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    until(lambda: "Ray runtime started" in log.read_text())
+    return node
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a node and what it started."""
+    process.terminate()
+    process.wait(timeout=PATIENCE)

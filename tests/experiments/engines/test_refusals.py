@@ -168,7 +168,7 @@ def test_slurm_without_a_cluster_has_the_devices_of_this_machine(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"gpus": 1}, "engine.gpus: expected at most the 0 CUDA devices that the cluster has"),
+        ({"gpus": 3}, "engine.gpus: expected at most the 2 CUDA devices that the cluster has"),
         ({"threads": 64}, "engine.threads: no node of the cluster has 64 CPUs"),
     ],
 )

@@ -183,6 +183,7 @@ def tamper(path: Path) -> None:
         store.execute("UPDATE alembic_version SET version_num = 'bd07f7e963c5'")
 
 
+@pytest.mark.slow
 def test_store_of_an_older_schema_is_refused(lab: Lab) -> None:
     tamper(lab.folder / "runs" / "mlflow.db")
     lab.declare("tiny", STUDY)

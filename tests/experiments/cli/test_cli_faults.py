@@ -9,21 +9,30 @@ import subprocess
 from itertools import product
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 
-from tests.experiments.cli.lab import ONE_WORKER, Lab, ended, group_members, wait_until
+from tests.experiments.cli.lab import (
+    ONE_WORKER,
+    Lab,
+    ended,
+    group_members,
+    study_with,
+    wait_until,
+)
 
-# Adam keeps a state, so each run trains alone, and the store fills one by one.
+# Early stopping, which never comes, has each run train alone: the store fills one by one.
 MANY: dict[str, Any] = {
     "title": "Many short runs",
     "question": "Is any run lost, or done twice?",
     "source": "a test",
-    "metric": "success",
+    "metric": "test_accuracy",
+    "selection": "early_stopped",
     "run": {
         "model": {"family": "mlp", "widths": [2]},
-        "data": {"name": "xor"},
+        "data": {"name": "digits"},
         "optimizer": {"name": "adam", "learning_rate": 0.1},
-        "training": {"steps": 150},
+        "training": {"epochs": 9, "batch_size": 100, "patience": 9},
     },
     "factors": {"init": {"key": "model.init", "levels": ["normal", "uniform", "he_normal"]}},
     "profiles": {"smoke": {"replicates": 12}},
@@ -41,9 +50,9 @@ DATASETS.register("fragile")(
     Dataset("fragile", shape=(2,), classes=1, examples=4, files=(), about="broken", read=read)
 )
 """
-BREAKING = MANY | {
+BREAKING = study_with("profiles.smoke.replicates", 2) | {
     "factors": {"rows": {"key": "data.name", "levels": ["xor", "fragile"]}},
-    "profiles": {"smoke": {"replicates": 2}},
+    "baseline": {"rows": "xor"},
 }
 
 
@@ -63,6 +72,17 @@ def finished_runs(lab: Lab) -> int:
     return sum(run.status == "FINISHED" for run in lab.runs("many"))
 
 
+def test_no_run_is_lost_or_done_twice_by_a_kill(lab: Lab) -> None:
+    lab.declare("many", MANY)
+    killed_after_three_runs(lab)
+    kept = {run.run_id for run in lab.runs("many")}
+    last = lab.call("study=many", "reports=null", ONE_WORKER)
+    assert (last.status, last.err) == (0, "")
+    assert_every_run_once(lab)
+    assert kept < {run.run_id for run in lab.runs("many")}
+
+
+@pytest.mark.slow
 def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(lab: Lab) -> None:
     lab.declare("many", MANY)
 
@@ -75,21 +95,29 @@ def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(l
     kept = {run.run_id for run in lab.runs("many") if run.status == "FINISHED"}
     assert len(kept) >= 3
 
+    killed_after_three_runs(lab)
+    drivers = [lab.start("study=many", "reports=null", ONE_WORKER) for _ in range(2)]
+    outcomes = [ended(driver) for driver in drivers]
+    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
+    assert_every_run_once(lab)
+    assert kept < {run.run_id for run in lab.runs("many")}
+
+
+def killed_after_three_runs(lab: Lab) -> None:
+    """Start the study and kill its driver while it trains; return when its workers are gone."""
     driver = start_and_wait_for_runs(lab, 3)
     driver.kill()
     driver.communicate()
     wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
 
-    drivers = [lab.start("study=many", "reports=null", ONE_WORKER) for _ in range(2)]
-    outcomes = [ended(driver) for driver in drivers]
-    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
+
+def assert_every_run_once(lab: Lab) -> None:
     runs = lab.runs("many")
     assert sorted(run.name for run in runs) == sorted(product(CELLS, range(12)))
     assert {run.status for run in runs} == {"FINISHED"}
-    assert kept < {run.run_id for run in runs}
 
 
-def test_run_that_raises_is_named_and_tried_again_and_the_others_finish(lab: Lab) -> None:
+def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab) -> None:
     (lab.own / "fragile.py").write_text(FRAGILE, encoding="utf-8")
     (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
     lab.declare("breaking", BREAKING)
@@ -110,10 +138,9 @@ def test_run_that_raises_is_named_and_tried_again_and_the_others_finish(lab: Lab
     assert named.name == ("rows=fragile", int(found[1]))
     assert traceback_of(lab, named.run_id).endswith("RuntimeError: row 17 is upside down\n")
 
-    again = lab.call(*arguments)
-    new = [run for run in lab.runs("breaking") if run not in runs]
-    assert again.status == 1
-    assert [(run.cell, run.status) for run in new] == [("rows=fragile", "FAILED")] * 2
+    again = lab.call(*arguments, "dry_run=true")
+    assert (again.status, again.err) == (0, "")
+    assert "2 cells, 4 runs: 2 done, 2 to do" in again.out
 
 
 def traceback_of(lab: Lab, run_id: str) -> str:

@@ -93,6 +93,7 @@ class Ftrl(TensorFlowOptimizer):
 
     z <- z + g - (sqrt(a + g^2) - sqrt(a)) / lr w, a <- a + g^2,
     w <- (sign(z) l1 - z) / (sqrt(a) / lr + 2 l2) where |z| > l1, else 0.
+    z starts at 0 whatever w is, so that the first step all but forgets the initial weights.
     """
 
     def start(self, parameter: Tensor) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from analysis.wording import (
     estimate_text,
     metric_label,
     number,
+    plain_text,
     printed_text,
     share_text,
     sortable,
@@ -106,14 +107,13 @@ def cell_table(study: Study) -> Table:
 
 
 def claims_table(study: Study) -> Table:
-    """Printed values beside ours, with the verdict."""
-    declaration = study.declaration
+    """Printed values beside ours, with the verdict; in the source's unit, whatever the study's."""
     rows = [
         (
             Entry(str(row["claim_id"])),
             Entry(str(row["kind"])),
             Entry(str(row["printed"])),
-            Entry(value_text(row["estimate"], declaration, digits=2), sortable(row["estimate"])),
+            Entry(plain_text(row["estimate"]), sortable(row["estimate"])),
             Entry(str(row["n"]), sortable(row["n"])),
             Entry(str(row["verdict"])),
             Entry(str(row["note"])),

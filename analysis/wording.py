@@ -36,6 +36,12 @@ def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
     return f"{100 * found:.{digits}f}" if declaration.is_share else f"{found:.4g}"
 
 
+def plain_text(value: object) -> str:
+    """A value as it is stored, with four significant digits."""
+    found = number(value)
+    return f"{found:.4g}" if isfinite(found) else DASH
+
+
 def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
     """A difference with its sign, in points for shares."""
     text = value_text(value, declaration, digits=digits)

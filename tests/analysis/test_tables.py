@@ -6,17 +6,20 @@ import csv
 import dataclasses
 import io
 import json
+from math import isfinite
 
 import pandas as pd
 import pytest
 from golden_store import declaration, grid
 
 from analysis.cells import summarise
+from analysis.claims import claim_table
 from analysis.declaration import parse
 from analysis.layout import grid as layout_grid
 from analysis.study import Study
-from analysis.tables import pivot_table, tables_for
+from analysis.tables import claims_table, pivot_table, tables_for
 from analysis.tabular import Entry, Table
+from analysis.wording import DASH
 from analysis.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
 
 
@@ -154,3 +157,14 @@ def test_an_interval_that_is_narrow_gets_two_decimals(studies: dict[str, Study])
     )
     table = pivot_table(dataclasses.replace(study, cells=pd.DataFrame(narrow)))
     assert texts(table)[0][1].startswith("90.10 ± 0.02")
+
+
+def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -> None:
+    told = 0
+    for study in studies.values():
+        stored = claim_table([study])["estimate"]
+        for row, estimate in zip(claims_table(study).rows, stored, strict=True):
+            ours = row[3].text
+            assert ours == (f"{estimate:.4g}" if isfinite(estimate) else DASH)
+            told += ours != DASH
+    assert told

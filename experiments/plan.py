@@ -44,8 +44,12 @@ def plan(
     data_root: str | None,
     plugins: tuple[str, ...],
     accelerator: bool = False,
+    devices: int = 1,
 ) -> list[Stack]:
-    """Group training runs to stacks: stacked ones first, then the others in the given order."""
+    """Group training runs to stacks: stacked ones first, then the others in the given order.
+
+    With several ``devices`` for each run, every run trains by itself.
+    """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
     checks: list[Run] = []
@@ -53,7 +57,8 @@ def plan(
         if run.is_check:
             checks.append(run)
             continue
-        obstacle = why_alone(run.config, accelerator=accelerator)
+        spread = f"spread over {devices} devices" if devices > 1 else ""
+        obstacle = spread or why_alone(run.config, accelerator=accelerator)
         if obstacle:
             alone.append((run, obstacle))
         else:
@@ -69,7 +74,8 @@ def plan(
         reason = "checks compute, they train nothing"
         stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
     return stacks + [
-        Stack((run,), TrainerName.SOLO, obstacle, data_root, plugins) for run, obstacle in alone
+        Stack((run,), TrainerName.SOLO, obstacle, data_root, plugins, devices)
+        for run, obstacle in alone
     ]
 
 

@@ -88,7 +88,7 @@ class Stack:
     """Runs of equal shape that one worker trains together, and why.
 
     ``data_root`` is where the worker looks for data files, ``plugins`` the packages that it
-    imports first.
+    imports first, ``devices`` the number that a run by itself is spread over.
     """
 
     runs: tuple[Run, ...]
@@ -96,3 +96,4 @@ class Stack:
     reason: str
     data_root: str | None = None
     plugins: tuple[str, ...] = ()
+    devices: int = 1

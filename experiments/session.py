@@ -124,7 +124,13 @@ def describe(stacks: list[Stack]) -> list[str]:
 
 
 def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
-    return plan(once(runs), data_root=invocation.workers_root, plugins=invocation.plugins)
+    return plan(
+        once(runs),
+        data_root=invocation.workers_root,
+        plugins=invocation.plugins,
+        accelerator=invocation.engine.accelerated,
+        devices=invocation.engine.devices_per_run,
+    )
 
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:

@@ -82,6 +82,14 @@ class EngineSettings(Protocol):
     def expected_workers(self) -> int | None:
         """How many jobs will run at once, if that is known before the engine starts."""
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether every worker has an accelerator, on which larger stacks pay."""
+
+    @property
+    def devices_per_run(self) -> int:
+        """How many devices a run by itself is spread over."""
+
     def start(self, plugins: tuple[str, ...]) -> Engine:
         """Start the engine for jobs that import ``plugins``.
 

@@ -36,13 +36,14 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """``conf/engine/local.yaml``: workers, threads of each, devices, and workers of each device."""
+    """``conf/engine/local.yaml``: workers, threads of each, GPUs, and what shares or spans them."""
 
     place: str
     workers: int | None
     threads: int
     gpus: devices.Asked
     per_gpu: int
+    devices_per_run: int
 
     @classmethod
     def read(cls, section: Section) -> LocalSettings:
@@ -53,12 +54,22 @@ class LocalSettings:
             threads=section.at_least_one("threads", 1),
             gpus=devices.take_devices(section),
             per_gpu=section.at_least_one("per_gpu", 1),
+            devices_per_run=section.at_least_one("devices_per_run", 1),
         )
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
-        """The CUDA devices to use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-        return devices.chosen(self.gpus, f"{self.place}.gpus")
+        """What each worker in turn sees, as ``CUDA_VISIBLE_DEVICES`` names it."""
+        found, size = devices.chosen(self.gpus, f"{self.place}.gpus"), self.devices_per_run
+        if found and len(found) < size:
+            devices.refuse_excess(size, len(found), f"{self.place}.devices_per_run", "there are")
+        first = range(0, len(found) - size + 1, size)
+        return tuple(",".join(found[n : n + size]) for n in first)
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether there is a device for the workers."""
+        return bool(self.devices)
 
     @property
     def expected_workers(self) -> int:
@@ -67,7 +78,7 @@ class LocalSettings:
             return self.workers
         if self.devices:
             return self.per_gpu * len(self.devices)
-        return max(1, devices.cores() // self.threads)
+        return max(1, devices.cores() // (self.threads * self.devices_per_run))
 
     def start(self, plugins: tuple[str, ...]) -> LocalEngine:
         """Return the engine; its processes start with the first job."""

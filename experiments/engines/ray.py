@@ -63,6 +63,16 @@ class RaySettings:
         """As many as given; else only the cluster knows."""
         return self.workers
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether GPUs are asked for; what the cluster has is known only once it is reached."""
+        return bool(self.gpus)
+
+    @property
+    def devices_per_run(self) -> int:
+        """One: Ray hands out shares of a GPU, not several."""
+        return 1
+
     def start(self, plugins: tuple[str, ...]) -> RayEngine:
         """Connect to the cluster, or start one on this machine."""
         # Before Ray is imported: it reports its use to its makers unless told not to, and takes

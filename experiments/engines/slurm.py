@@ -50,6 +50,16 @@ class SlurmSettings:
         """So many jobs in the queue, if the cluster is free."""
         return self.workers
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether every job gets a GPU."""
+        return bool(self.resources.gpus)
+
+    @property
+    def devices_per_run(self) -> int:
+        """All GPUs of a job."""
+        return max(1, self.resources.gpus)
+
     def start(self, plugins: tuple[str, ...]) -> SlurmEngine:
         """Ask Slurm whether it would take such jobs; return the engine."""
         queue = Queue(self.resources, workers=self.workers, place=self.place)

@@ -106,6 +106,14 @@ def test_an_accelerator_stacks_what_a_cpu_does_not_as_far_as_memory_goes(
         assert 1 < len(stack.runs) <= ACCELERATOR_BYTES // memory_of_run(first.config)
 
 
+def test_a_run_that_is_spread_over_devices_trains_by_itself(make_run: MakeRun) -> None:
+    runs = [make_run(replicate=n) for n in range(3)]
+    stacks = plan(runs, data_root=None, plugins=(), devices=2)
+    assert [(len(s.runs), s.trainer, s.devices) for s in stacks] == [(1, TrainerName.SOLO, 2)] * 3
+    assert {stack.reason for stack in stacks} == {"spread over 2 devices"}
+    assert {stack.devices for stack in plan(runs, data_root=None, plugins=())} == {1}
+
+
 def test_memory_counts_weights_and_maps(make_run: MakeRun) -> None:
     net = {"family": "convnet", "channels": [2], "dense": [5]}
     config = make_run(data__name="digits", model=net, training__batch_size=10).config

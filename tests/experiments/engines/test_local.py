@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engines.local import LocalEngine
+from experiments.engines.local import LocalEngine, LocalSettings
+from experiments.errors import ConfigurationError
 from tests.experiments.engines.lab import JOBS, PATIENCE, ROOT, Jobs, lives, settings, until
 
 DRIVER = """
@@ -116,3 +117,22 @@ def test_a_result_that_does_not_travel_is_an_error_of_its_job() -> None:
         (done,) = engine.map(open, [os.devnull])
     assert done.result is None
     assert "TypeError: cannot pickle" in done.error
+
+
+def test_a_worker_sees_all_devices_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    spread = settings("local", devices_per_run=2)
+    assert isinstance(spread, LocalSettings)
+    # The one that is left over trains nothing: a run needs two.
+    assert spread.devices == ("0,1", "2,3")
+    assert (spread.expected_workers, spread.accelerated) == (2, True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(ConfigurationError, match=r"devices_per_run: expected at most the 1 CUDA"):
+        settings("local", devices_per_run=2).start(())
+
+
+def test_without_gpus_a_run_may_be_spread_over_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("experiments.engines.devices.cores", lambda: 8)
+    spread = settings("local", threads=2, devices_per_run=2)
+    assert (spread.expected_workers, spread.accelerated) == (2, False)

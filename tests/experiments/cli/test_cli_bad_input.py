@@ -115,6 +115,7 @@ def test_file_that_is_no_study_is_refused(
         ("now.where.with=small", "now.where: unknown factor 'with'; nearest: 'width'"),
         ("dry_run=ture", "dry_run: expected bool, found 'ture'"),
         ("engine.workers=0", "engine.workers: expected at least 1, found 0"),
+        ("engine.gpus=99", "engine.gpus: expected at most the "),
         ("smoke", "'smoke': expected key=value, such as profile=quick"),
         ("now.where={width", "expected key=value"),
         ("plugins=[my_pakage]", "plugins: no package 'my_pakage'; it is looked for in "),

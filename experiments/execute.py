@@ -59,18 +59,18 @@ def check(stack: Stack) -> str:
 def _train(stack: Stack, started: float) -> list[Record]:
     # Imported here so that a driver that only plans never waits for torch.
     from experiments.trainers import distributed, solo, stacked
+    from experiments.trainers.precision import precision
 
     data_section = stack.runs[0].config["data"]
     dataset = DATASETS.get(data_section["name"])
     data, test = _load(data_section["name"], stack.data_root, data_section["train_size"])
-    if stack.trainer is TrainerName.STACKED:
-        trained = stacked.train(list(stack.runs), data, dataset)
-    elif stack.devices > 1:
-        (run,) = stack.runs
-        module = solo.build_module(run, dataset)
-        trained = [distributed.fit(module, run, data, devices=stack.devices)]
-    else:
-        trained = [solo.train(stack.runs[0], data, dataset)]
+    with precision(stack.runs[0].config["training"].get("precision")):
+        if stack.trainer is TrainerName.STACKED:
+            trained = stacked.train(list(stack.runs), data, dataset)
+        elif stack.devices > 1:
+            trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
+        else:
+            trained = [solo.train(stack.runs[0], data, dataset)]
     seconds = (time.time() - started) / len(trained)
     return [
         _record(run, stack, result, dataset, test, started=started, seconds=seconds)

@@ -28,7 +28,7 @@ class Training:
     curve, None the last state.
     ``patience`` stops after that many points of the validation curve without a better one, and
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
-    divided by 10.
+    divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
     """
 
     epochs: int | None
@@ -40,6 +40,7 @@ class Training:
     patience: int | None = None
     divide_rate_at: tuple[int, ...] | None = None
     selection: str | None = None
+    precision: str | None = None
 
 
 class Combination(StrEnum):

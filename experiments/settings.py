@@ -18,7 +18,7 @@ from experiments.run import BEST_ON_VALIDATION, Combination, Training
 from experiments.section import Section
 
 # Optional settings that a configuration shows only where they are set.
-NEW = ("order", "patience", "divide_rate_at", "selection")
+NEW = ("order", "patience", "divide_rate_at", "selection", "precision")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
@@ -184,6 +184,7 @@ def _training(section: Section) -> dict[str, Any]:
         patience=_count(section, "patience", None),
         divide_rate_at=_steps(section, "divide_rate_at"),
         selection=section.take("selection", str, None),
+        precision=section.take("precision", str, None),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):
@@ -204,6 +205,11 @@ def _training(section: Section) -> dict[str, Any]:
         raise ConfigurationError(
             f"{section.place}.selection: unknown value {training.selection!r}; "
             f"known: null, {BEST_ON_VALIDATION}"
+        )
+    if training.precision not in (None, "tf32", "bf16"):
+        raise ConfigurationError(
+            f"{section.place}.precision: unknown value {training.precision!r}; "
+            "known: null, tf32, bf16"
         )
     return {key: value for key, value in asdict(training).items() if key not in NEW or value}
 

@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
 
-from experiments.data import TrainingData
+from experiments.data import Dataset, TrainingData
 from experiments.run import Run, Training
 from experiments.seeds import Role, stream
 from experiments.trainers.evaluation import describe, tensors
@@ -26,6 +26,7 @@ from experiments.trainers.order import batches
 from experiments.trainers.plain import CurveWriter
 from experiments.trainers.rules import refuse_rules
 from experiments.trainers.schedule import Chunk, chunks
+from experiments.trainers.solo import build_module
 from experiments.trainers.trained import Trained
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
@@ -33,12 +34,17 @@ from lightning_modules.measures import MEASURES
 from lightning_modules.task import task_of
 
 
-def fit(module: pl.LightningModule, run: Run, data: TrainingData, *, devices: int) -> Trained:
-    """Fit ``module`` on ``devices`` GPUs, or as many processes where there is none.
+def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Trained:
+    """Train one run on ``devices`` GPUs, or as many processes where there is none.
 
-    Errors: ValueError if a batch cannot be shared equally.
+    Errors: ValueError if a batch cannot be shared equally, or a setting is not for several.
     """
+    module = build_module(run, dataset)
     training = Training(**run.config["training"])
+    if training.precision is not None:
+        raise ValueError(
+            f"training.precision: {training.precision!r} is for a run on one device; leave it out"
+        )
     refuse_rules(training, "a run on several devices")
     examples = len(data.train)
     size = min(training.batch_size or examples, examples)

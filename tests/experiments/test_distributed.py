@@ -27,8 +27,7 @@ SETTINGS: dict[str, Any] = {
 def test_two_processes_train_the_run_of_one(make_run: MakeRun) -> None:
     run, dataset = make_run(**SETTINGS), DATASETS.get("digits")
     data, test = load("digits", train_size=200)
-    module = solo.build_module(run, dataset)
-    shared = distributed.fit(module, run, data, devices=2)
+    shared = distributed.train(run, data, dataset, devices=2)
     alone = solo.train(run, data, dataset)
     assert shared.facts["devices"] == "2"
     assert shared.facts["backend"] == ("nccl" if torch.cuda.is_available() else "gloo")
@@ -43,7 +42,9 @@ def test_two_processes_train_the_run_of_one(make_run: MakeRun) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(make_run: MakeRun) -> None:
-    run = make_run(**SETTINGS)
-    module = solo.build_module(run, DATASETS.get("digits"))
+    data, dataset = load("digits")[0], DATASETS.get("digits")
     with pytest.raises(ValueError, match="a batch of 20 examples cannot be shared equally by 3"):
-        distributed.fit(module, run, load("digits")[0], devices=3)
+        distributed.train(make_run(**SETTINGS), data, dataset, devices=3)
+    fewer = make_run(**SETTINGS, training__precision="bf16")
+    with pytest.raises(ValueError, match="'bf16' is for a run on one device"):
+        distributed.train(fewer, data, dataset, devices=2)

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
+from lightning_modules import reductions
 from lightning_modules.reduced import Reduced
 from lightning_modules.reductions import REDUCTIONS
 
@@ -65,7 +66,10 @@ def test_more_discriminants_than_classes_less_one_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", REDUCTIONS.names())
-def test_features_are_few_repeatable_and_frozen(name: str, digits: tuple[Tensor, Tensor]) -> None:
+def test_features_are_few_repeatable_and_frozen(
+    name: str, digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reductions, "STEPS", 20)
     x, y = digits[0][:600], digits[1][:600]
     state = torch.get_rng_state()
     modules = [Reduced(input_shape=(1, 8, 8), classes=10, reduction=name, width=4) for _ in "ab"]

@@ -74,7 +74,7 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         stretched(ax, [point.middle for point in found if declaration.is_share], "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))
-        legend(ax, combinations, title, dashed=True)
+        legend(ax, [key_text(key) for key in combinations], title, dashed=True)
     return ax
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.canvas import Drawn
 from analysis.tabular import Table
 
 COUNTS = ("declared", "finished", "n/c", "failed", "missing", "skipped", "extra")
@@ -48,6 +49,14 @@ class Picture:
     file: str
     data: str
     width: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """The tables and figures of a study that lie in the report folder."""
+
+    tables: tuple[Table, ...]
+    figures: tuple[Drawn, ...]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,18 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.canvas import COLOURS, COLUMN, PALE, STYLE, legend_above, new_axes, stretched
+from analysis.canvas import (
+    COLOURS,
+    COLUMN,
+    PALE,
+    STYLE,
+    figure_of,
+    legend_above,
+    new_axes,
+    stretched,
+)
 from analysis.curves import along, ensemble_size, member_curve, numeric_curve
+from analysis.effect_figures import importance, main_effects
 from analysis.layout import ABSENT, Grid, Key, Place, grid
 from analysis.marks import (
     MOST_LINES,
@@ -56,6 +66,10 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["points"] = points
     if any(c.printed is not None for claims in declaration.claims.values() for c in claims):
         chosen["ladder"] = ladder
+    if study.factorial is not None:
+        chosen["effects"] = main_effects
+    if study.shares:
+        chosen["importance"] = importance
     if not study.curves.empty:
         chosen["training"] = training_curves
     return chosen
@@ -84,15 +98,13 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
     if declaration.is_share and not declaration.is_success:
         stretched(ax, [value for p in found for value in (p.low, p.middle, p.high)])
     if len(made.across) > 1:
-        legend(ax, made.across, names_text(declaration, made.columns))
+        legend(ax, [key_text(key) for key in made.across], names_text(declaration, made.columns))
     return ax
 
 
 @mpl.rc_context(STYLE)
 def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     """The estimate at every place of the layout; crossed out where there is none."""
-    import seaborn
-
     declaration, made = study.declaration, grid(study.declaration)
     ax = new_axes(
         ax,
@@ -103,30 +115,32 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     values = np.full((len(made.down), len(made.across)), np.nan)
     for (down, across), place in made.places.items():
         values[made.down.index(down), made.across.index(across)] = middles.get(place.cell, np.nan)
-    seaborn.heatmap(
-        values,
-        ax=ax,
-        annot=True,
-        fmt=".1f" if declaration.is_share else ".3g",
-        cmap="cividis" if declaration.higher_is_better else "cividis_r",
-        linewidths=0.5,
-        annot_kws={"size": 6.5},
-        cbar_kws={"label": metric_label(declaration), **_ends(values)},
-        vmin=_lowest(values),
-        xticklabels=[key_text(key).replace(" · ", "\n") for key in made.across],
-        yticklabels=[key_text(key) for key in made.down],
-    )
-    for row, column in np.argwhere(np.isnan(values)):
-        ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=6)
+    colours = "cividis" if declaration.higher_is_better else "cividis_r"
+    painted = ax.pcolormesh(values, cmap=colours, edgecolors="white", lw=0.5, vmin=_lowest(values))
+    figure_of(ax).colorbar(painted, ax=ax, label=metric_label(declaration), extend=_end(values))
+    for row, column in np.ndindex(*values.shape):
+        value = float(values[row, column])
+        if np.isnan(value):
+            ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=6)
+            continue
+        text = f"{value:.1f}" if declaration.is_share else f"{value:.3g}"
+        ink = "white" if _luminance(painted.to_rgba(np.array(value))) < 0.45 else "black"
+        x, y = column + 0.5, row + 0.5
+        ax.text(x, y, text, color=ink, fontsize=6.5, ha="center", va="center")
+    texts = [key_text(key).replace(" · ", "\n") for key in made.across]
+    ax.set_xticks(np.arange(len(texts)) + 0.5, texts)
+    ax.set_yticks(np.arange(len(made.down)) + 0.5, [key_text(key) for key in made.down])
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
     ax.set_xlabel(names_text(declaration, made.columns))
     ax.set_ylabel(names_text(declaration, made.rows))
-    ax.tick_params(axis="y", rotation=0)
     longest = max(len(line) for key in made.across for line in key)
     turned = longest > 30 // len(made.across) and longest > 3
     ax.tick_params(axis="x", rotation=35 if turned else 0)
     if turned:
-        for text in ax.get_xticklabels():
-            text.set(horizontalalignment="right", rotation_mode="anchor")
+        for tick in ax.get_xticklabels():
+            tick.set(horizontalalignment="right", rotation_mode="anchor")
     ax.grid(visible=False)
     return ax
 
@@ -173,11 +187,16 @@ def _lowest(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     return float(within.min()) if upper > lower else None
 
 
-def _ends(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, str]:
+def _end(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     """An arrow at the colour bar's lower end where cells lie below it."""
     lowest = _lowest(values)
     below = lowest is not None and bool((values[np.isfinite(values)] < lowest).any())
-    return {"extend": "min"} if below else {}
+    return "min" if below else "neither"
+
+
+def _luminance(colour: np.ndarray[Any, np.dtype[Any]]) -> float:
+    """How light a colour is, 0 to 1 (ITU-R BT.709)."""
+    return float(0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2])
 
 
 def _few_columns(made: Grid) -> Grid:

@@ -6,7 +6,7 @@ without a result is a pale cross, never nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -114,13 +114,13 @@ def draw_line(ax: Axes, line: Sequence[tuple[float, Point]], position: int) -> N
     ax.plot(lost, [0.015] * len(lost), "x", color=PALE, ms=SIZE, transform=place, clip_on=False)
 
 
-def legend(ax: Axes, keys: Iterable[Key], title: str, *, dashed: bool = False) -> None:
-    """A legend of combinations of levels, each with the look of its position."""
+def legend(ax: Axes, texts: Sequence[str], title: str, *, dashed: bool = False) -> None:
+    """A legend of texts, each with the look of its position."""
     handles = []
-    for position, _ in enumerate(keys):
+    for position, _ in enumerate(texts):
         look = line_look(position) if dashed else {**line_look(position), "linestyle": "none"}
         handles += ax.plot([], [], ms=SIZE, lw=WIDTH, **look)
-    legend_above(ax, handles, [key_text(key) for key in keys], title=title)
+    legend_above(ax, handles, texts, title=title)
 
 
 def series(declaration: Declaration, factor: Factor) -> tuple[Key, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.canvas import Drawn
-from analysis.document import COUNTS, Document, Picture, Section
+from analysis.document import COUNTS, Document, Picture, Section, Written
 from analysis.fonts import korean_font, needs_korean
 from analysis.frame import Status
 from analysis.links import Server
@@ -20,7 +20,6 @@ from analysis.origin import facts
 from analysis.runs import cell_runs
 from analysis.study import Study
 from analysis.summary import abstract, finding, problems, without_result
-from analysis.tables import tables_for
 from analysis.tabular import Table
 from analysis.threats import GENERAL, PRINTED, threats
 from analysis.verdicts import all_claims, verdict_counts
@@ -30,6 +29,8 @@ SHOWN = {
     "heat": "Estimate at every place of the table.",
     "ladder": "Ours with its 95 % interval (dot) beside the printed value (diamond).",
     "training": "Training: median and the band that holds 80 % of the runs.",
+    "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",
+    "importance": "Shares of the variance and importance in a forest, with 95 % intervals.",
     "members": "Ensembles by size with 95 % intervals; the band holds 80 % of single members.",
 }
 NO_FONT = (
@@ -44,13 +45,13 @@ def document(
     profile: str,
     base_url: str,
     folder: Path,
-    drawn: Sequence[Sequence[Drawn]],
+    written: Sequence[Written],
 ) -> Document:
-    """The report; `drawn` names the figures that lie in `folder/<study>/`."""
+    """The report; `written` names the tables and figures that lie in `folder/<study>/`."""
     server = Server(base_url)
     sections = tuple(
-        _section(study, server=server, folder=folder, figures=figures)
-        for study, figures in zip(studies, drawn, strict=True)
+        _section(study, server=server, folder=folder, written=files)
+        for study, files in zip(studies, written, strict=True)
     )
     totals = tuple(sum(each) for each in zip(*(s.counts for s in sections), strict=True))
     claims = all_claims({section.title: section.tables for section in sections})
@@ -86,7 +87,7 @@ def counts(study: Study) -> tuple[int, ...]:
     )
 
 
-def _section(study: Study, *, server: Server, folder: Path, figures: Sequence[Drawn]) -> Section:
+def _section(study: Study, *, server: Server, folder: Path, written: Written) -> Section:
     declaration = study.declaration
     return Section(
         name=study.name,
@@ -96,8 +97,8 @@ def _section(study: Study, *, server: Server, folder: Path, figures: Sequence[Dr
         setup=declaration.setup,
         finding=finding(study),
         counts=counts(study),
-        tables=tuple(tables_for(study)),
-        pictures=tuple(_picture(folder, study.name, figure) for figure in figures),
+        tables=written.tables,
+        pictures=tuple(_picture(folder, study.name, figure) for figure in written.figures),
         cells=cell_runs(study, server),
         served=server.study(study.published, declaration.profile),
         problems=problems(study),

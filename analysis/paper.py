@@ -26,7 +26,8 @@ NARROW = 50  # characters of the widest row that fit into one column
 COLUMN = 3.6  # inches; wider figures span both columns
 CURVES = ("by_", "members")  # figures along a numeric factor
 VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view first
-APPENDED = ("cells", "claims")  # tables that stand in the appendix, across the page
+CLAIMS = "claims"  # all studies' claims stand in one table
+APPENDED = ("cells", "comparisons", "effects")  # long tables, in the appendix across the page
 
 
 def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
@@ -86,8 +87,14 @@ def _study(study: Section) -> dict[str, Any]:
         "counts": study.counts,
         "problems": problems,
         "threats": study.threats,
-        "tables": [_table(t, study.anchors) for t in study.tables if t.name not in APPENDED],
-        "every_cell": [_table(t, study.anchors) for t in study.tables if t.name == "cells"],
+        "tables": [
+            _table(table, study.anchors)
+            for table in study.tables
+            if table.name not in (*APPENDED, CLAIMS)
+        ],
+        "appended": [
+            _table(table, study.anchors) for table in study.tables if table.name in APPENDED
+        ],
         "pictures": [
             {
                 "says": picture.says,

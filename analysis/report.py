@@ -22,9 +22,9 @@ import pandas as pd
 import typst
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from analysis.canvas import Drawn, save
+from analysis.canvas import save
 from analysis.claims import claim_table
-from analysis.document import Document
+from analysis.document import Document, Written
 from analysis.figures import figures_for
 from analysis.page import document
 from analysis.paper import write_paper
@@ -55,10 +55,12 @@ def write_report(
     there before is untouched.
     """
     with replaced_folder(reports / profile) as folder:
-        drawn = write_studies(studies, folder)
+        written = write_studies(studies, folder)
         table = claim_table(studies, ledger)
         table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
-        model = document(studies, profile=profile, base_url=base_url, folder=folder, drawn=drawn)
+        model = document(
+            studies, profile=profile, base_url=base_url, folder=folder, written=written
+        )
         (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
         try:
             write_paper(model, folder=folder, templates=templates)
@@ -67,8 +69,8 @@ def write_report(
     return reports / profile / "index.html"
 
 
-def write_studies(studies: Sequence[Study], folder: Path) -> list[list[Drawn]]:
-    """Write every study's folder, several at a time; the figures drawn, per study."""
+def write_studies(studies: Sequence[Study], folder: Path) -> list[Written]:
+    """Write every study's folder, several at a time; what was written, per study."""
     folders = [folder / study.name for study in studies]
     workers = min(cpu_count() or 1, len(studies))
     if workers < 2 or len(studies) < FEW_STUDIES:
@@ -79,15 +81,17 @@ def write_studies(studies: Sequence[Study], folder: Path) -> list[list[Drawn]]:
         return list(pool.map(write_study, studies, folders))
 
 
-def write_study(study: Study, folder: Path) -> list[Drawn]:
-    """Write runs.csv, cells.csv, the tables and the figures; returns the figures drawn."""
+def write_study(study: Study, folder: Path) -> Written:
+    """Write runs.csv, cells.csv, the tables and the figures; returns the last two."""
     folder.mkdir(parents=True)
     for name, table in (("runs", study.frame), ("cells", study.cells)):
         whole_numbers(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    for made in tables_for(study):
+    tables = tuple(tables_for(study))
+    for made in tables:
         for ending, write in WRITERS.items():
             (folder / f"table_{made.name}.{ending}").write_text(write(made), encoding="utf-8")
-    return [save(draw(study), folder, name) for name, draw in figures_for(study).items()]
+    drawings = figures_for(study).items()
+    return Written(tables, tuple(save(draw(study), folder, name) for name, draw in drawings))
 
 
 def html(model: Document, *, templates: Path = TEMPLATES) -> str:

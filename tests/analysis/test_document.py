@@ -133,12 +133,12 @@ def test_every_linked_entry_of_the_paper_has_its_place(
     studies: dict[str, Study], tmp_path: Path
 ) -> None:
     chosen = list(studies.values())
-    drawn = [write_study(study, tmp_path / study.name) for study in chosen]
-    model = document(chosen, profile="quick", base_url="http://x", folder=tmp_path, drawn=drawn)
+    written = [write_study(study, tmp_path / study.name) for study in chosen]
+    model = document(chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written)
     values = paper_values(model)
     for study in values["studies"]:
         places = {cell["anchor"] for cell in study["runs"]}
-        tables = [*study["tables"], *study["every_cell"]]
+        tables = [*study["tables"], *study["appended"]]
         linked = {e["anchor"] for t in tables for row in t["rows"] for e in row} - {""}
         assert linked
         assert linked <= places

@@ -49,7 +49,7 @@ def main_effects(study: Study, *, ax: Axes | None = None) -> Axes:
 @mpl.rc_context(STYLE)
 def importance(study: Study, *, ax: Axes | None = None) -> Axes:
     """Per source its share of the variance, and per factor its importance in a forest of trees."""
-    declaration, weighed = study.declaration, study.importances
+    weighed = study.importances
     ax = new_axes(ax, height=0.8 + 0.2 * len(study.shares))
     for y, share in enumerate(study.shares):
         draw_point(ax, _point("", share.share, 100), y - APART, column=0)
@@ -58,7 +58,7 @@ def importance(study: Study, *, ax: Axes | None = None) -> Axes:
     texts = [" × ".join(_label(study, name) for name in share.term) for share in study.shares]
     ax.set_yticks(range(len(texts)), texts)
     ax.set_ylim(len(texts) - 0.5, -0.5)
-    ax.set_xlabel(f"share of {declaration.metric.replace('_', ' ')} (%)")
+    ax.set_xlabel("share (%)")
     ax.grid(visible=False, axis="y")
     legend(ax, ["share of variance", "importance"], "")
     return ax

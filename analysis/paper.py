@@ -152,5 +152,6 @@ def _table(table: Table, anchors: dict[str, str]) -> dict[str, Any]:
             for row in table.rows
         ],
         "notes": table.notes,
+        "letters": max(widths, default=0),
         "wide": max([*widths, *(sum(map(len, line)) for line in table.header)], default=0) > NARROW,
     }

@@ -15,7 +15,10 @@ TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
     "–": "--", "—": "---", "·": r"$\cdot$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
+    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "∈": r"$\in$", "√": r"$\surd$",
 }  # fmt: skip
+SENTENCE = 48  # letters of an entry that no longer stand on one line
+WIDE = 75  # letters that fit side by side in a column of text
 SPECIAL = r"\`*_{}[]<>#|~"
 
 
@@ -30,13 +33,15 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """A table environment; needs the package booktabs."""
-    width = len(table.header[0])
+    widths = [
+        max(len(entry.words) for entry in column) for column in zip(*table.rows, strict=True)
+    ] or [0] * len(table.header[0])
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{tex(table.title)}. {tex(table.caption)}}}",
     ]
-    lines += [rf"\begin{{tabular}}{{{'l' * width}}}", r"\toprule"]
+    lines += [_tex_size(sum(widths)), rf"\begin{{tabular}}{{{_tex_columns(widths)}}}", r"\toprule"]
     lines += [_tex_header(line) for line in header_spans(table.header)]
     lines += [r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule", r"\end{tabular}"]
     for i, note in enumerate(table.notes, start=1):
@@ -93,6 +98,18 @@ def _md_entry(entry: Entry) -> str:
     text = f"**{text}**" if entry.bold else text
     text += f"; {_md(entry.printed)}" if entry.printed else ""
     return text + "".join(f" [{mark}]" for mark in entry.notes)
+
+
+def _tex_columns(widths: list[int]) -> str:
+    """One letter per column; a column of sentences wraps."""
+    return "".join(r"p{0.35\linewidth}" if width > SENTENCE else "l" for width in widths)
+
+
+def _tex_size(letters: int) -> str:
+    """Letters that let a wide table fit its page."""
+    if letters <= WIDE:
+        return r"\normalsize"
+    return r"\scriptsize\setlength{\tabcolsep}{3pt}"
 
 
 def _tex_header(line: list[tuple[str, int]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,21 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.canvas import COLOURS, DASHES, MARKERS, figure_of, save
-from analysis.figures import figures_for, heat_map, ladder, numeric_curve, points
+from analysis.canvas import COLOURS, DASHES, MARKERS, figure_of, save, stretched
+from analysis.curves import ensemble_size, member_curve, numeric_curve
+from analysis.effect_figures import importance, main_effects
+from analysis.effects import level_means
+from analysis.figures import figures_for, heat_map, ladder, points
 from analysis.study import Study
 from analysis.training import training_curves
 
 WANTED = {
-    "keep_prob": ["by_keep_prob", "heat", "ladder", "points", "training"],
+    "keep_prob": [
+        "by_keep_prob", "effects", "heat", "importance", "ladder", "points", "training",
+    ],
     "ladder": ["ladder", "points", "training"],
-    "xor_depth": ["by_depth", "heat", "points", "training"],
-}
+    "xor_depth": ["by_depth", "effects", "heat", "importance", "points", "training"],
+}  # fmt: skip
 
 
 def crosses(ax: Axes) -> int:
@@ -84,6 +90,67 @@ def test_the_heat_map_writes_the_estimates(studies: dict[str, Study]) -> None:
     shown = {text.get_text() for text in ax.texts}
     assert shown == {f"{100 * v:.1f}" for v in studies["xor_depth"].cells["estimate"]}
     assert crosses(ax) == 1
+
+
+def test_main_effects_are_the_means_of_levels_with_their_intervals(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["xor_depth"]
+    assert study.factorial is not None
+    means = level_means(study.factorial)
+    ax = main_effects(study)
+    segments = np.concatenate(error_bars(ax))
+    bounded = [mean for mean in means.values() if np.isfinite(mean.low)]
+    drawn = sorted(zip(segments[:, 0, 0], segments[:, 1, 0], strict=True))
+    wanted = sorted((100 * mean.low, 100 * mean.high) for mean in bounded)
+    np.testing.assert_allclose(drawn, wanted, atol=1e-9)  # bounds of 0 differ by rounding
+    assert [text.get_text() for text in ax.get_yticklabels()] == [level for _, level in means]
+    with pytest.raises(ValueError, match="expected a factorial"):
+        main_effects(studies["ladder"])
+
+
+def test_importance_names_every_source(studies: dict[str, Study]) -> None:
+    study = studies["xor_depth"]
+    ax = importance(study)
+    assert len(ax.get_yticklabels()) == len(study.shares)
+    assert study.importances
+
+
+def test_an_axis_is_stretched_only_where_runs_lie_far_apart() -> None:
+    near, far = Figure().subplots(), Figure().subplots()
+    stretched(near, [97.0, 98.0, 99.0])
+    stretched(far, [30.0, 97.0, float("nan")])
+    assert near.get_xscale() == "linear"
+    assert far.get_xscale() == "function"
+    low, high = far.get_xlim()
+    assert 0 < low < 30
+    assert 97 < high < 100
+
+
+def test_ensembles_are_drawn_over_the_spread_of_their_members(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    sizes = dict(zip(("1.0", "0.7", "0.5"), ("1", "3", "7"), strict=True))
+    factor = replace(study.declaration.factor("keep_prob"), name="size", levels=("1", "3", "7"))
+    cells = [
+        replace(
+            cell,
+            factors={"size": sizes[cell.factors["keep_prob"]]}
+            | {"architecture": cell.factors["architecture"]},
+            config={"ensemble": {"size": 1}},
+        )
+        for cell in study.declaration.cells
+    ]
+    others = [f for f in study.declaration.factors if f.name != "keep_prob"]
+    renamed = replace(study.declaration, factors=(factor, *others), cells=tuple(cells), layout=None)
+    ensembles = replace(study, declaration=renamed)
+    assert ensemble_size(study.declaration) is None
+    assert ensemble_size(renamed) == factor
+    ax = member_curve(ensembles, factor=factor)
+    (band,) = ax.patches
+    first = [cell.cell for cell in cells if cell.factors["size"] == "1"]
+    values = 100 * study.frame.loc[study.frame["cell"].isin(first), "test_accuracy"]
+    low, high = band.get_y(), band.get_y() + band.get_height()
+    assert values.min() < low < values.median() < high < values.max()
 
 
 def test_training_bands_hold_the_median(studies: dict[str, Study]) -> None:

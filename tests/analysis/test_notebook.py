@@ -1,0 +1,33 @@
+"""The README's lines for notebooks, run as they stand on a store with a study of that name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def test_the_lines_of_the_readme_run(
+    golden_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (lines,) = [block for block in blocks if "load_study" in block]
+    (tmp_path / "runs").mkdir()
+    shutil.copy(golden_uri.removeprefix("sqlite:///"), tmp_path / "runs" / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    mpl.use("agg")
+    *statements, drawn, shown = lines.strip().splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join(statements), names)  # what a reader would type
+    frame = names["frame"]
+    assert isinstance(frame, pd.DataFrame)
+    assert set(frame["depth"].cat.categories) >= {"2", "3"}
+    assert isinstance(eval(drawn, names), Figure)
+    assert len(eval(shown, names)) == frame["depth"].nunique()

@@ -10,6 +10,8 @@ import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from analysis.canvas import Drawn
 from analysis.document import COUNTS, Document, Picture, Section, Written
 from analysis.fonts import korean_font, needs_korean
@@ -46,15 +48,16 @@ def document(
     base_url: str,
     folder: Path,
     written: Sequence[Written],
+    claimed: pd.DataFrame,
 ) -> Document:
-    """The report; `written` names the tables and figures that lie in `folder/<study>/`."""
+    """The report; `written` names what lies in `folder/<study>/`, `claimed` is claims.csv."""
     server = Server(base_url)
     sections = tuple(
         _section(study, server=server, folder=folder, written=files)
         for study, files in zip(studies, written, strict=True)
     )
     totals = tuple(sum(each) for each in zip(*(s.counts for s in sections), strict=True))
-    claims = all_claims({section.title: section.tables for section in sections})
+    claims = all_claims(claimed)
     verdicts = verdict_counts(claims) if claims else None
     return Document(
         profile=profile,

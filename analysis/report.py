@@ -59,7 +59,12 @@ def write_report(
         table = claim_table(studies, ledger)
         table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
         model = document(
-            studies, profile=profile, base_url=base_url, folder=folder, written=written
+            studies,
+            profile=profile,
+            base_url=base_url,
+            folder=folder,
+            written=written,
+            claimed=table,
         )
         (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
         try:

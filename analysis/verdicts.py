@@ -1,43 +1,52 @@
-"""The printed values of all studies in one table, and how often each verdict fell.
+"""All printed values in one table, and how often each verdict fell.
 
-In: the tables of each study. Out: two tables.
+In: the table behind `claims.csv`. Out: two tables. No claim is left out: what was not attempted is
+a row that says why.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+import pandas as pd
 
 from analysis.tabular import Entry, Table
+from analysis.wording import plain_text, sortable
 
-VERDICT = "verdict"
+HEADER = ("study", "claim", "kind", "printed", "ours", "n", "verdict", "why")
+CAPTION = (
+    "A printed value is one run: it is compared with the spread of single runs. Ours stands in the "
+    "unit of the source."
+)
 
 
-def all_claims(studies: Mapping[str, Sequence[Table]]) -> Table | None:
-    """The rows of every study's table of claims, each behind its study; None without a claim."""
-    found = {
-        title: table for title, tables in studies.items() for table in tables
-        if table.name == "claims" and table.rows
-    }  # fmt: skip
-    if not found:
+def all_claims(claimed: pd.DataFrame) -> Table | None:
+    """Every row of the claims, grouped by the study that answers it; None without a claim."""
+    if claimed.empty:
         return None
-    first = next(iter(found.values()))
-    rows = [(Entry(title), *row) for title, table in found.items() for row in table.rows]
-    return replace(
-        first,
-        header=tuple(("study", *line) for line in first.header),
-        rows=tuple(rows),
-        notes=tuple(dict.fromkeys(n for table in found.values() for n in table.notes)),
+    ordered = claimed.sort_values(["study", "claim_id"], kind="stable")
+    rows = tuple(
+        (
+            Entry(str(row["study"])),
+            Entry(str(row["claim_id"])),
+            Entry(str(row["kind"])),
+            Entry(str(row["printed"])),
+            Entry(plain_text(row["estimate"]), sortable(row["estimate"])),
+            Entry(str(row["n"]), sortable(row["n"])),
+            Entry(str(row["verdict"])),
+            Entry(str(row["note"])),
+        )
+        for row in ordered.to_dict("records")
     )
+    return Table("claims", "Printed values", CAPTION, (HEADER,), rows)
 
 
 def verdict_counts(claims: Table) -> Table:
     """Per verdict the number of claims, the most frequent first."""
-    place = claims.header[-1].index(VERDICT)
+    place = HEADER.index("verdict")
     found = Counter(row[place].text for row in claims.rows)
     rows = [
         (Entry(word), Entry(str(n), float(n)))
         for word, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return Table("verdicts", "Verdicts", claims.caption, ((VERDICT, "claims"),), tuple(rows))
+    return Table("verdicts", "Verdicts", CAPTION, (("verdict", "claims"),), tuple(rows))

@@ -12,6 +12,7 @@ from golden_store import Writer, accuracy, declaration, grid
 
 from analysis import fonts
 from analysis.__main__ import publish_cells
+from analysis.claims import claim_table
 from analysis.declaration import parse
 from analysis.links import Server
 from analysis.methods import cited, methods
@@ -134,7 +135,10 @@ def test_every_linked_entry_of_the_paper_has_its_place(
 ) -> None:
     chosen = list(studies.values())
     written = [write_study(study, tmp_path / study.name) for study in chosen]
-    model = document(chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written)
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        claimed=claim_table(chosen),
+    )  # fmt: skip
     values = paper_values(model)
     for study in values["studies"]:
         places = {cell["anchor"] for cell in study["runs"]}

@@ -12,13 +12,15 @@ BIN     := .venv/bin
 STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,computed
 # The others, each a few seconds; but fitnet4, whose 200 steps take longer, and data_facts, which reads real files.
 MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,frameworks,full_model,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,zoo
+# The small systems whose printed values need no data files; the others of them are in STUDIES.
+TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam
 comma   := ,
 run      = $(BIN)/python -m experiments engine=$(ENGINE)
 
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper report claims serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys report claims serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,6 +32,9 @@ ablation: .venv/.ready  ## train what is missing of the four ablations, on embed
 
 paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
 	@$(run) profile=paper study=[$(or $(STUDY),$(STUDIES)$(comma)data_facts)] $(ARGS)
+
+toys: .venv/.ready  ## the small systems of the decks, on embedded data, so that claims decides theirs too
+	@$(run) profile=$(PROFILE) study=[$(TOYS)] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))

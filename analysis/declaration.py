@@ -133,6 +133,11 @@ class Declaration:
     data: tuple[DataSet, ...] = ()
 
     @property
+    def computes(self) -> bool:
+        """Whether the runs compute checks: numbers of different things, which nobody ranks."""
+        return self.metric == "value_0"
+
+    @property
     def is_success(self) -> bool:
         """Whether the metric counts successes (0 or 1 per run)."""
         return self.metric == "success"

@@ -53,6 +53,8 @@ def figures_for(study: Study) -> dict[str, Drawing]:
     declaration, made = study.declaration, grid(study.declaration)
     if study.cells["estimate"].isna().all():
         return {"points": points}  # nothing but crosses: one figure says so
+    if declaration.computes:
+        return {"points": points}
     chosen: dict[str, Drawing] = {}
     size = ensemble_size(declaration)
     for factor in along(declaration):

@@ -41,7 +41,7 @@ def finding(study: Study) -> str:
     """The best cell in one sentence, and whether a test sets it apart; empty without results."""
     declaration = study.declaration
     cells = study.cells.dropna(subset=["estimate"])
-    if cells.empty:
+    if cells.empty or declaration.computes:
         return ""
     if (cells["nc"] == cells["finished"]).all():
         return "No finished run converged."

@@ -101,7 +101,7 @@ def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
 
 def metric_label(declaration: Declaration) -> str:
     """The metric in words, with its unit."""
-    words = declaration.metric.replace("_", " ")
+    words = "first number" if declaration.computes else declaration.metric.replace("_", " ")
     return f"{words} (%)" if declaration.is_share else words
 
 

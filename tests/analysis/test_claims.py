@@ -14,8 +14,10 @@ from mlflow import MlflowClient
 
 from analysis.claims import claim_table, judge, printed_unit
 from analysis.claims.__main__ import main, summary
+from analysis.figures import figures_for
 from analysis.printed import LedgerError, PrintedClaim, Tolerance, claim, read_ledger
 from analysis.study import CURVE, Study
+from analysis.summary import finding
 
 DRAW = np.random.default_rng(0)
 MANY = list(DRAW.normal(0.9, 0.01, 60))
@@ -214,6 +216,14 @@ def test_a_check_is_compared_with_all_its_numbers(studies: dict[str, Study]) -> 
     short = answered(study, replace(made, values=(5.0, 25.0, 1.0)), frame=frame)
     assert short["verdict"] == "not attempted"
     assert "the check gives no value_2" in short["note"]
+
+
+def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    assert finding(study)
+    checks = replace(study, declaration=replace(study.declaration, metric="value_0"))
+    assert finding(checks) == ""
+    assert list(figures_for(checks)) == ["points"]
 
 
 def keep(uri: str, text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.canvas import Drawn
+from analysis.declaration import Declaration
 from analysis.document import COUNTS, Document, Picture, Section, Written
 from analysis.fonts import korean_font, needs_korean
 from analysis.frame import Status
@@ -25,6 +26,7 @@ from analysis.summary import abstract, finding, problems, without_result
 from analysis.tabular import Table
 from analysis.threats import GENERAL, PRINTED, threats
 from analysis.verdicts import all_claims, verdict_counts
+from analysis.wording import rule_caption
 
 SHOWN = {
     "points": "Estimate and 95 % interval of every cell; grey dots are single runs.",
@@ -101,7 +103,7 @@ def _section(study: Study, *, server: Server, folder: Path, written: Written) ->
         finding=finding(study),
         counts=counts(study),
         tables=written.tables,
-        pictures=tuple(_picture(folder, study.name, figure) for figure in written.figures),
+        pictures=tuple(_picture(folder, declaration, figure) for figure in written.figures),
         cells=cell_runs(study, server),
         served=server.study(study.published, declaration.profile),
         problems=problems(study),
@@ -114,10 +116,12 @@ def _title(sections: Sequence[Section]) -> str:
     return sections[0].title if len(sections) == 1 else "Ablation report"
 
 
-def _picture(folder: Path, study: str, figure: Drawn) -> Picture:
-    file = f"{study}/figure_{figure.name}.svg"
+def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
+    file = f"{declaration.study}/figure_{figure.name}.svg"
     data = base64.b64encode((folder / file).read_bytes()).decode()
     says = SHOWN.get(figure.name) or f"Estimate and 95 % interval by {figure.name[3:]}."
+    if figure.name != "training":  # which shows the whole way, no selected state
+        says = f"{says} {rule_caption(declaration)}"
     return Picture(figure.name, says, file, f"data:image/svg+xml;base64,{data}", figure.width)
 
 

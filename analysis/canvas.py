@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import blended_transform_factory
 
 from analysis.fonts import FAMILY, korean_font
 
@@ -35,7 +36,7 @@ PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8)
 Axis = Literal["x", "y"]
 PNG_DPI = 200
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
-LETTERS = 56  # of a legend that fit side by side into a column
+LETTERS = 62  # of a legend that fit side by side into a column
 
 
 def _families() -> list[str]:
@@ -86,7 +87,7 @@ class Drawn:
     width: float
 
 
-def new_axes(ax: Axes | None, *, width: float = COLUMN, height: float = 2.35) -> Axes:
+def new_axes(ax: Axes | None, *, width: float = COLUMN, height: float = 2.1) -> Axes:
     """The Axes given, or those of a fresh figure (inches) that no global state knows of."""
     if ax is not None:
         return ax
@@ -131,15 +132,29 @@ def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
 
 def legend_above(ax: Axes, handles: Sequence[Artist], texts: Sequence[str], *, title: str) -> None:
     """A legend over the axes, in as many columns as its words allow."""
-    across = LETTERS // (max(map(len, texts), default=0) + 7)
+    figure = figure_of(ax)
+    # In the middle of the figure, since long labels may push the axes far to the right.
+    alone = len(figure.axes) == 1
+    middle = figure.transFigure if alone else ax.transAxes
     ax.legend(
         handles,
         texts,
         title=title,
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        ncols=max(1, min(len(texts), across)),
+        bbox_transform=blended_transform_factory(middle, ax.transAxes),
+        ncols=_legend_columns(texts),
     )
+
+
+def legend_height(texts: Sequence[str]) -> float:
+    """Inches that a legend of these texts takes above the axes; none for a single text."""
+    return 0.12 * (1 + ceil(len(texts) / _legend_columns(texts))) if len(texts) > 1 else 0.0
+
+
+def _legend_columns(texts: Sequence[str]) -> int:
+    across = LETTERS // (max(map(len, texts), default=0) + 7)
+    return max(1, min(len(texts), across))
 
 
 def line_look(position: int) -> dict[str, Any]:

@@ -12,7 +12,15 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.canvas import PALE, STYLE, legend_above, logarithmic, new_axes, stretched
+from analysis.canvas import (
+    PALE,
+    STYLE,
+    legend_above,
+    legend_height,
+    logarithmic,
+    new_axes,
+    stretched,
+)
 from analysis.declaration import Declaration, Factor
 from analysis.layout import agrees
 from analysis.marks import (
@@ -30,6 +38,7 @@ from analysis.study import Study
 from analysis.wording import metric_label
 
 BAND = (0.1, 0.9)
+HEIGHT = 2.0  # inches, without a legend
 DECADE = 10  # levels that span more stand on a logarithmic axis
 
 
@@ -47,8 +56,10 @@ def along(declaration: Declaration) -> tuple[Factor, ...]:
 @mpl.rc_context(STYLE)
 def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axes:
     """The estimate against a numeric factor, one line per combination of the other factors."""
-    declaration, ax = study.declaration, new_axes(ax)
+    declaration = study.declaration
     combinations = series(declaration, factor)
+    texts = [key_text(key) for key in combinations]
+    ax = new_axes(ax, height=HEIGHT + legend_height(texts))
     found = points_of(study)
     xs = sorted(float(level) for level in factor.levels)
     spread = xs[0] > 0 and xs[-1] > DECADE * xs[0]
@@ -74,7 +85,7 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         stretched(ax, [point.middle for point in found if declaration.is_share], "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))
-        legend(ax, [key_text(key) for key in combinations], title, dashed=True)
+        legend(ax, texts, title, dashed=True)
     return ax
 
 
@@ -89,7 +100,9 @@ def ensemble_size(declaration: Declaration) -> Factor | None:
 def member_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axes:
     """The estimate by ensemble size, over the band that holds 80 % of the single members."""
     declaration = study.declaration
-    ax = numeric_curve(study, factor=factor, ax=new_axes(ax, height=2.6))
+    texts = [*map(key_text, series(declaration, factor)), "members"]
+    ax = new_axes(ax, height=HEIGHT + legend_height(texts))
+    ax = numeric_curve(study, factor=factor, ax=ax)
     single = [c.cell for c in declaration.cells if c.factors.get(factor.name) == "1"]
     values = np.concatenate([converged_values(study, cell) for cell in single])
     if len(values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -37,8 +38,8 @@ PLACE: dict[str, Any] = {"data_root": None, "plugins": ()}
 
 
 def stored(store: str, runs: list[Run]) -> None:
-    """Train runs and keep them."""
-    tracker = Tracker(store, None)
+    """Train runs and keep them, files beside the store."""
+    tracker = Tracker(store, Path(store.removeprefix("sqlite:///")).parent / "artifacts")
     for stack in plan(runs, data_root=None, plugins=()):
         tracker.write(execute(stack))
 

@@ -76,7 +76,9 @@ def cell_entry(
     printed = _printed(cell, declaration)
     estimate = number(row["estimate"])
     if not isfinite(estimate):
-        return Entry(DASH, notes=mark, cell=cell, printed=printed)
+        # A loss of runs that all diverged has no value, and their number is what there is to say.
+        text = f"{DASH}, n/c {row['nc']}/{row['finished']}" if row["nc"] else DASH
+        return Entry(text, notes=mark, cell=cell, printed=printed)
     text = estimate_text(row, declaration, digits=digits)
     return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, printed=printed)
 

@@ -17,8 +17,8 @@ from analysis.claims import claim_table
 from analysis.declaration import parse
 from analysis.layout import grid as layout_grid
 from analysis.study import Study
-from analysis.tables import claims_table, pivot_table, tables_for
-from analysis.tabular import Entry, Table
+from analysis.tables import cell_entry, claims_table, pivot_table, tables_for
+from analysis.tabular import Entry, Notes, Table
 from analysis.wording import DASH
 from analysis.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
 
@@ -168,3 +168,13 @@ def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -
             assert ours == (f"{estimate:.4g}" if isfinite(estimate) else DASH)
             told += ours != DASH
     assert told
+
+
+def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
+    studies: dict[str, Study],
+) -> None:
+    row = {"cell": "c", "reason": "", "estimate": float("nan"), "nc": 3, "finished": 4}
+    declared = studies["keep_prob"].declaration
+    for nc, text in ((3, f"{DASH}, n/c 3/4"), (0, DASH)):
+        entry = cell_entry(row | {"nc": nc}, declared, digits=1, notes=Notes())
+        assert entry.text == text

@@ -29,6 +29,7 @@ from analysis.declaration import (
     parse,
 )
 from analysis.selection import selection
+from analysis.stored import StoredRun, is_database, points_of, runs_of
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -107,15 +108,15 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
     """The declared runs with their outcome, and what else the store holds for this profile."""
     client = open_store(uri)
     experiment = client.get_experiment_by_name(f"{declaration.study}.replicates")
-    runs = list(search_runs(client, experiment.experiment_id, "")) if experiment else []
-    by_key: dict[str, list[Run]] = defaultdict(list)
+    runs = _stored(uri, client, experiment.experiment_id) if experiment else []
+    by_key: dict[str, list[StoredRun]] = defaultdict(list)
     for run in runs:
-        by_key[run.data.tags.get("ablation.key", "")].append(run)
+        by_key[run.tags.get("ablation.key", "")].append(run)
     chosen, problems = {}, []
     for cell in declaration.cells:
         for declared in cell.runs:
             chosen[declared.key] = _choose(by_key.get(declared.key, []))
-            finished = sum(_is_finished(run) for run in by_key.get(declared.key, []))
+            finished = sum(run.is_finished for run in by_key.get(declared.key, []))
             if finished > 1:
                 problems.append(
                     f"{cell.cell}, replicate {declared.replicate}: {finished} finished runs with "
@@ -133,26 +134,21 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
 
 def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Every stored point of a metric: columns cell, replicate, run_id, step, value."""
-    from mlflow.tracking._tracking_service.utils import _get_store
-
     runs = frame.loc[frame["run_id"] != "", ["cell", "replicate", "run_id"]]
-    store: Any = _get_store(uri)
-    points: list[tuple[str, int, float]] = []
-    identifiers = sorted(runs["run_id"])
-    bulk = getattr(store, "get_metric_history_bulk", None)
-    for start in range(0, len(identifiers), 500):
-        part = identifiers[start : start + 500]
-        if bulk is None:
-            points += [
-                (r, p.step, p.value) for r in part for p in store.get_metric_history(r, metric)
-            ]
-        else:
-            points += [(p.run_id, p.step, p.value) for p in bulk(part, metric, 10_000_000)]
+    points = _points(uri, sorted(runs["run_id"]), metric)
     table = pd.DataFrame(points, columns=["run_id", "step", "value"])
     table["value"] = _infinities(table["value"].astype("float64"))
     table = table.drop_duplicates(["run_id", "step"], keep="last")
     joined = runs.merge(table, on="run_id").astype({"step": "int64"})
     return joined.sort_values(["cell", "replicate", "step"], kind="stable", ignore_index=True)
+
+
+def _points(uri: str, runs: Sequence[str], metric: str) -> list[tuple[str, int, float]]:
+    """Every point of these runs, by run: from a database at once, from a server run by run."""
+    if is_database(uri):
+        return points_of(uri, runs, metric)
+    client = open_store(uri)
+    return [(r, p.step, p.value) for r in runs for p in client.get_metric_history(r, metric)]
 
 
 def open_store(uri: str) -> MlflowClient:
@@ -173,6 +169,20 @@ def search_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterat
             return
 
 
+def _stored(uri: str, client: MlflowClient, experiment_id: str) -> list[StoredRun]:
+    """Every run of an experiment: from a database at once, from a server through MLflow."""
+    if is_database(uri):
+        return runs_of(uri, experiment_id)
+    return [_plain(run) for run in search_runs(client, experiment_id, "")]
+
+
+def _plain(run: Run) -> StoredRun:
+    info = run.info
+    return StoredRun(
+        info.run_id, info.status, info.start_time, info.end_time, run.data.tags, run.data.metrics
+    )
+
+
 def _newest_declaration(client: MlflowClient, study: str, runs: Sequence[Run]) -> Declaration:
     for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
         if any(item.path == "declaration.json" for item in client.list_artifacts(run.info.run_id)):
@@ -190,33 +200,17 @@ def artifact_text(client: MlflowClient, run_id: str, name: str) -> str:
         return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
 
-def _is_finished(run: Run) -> bool:
-    said = run.data.tags.get("ablation.status", "finished")
-    return run.info.status == "FINISHED" and said == "finished"
-
-
-def _is_failed(run: Run) -> bool:
-    return run.info.status == "FAILED" or (
-        run.info.status == "FINISHED" and run.data.tags.get("ablation.status") == "failed"
-    )
-
-
-def _choose(runs: Sequence[Run]) -> Run | None:
+def _choose(runs: Sequence[StoredRun]) -> StoredRun | None:
     """The earliest finished run; else the latest failed one; else the latest of any state."""
-
-    def age(run: Run) -> tuple[int, str]:
-        return (run.info.end_time or run.info.start_time, run.info.run_id)
-
-    finished = sorted((run for run in runs if _is_finished(run)), key=age)
-    if finished:
+    ordered = sorted(runs, key=lambda run: run.age)
+    if finished := [run for run in ordered if run.is_finished]:
         return finished[0]
-    failed = sorted((run for run in runs if _is_failed(run)), key=age)
-    rest = failed or sorted(runs, key=age)
+    rest = [run for run in ordered if run.is_failed] or ordered
     return rest[-1] if rest else None
 
 
 def _cell_rows(
-    declaration: Declaration, cell: Cell, chosen: dict[str, Run | None]
+    declaration: Declaration, cell: Cell, chosen: dict[str, StoredRun | None]
 ) -> Iterator[dict[str, Any]]:
     shared = {"study": declaration.study, "cell": cell.cell, **cell.factors}
     if cell.skipped is not None:
@@ -228,18 +222,18 @@ def _cell_rows(
         yield {**shared, "replicate": declared.replicate, **_outcome(chosen[declared.key])}
 
 
-def _outcome(run: Run | None) -> dict[str, Any]:
+def _outcome(run: StoredRun | None) -> dict[str, Any]:
     if run is None:
         return {"run_id": "", "status": Status.MISSING, "reason": "not run"}
-    tags = run.data.tags
-    common = {"run_id": run.info.run_id, "trainer": tags.get("ablation.trainer", "")}
-    if _is_finished(run):
+    tags = run.tags
+    common = {"run_id": run.run_id, "trainer": tags.get("ablation.trainer", "")}
+    if run.is_finished:
         rule = tags.get("ablation.nc_rule", "")
-        return {**run.data.metrics, **common, "status": Status.FINISHED, "nc_rule": rule}
-    if _is_failed(run):
+        return {**run.metrics, **common, "status": Status.FINISHED, "nc_rule": rule}
+    if run.is_failed:
         reason = tags.get("ablation.error") or "failed without a message"
         return {**common, "status": Status.FAILED, "reason": reason}
-    reason = "still running or killed" if run.info.status == "RUNNING" else "killed"
+    reason = "still running or killed" if run.status == "RUNNING" else "killed"
     return {**common, "status": Status.MISSING, "reason": reason}
 
 
@@ -270,18 +264,18 @@ def _infinities(values: pd.Series[float]) -> pd.Series[float]:
     return values.mask(values >= STORED_INFINITY, np.inf).mask(values <= -STORED_INFINITY, -np.inf)
 
 
-def _extra(runs: Sequence[Run], declared: set[str], profile: str) -> pd.DataFrame:
+def _extra(runs: Sequence[StoredRun], declared: set[str], profile: str) -> pd.DataFrame:
     """Runs of this profile (the other profile's are its own business) that nobody declared."""
     rows = sorted(
         (
-            run.data.tags.get("ablation.cell", ""),
-            int(run.data.tags.get("ablation.replicate", -1)),
-            run.info.run_id,
-            run.info.status.lower(),
+            run.tags.get("ablation.cell", ""),
+            int(run.tags.get("ablation.replicate", -1)),
+            run.run_id,
+            run.status.lower(),
         )
         for run in runs
-        if run.data.tags.get("ablation.profile") == profile
-        and run.data.tags.get("ablation.key", "") not in declared
+        if run.tags.get("ablation.profile") == profile
+        and run.tags.get("ablation.key", "") not in declared
     )
     return pd.DataFrame(rows, columns=["cell", "replicate", "run_id", "status"])
 

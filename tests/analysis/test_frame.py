@@ -155,6 +155,40 @@ def test_curves_are_long_and_in_order(golden_uri: str, studies: dict[str, Study]
     assert one["value"].iloc[-1] == frame["train_loss"].iloc[0]
 
 
+@pytest.mark.parametrize("name", ["keep_prob", "ladder", "xor_depth"])
+def test_a_database_asked_directly_answers_as_mlflow_does(
+    golden_uri: str, studies: dict[str, Study], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = studies[name].declaration
+    direct = load_runs(golden_uri, made)
+    curves = load_curves(golden_uri, direct.frame, "train_loss")
+    monkeypatch.setattr("analysis.frame.is_database", lambda _: False)
+    through = load_runs(golden_uri, made)
+    pd.testing.assert_frame_equal(direct.frame, through.frame)
+    pd.testing.assert_frame_equal(direct.extra, through.extra)
+    assert direct.problems == through.problems
+    assert not curves.empty
+    pd.testing.assert_frame_equal(curves, load_curves(golden_uri, through.frame, "train_loss"))
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_both_ways_to_a_store_know_deleted_runs_and_losses_that_are_not_finite(
+    new_writer: Callable[[], Writer], monkeypatch: pytest.MonkeyPatch, direct: bool
+) -> None:
+    writer, made = new_writer(), toy(4)
+    writer.declare(made)
+    losses = [np.nan, np.inf, -np.inf, 1.0]
+    runs = [
+        writer.run(made, "width=8", r, metrics={**accuracy(0.1), "train_loss": losses[r]})
+        for r in range(4)
+    ]
+    writer.client.delete_run(runs[3])
+    monkeypatch.setattr("analysis.frame.is_database", lambda _: direct)
+    frame = load_frame(writer.uri, declarations(writer.uri, "quick")[0])
+    assert frame["run_id"].tolist() == [*runs[:3], ""]
+    np.testing.assert_array_equal(frame["train_loss"], [np.nan, np.inf, -np.inf, np.nan])
+
+
 def multiply(path: str, run_id: str, keys: list[str]) -> None:
     """Copy a stored run under other keys with plain SQL: a thousand runs in no time."""
     tables = {"runs": "run_uuid", "metrics": "run_uuid", "latest_metrics": "run_uuid",
@@ -175,7 +209,7 @@ def multiply(path: str, run_id: str, keys: list[str]) -> None:
             store.executemany(f"insert into {table} values ({marks})", copies)
 
 
-def test_a_thousand_runs_in_under_three_seconds(new_writer: Callable[[], Writer]) -> None:
+def test_a_thousand_runs_in_under_a_second(new_writer: Callable[[], Writer]) -> None:
     writer, made = new_writer(), toy(1_000)
     first = writer.run(made, "width=8", 0, metrics=accuracy(0.9))
     keys = [run_key(made, "width=8", replicate) for replicate in range(1, 1_000)]
@@ -187,4 +221,4 @@ def test_a_thousand_runs_in_under_three_seconds(new_writer: Callable[[], Writer]
     assert (frame["status"] == Status.FINISHED).all()
     assert len(frame) == 1_000
     assert isinstance(frame, pd.DataFrame)
-    assert seconds < 3.0
+    assert seconds < 1.0

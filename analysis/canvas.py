@@ -1,6 +1,7 @@
 """The look of every figure, and how one becomes a file.
 
-In: an Axes. Out: SVG and PNG files with equal bytes for equal figures. Colours are safe for
+In: an Axes. Out: SVG and PNG files with equal bytes for equal figures. The look is seaborn's, in
+the size of print; seaborn is imported when the first figure is drawn. Colours are safe for
 colour-blind readers, and markers and dashes differ as well, so that a figure reads in black and
 white.
 """
@@ -8,8 +9,10 @@ white.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, Literal
@@ -27,9 +30,13 @@ from matplotlib.transforms import blended_transform_factory
 
 from analysis.fonts import FAMILY, korean_font
 
+# Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 5)))
+# As seaborn takes them: lengths of strokes and gaps in line widths, "" for a line without gaps.
+DASHES: tuple[tuple[float, ...] | Literal[""], ...] = (
+    "", (3.7, 1.6), (6.4, 1.6, 1, 1.6), (1, 1.65), (5, 1, 1, 1, 1, 1), (1, 1), (8, 2), (3, 5),
+)  # fmt: skip
 PALE = "#b4b4b4"
 LOW_PERCENT, HIGH_PERCENT = 80, 95  # an axis is stretched that reaches from below to above
 PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8)
@@ -48,23 +55,25 @@ def _families() -> list[str]:
     return ["DejaVu Sans", FAMILY]
 
 
-# Any: the type stubs want each key as a literal, which a plain dict of settings cannot promise.
-STYLE: Any = {
+# Where print differs from seaborn's theme for white paper with a grid.
+PRINT = {
     "font.family": _families(),
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
+    "xtick.bottom": True,
+    "ytick.left": True,
     "grid.color": "#e8e8e8",
     "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
     "axes.edgecolor": "#606060",
     "legend.frameon": False,
     "legend.fontsize": 6.5,
@@ -77,6 +86,22 @@ STYLE: Any = {
     "svg.fonttype": "path",
     "figure.dpi": 100,
 }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the look of the report; as a decorator or in a `with`."""
+    with mpl.rc_context(_style()):
+        yield
+
+
+@cache
+def _style() -> Any:
+    """The settings. Any: stubs want literal keys, which a dict of settings cannot promise."""
+    import seaborn
+
+    theme = {**seaborn.plotting_context("paper"), **seaborn.axes_style("whitegrid")}
+    return {**theme, **PRINT}
 
 
 @dataclass(frozen=True)
@@ -160,7 +185,23 @@ def _legend_columns(texts: Sequence[str]) -> int:
 def line_look(position: int) -> dict[str, Any]:
     """Colour, marker and dashes of the line at a position: all three differ."""
     i = position % len(COLOURS)
-    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": DASHES[i]}
+    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": linestyle(i)}
+
+
+def line_looks(count: int) -> dict[str, Any]:
+    """The looks of as many lines, as seaborn takes them."""
+    places = [i % len(COLOURS) for i in range(count)]
+    return {
+        "palette": [COLOURS[i] for i in places],
+        "markers": [MARKERS[i] for i in places],
+        "dashes": [DASHES[i] for i in places],
+    }
+
+
+def linestyle(position: int) -> Any:
+    """The dashes of the line at a position, as matplotlib takes them."""
+    dashes = DASHES[position % len(DASHES)]
+    return (0, dashes) if dashes else "-"
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -174,7 +215,7 @@ def figure_of(ax: Axes) -> Figure:
 def save(ax: Axes, folder: Path, name: str) -> Drawn:
     """Write figure_<name>.svg and .png without dates or version marks."""
     figure = figure_of(ax)
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with styled(), warnings.catch_warnings():
         # A letter without a font is said once in the report, not at every figure.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         if (engine := figure.get_layout_engine()) is not None:

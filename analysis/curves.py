@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.canvas import (
     PALE,
-    STYLE,
     legend_above,
     legend_height,
     logarithmic,
     new_axes,
     stretched,
+    styled,
 )
 from analysis.declaration import Declaration, Factor
 from analysis.layout import agrees
 from analysis.marks import (
     MOST_LINES,
     converged_values,
-    draw_line,
+    draw_lines,
     key_text,
     legend,
     names_text,
@@ -53,7 +52,7 @@ def along(declaration: Declaration) -> tuple[Factor, ...]:
     )
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axes:
     """The estimate against a numeric factor, one line per combination of the other factors."""
     declaration = study.declaration
@@ -64,6 +63,7 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
     xs = sorted(float(level) for level in factor.levels)
     spread = xs[0] > 0 and xs[-1] > DECADE * xs[0]
     apart = 0.08 * min(b - a for a, b in pairwise(xs))
+    lines = []
     for position, other in enumerate(combinations):
         # Side by side, so that intervals of equal estimates do not hide one another.
         shift = 0.0 if spread else apart * (position - (len(combinations) - 1) / 2)
@@ -73,7 +73,8 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
             if factor.name in point.factors
             and agrees(point.factors, others(declaration, factor), other)
         ]
-        draw_line(ax, sorted(line, key=lambda pair: pair[0]), position)
+        lines.append(sorted(line, key=lambda pair: pair[0]))
+    draw_lines(ax, lines)
     if spread:
         logarithmic(ax)
     ax.set_xticks(xs, [f"{x:g}" for x in xs])
@@ -96,7 +97,7 @@ def ensemble_size(declaration: Declaration) -> Factor | None:
     return sizes[0] if combined and sizes else None
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def member_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axes:
     """The estimate by ensemble size, over the band that holds 80 % of the single members."""
     declaration = study.declaration

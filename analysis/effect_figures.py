@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from analysis.canvas import PALE, STYLE, new_axes
+from analysis.canvas import PALE, new_axes, styled
 from analysis.effects import level_means
 from analysis.marks import Point, draw_point, legend, scale
 from analysis.stats import Interval
@@ -20,7 +19,7 @@ from analysis.wording import metric_label
 APART = 0.16
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def main_effects(study: Study, *, ax: Axes | None = None) -> Axes:
     """The mean of each level over all cells of the factorial, one group of levels per factor.
 
@@ -46,7 +45,7 @@ def main_effects(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def importance(study: Study, *, ax: Axes | None = None) -> Axes:
     """Per source its share of the variance, and per factor its importance in a forest of trees."""
     weighed = study.importances

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -18,11 +17,10 @@ from analysis.canvas import (
     COLOURS,
     COLUMN,
     PALE,
-    STYLE,
-    figure_of,
     legend_above,
     new_axes,
     stretched,
+    styled,
 )
 from analysis.curves import along, ensemble_size, member_curve, numeric_curve
 from analysis.effect_figures import importance, main_effects
@@ -33,6 +31,7 @@ from analysis.marks import (
     Point,
     draw_point,
     draw_runs,
+    few_values,
     key_text,
     legend,
     names_text,
@@ -77,7 +76,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
     return chosen
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def points(study: Study, *, ax: Axes | None = None) -> Axes:
     """Estimate and interval of every cell; below ten runs every run is drawn as a small dot."""
     declaration, made = study.declaration, _few_columns(grid(study.declaration))
@@ -86,12 +85,14 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, height=0.8 + thickness * len(made.down))
     places = {place.cell: key for key, place in made.places.items()}
     found = points_of(study)
+    runs: list[tuple[float, float]] = []
     for point in found:
         down, across = places[point.cell]
         column = made.across.index(across)
         y = made.down.index(down) + float(offsets[column])
         draw_point(ax, point, y, column=column)
-        draw_runs(ax, study, point.cell, y)
+        runs += [(value, y) for value in few_values(study, point.cell)]
+    draw_runs(ax, runs)
     ax.set_yticks(range(len(made.down)), [key_text(key) for key in made.down])
     ax.set_ylim(len(made.down) - 0.5, -0.5)
     ax.set_ylabel(names_text(declaration, made.rows))
@@ -104,9 +105,11 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     """The estimate at every place of the layout; crossed out where there is none."""
+    import seaborn
+
     declaration, made = study.declaration, grid(study.declaration)
     ax = new_axes(
         ax,
@@ -117,24 +120,24 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     values = np.full((len(made.down), len(made.across)), np.nan)
     for (down, across), place in made.places.items():
         values[made.down.index(down), made.across.index(across)] = middles.get(place.cell, np.nan)
-    colours = "cividis" if declaration.higher_is_better else "cividis_r"
-    painted = ax.pcolormesh(values, cmap=colours, edgecolors="white", lw=0.5, vmin=_lowest(values))
-    figure_of(ax).colorbar(painted, ax=ax, label=metric_label(declaration), extend=_end(values))
-    for row, column in np.ndindex(*values.shape):
-        value = float(values[row, column])
-        if np.isnan(value):
-            ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=6)
-            continue
-        text = f"{value:.1f}" if declaration.is_share else f"{value:.3g}"
-        ink = "white" if _luminance(painted.to_rgba(np.array(value))) < 0.45 else "black"
-        x, y = column + 0.5, row + 0.5
-        ax.text(x, y, text, color=ink, fontsize=6.5, ha="center", va="center")
-    texts = [key_text(key).replace(" · ", "\n") for key in made.across]
-    ax.set_xticks(np.arange(len(texts)) + 0.5, texts)
-    ax.set_yticks(np.arange(len(made.down)) + 0.5, [key_text(key) for key in made.down])
-    ax.invert_yaxis()
-    ax.spines[:].set_visible(False)
+    seaborn.heatmap(
+        values,
+        ax=ax,
+        annot=True,
+        fmt=".1f" if declaration.is_share else ".3g",
+        cmap="cividis" if declaration.higher_is_better else "cividis_r",
+        vmin=_lowest(values),
+        linewidths=0.5,
+        annot_kws={"size": 6.5},
+        cbar_kws={"label": metric_label(declaration), "extend": _end(values)},
+        xticklabels=[key_text(key).replace(" · ", "\n") for key in made.across],
+        yticklabels=[key_text(key) for key in made.down],
+    )
+    _darken(ax, values[np.isfinite(values)])
+    for row, column in np.argwhere(np.isnan(values)):
+        ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=6)
     ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
     ax.set_xlabel(names_text(declaration, made.columns))
     ax.set_ylabel(names_text(declaration, made.rows))
     longest = max(len(line) for key in made.across for line in key)
@@ -147,7 +150,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     """Our estimates with intervals (dots) beside the printed values (diamonds), by cell."""
     declaration = study.declaration
@@ -181,6 +184,19 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _darken(ax: Axes, known: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    """Black numbers where they stand out more than white ones: seaborn turns them white too soon.
+
+    Relative luminance and contrast (L + 0.05) / (l + 0.05) as in WCAG 2.
+    """
+    from seaborn.utils import relative_luminance
+
+    painted: Any = ax.collections[0]
+    for text, value in zip(ax.texts, known, strict=True):
+        light = relative_luminance(painted.to_rgba(value))
+        text.set_color("black" if (light + 0.05) ** 2 > 1.05 * 0.05 else "white")
+
+
 def _lowest(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     """Where the colours begin: one cell far below the others must not make them all equal."""
     known = values[np.isfinite(values)]
@@ -194,11 +210,6 @@ def _end(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     lowest = _lowest(values)
     below = lowest is not None and bool((values[np.isfinite(values)] < lowest).any())
     return "min" if below else "neither"
-
-
-def _luminance(colour: np.ndarray[Any, np.dtype[Any]]) -> float:
-    """How light a colour is, 0 to 1 (ITU-R BT.709)."""
-    return float(0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2])
 
 
 def _few_columns(made: Grid) -> Grid:

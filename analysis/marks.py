@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.canvas import COLOURS, MARKERS, PALE, legend_above, line_look
+from analysis.canvas import COLOURS, MARKERS, PALE, legend_above, line_look, line_looks
 from analysis.declaration import Declaration, Factor
 from analysis.layout import ABSENT, Key, label
 from analysis.selection import selection
@@ -94,22 +94,54 @@ def draw_point(ax: Axes, point: Point, y: float, *, column: int) -> None:
     )
 
 
-def draw_runs(ax: Axes, study: Study, cell: str, y: float) -> None:
-    """Every converged run as a small dot where there are fewer than ten."""
+def few_values(study: Study, cell: str) -> list[float]:
+    """The values of the converged runs of a cell where they are fewer than ten and no successes."""
     values = converged_values(study, cell)
-    if not study.declaration.is_success and len(values) < FEW:
-        ax.plot(values, [y] * len(values), ".", color=PALE, ms=2.5, zorder=1)
+    shown = not study.declaration.is_success and len(values) < FEW
+    return [float(value) for value in values] if shown else []
 
 
-def draw_line(ax: Axes, line: Sequence[tuple[float, Point]], position: int) -> None:
-    """Cells along an axis, joined by a line; crosses at the axis for those without a value."""
-    reached = [(x, point) for x, point in line if isfinite(point.middle)]
-    if reached:
-        reach = np.hstack([point.reach for _, point in reached])
-        xs, ys = [x for x, _ in reached], [point.middle for _, point in reached]
-        look = line_look(position)
-        ax.errorbar(xs, ys, yerr=reach, capsize=CAP, lw=WIDTH, ms=SIZE, **look)
-    lost = [x for x, point in line if not isfinite(point.middle)]
+def draw_runs(ax: Axes, runs: Sequence[tuple[float, float]]) -> None:
+    """Runs as small dots at (value, height); without jitter, so that heights name their cells."""
+    import seaborn
+
+    frame = pd.DataFrame(runs, columns=["value", "height"], dtype="float64")
+    seaborn.stripplot(
+        frame, x="value", y="height", orient="h", native_scale=True, jitter=False, color=PALE,
+        size=1.4, zorder=1, legend=False, ax=ax,
+    )  # fmt: skip
+
+
+def draw_lines(ax: Axes, lines: Sequence[Sequence[tuple[float, Point]]]) -> None:
+    """Cells along an axis, one line each; crosses at the axis for those without a value."""
+    import seaborn
+
+    reached = [
+        (position, x, point)
+        for position, line in enumerate(lines)
+        for x, point in line
+        if isfinite(point.middle)
+    ]
+    order = list(range(len(lines)))
+    frame = pd.DataFrame(
+        [(position, x, point.middle) for position, x, point in reached],
+        columns=["line", "x", "middle"],
+    )
+    seaborn.lineplot(
+        frame, x="x", y="middle", hue="line", style="line", hue_order=order, style_order=order,
+        estimator=None, lw=WIDTH, ms=SIZE + 1, markeredgewidth=0, legend=False, ax=ax,
+        **line_looks(len(order)),
+    )  # fmt: skip
+    for position in order:
+        mine = [(x, point) for at, x, point in reached if at == position]
+        if mine:
+            reach = np.hstack([point.reach for _, point in mine])
+            xs, ys = [x for x, _ in mine], [point.middle for _, point in mine]
+            colour = COLOURS[position % MOST_LINES]
+            ax.errorbar(
+                xs, ys, yerr=reach, fmt="none", ecolor=colour, capsize=CAP, elinewidth=WIDTH
+            )
+    lost = [x for line in lines for x, point in line if not isfinite(point.middle)]
     place = ax.get_xaxis_transform()
     ax.plot(lost, [0.015] * len(lost), "x", color=PALE, ms=SIZE, transform=place, clip_on=False)
 

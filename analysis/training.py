@@ -7,49 +7,60 @@ show.
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from analysis.canvas import COLOURS, DASHES, STYLE, legend_above, logarithmic, new_axes, stretched
+from analysis.canvas import (
+    COLOURS,
+    legend_above,
+    line_looks,
+    linestyle,
+    logarithmic,
+    new_axes,
+    stretched,
+    styled,
+)
 from analysis.declaration import Declaration
 from analysis.study import Study
 
 BAND = (0.1, 0.9)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     """Median and 10-90 % band by step, one line per cell, or per level where cells are many."""
+    import seaborn
+
     ax = new_axes(ax)
     curves, title = grouped(study)
     metric = str(study.curves["metric"].iloc[0])
-    middles: list[float] = []
     scale = 100 if metric.endswith("accuracy") else 1
-    for position, (name, part) in enumerate(curves.groupby("group", sort=False, observed=True)):
-        values = part.groupby("step")["value"]
-        low, high = (scale * values.quantile(share) for share in BAND)
-        colour = COLOURS[position % len(COLOURS)]
-        middle = scale * values.median()
-        middles += middle.tolist()
-        ax.plot(
-            middle.index,
-            middle,
-            ls=DASHES[position % len(DASHES)],
-            label=str(name),
-            color=colour,
-            lw=1.0,
-        )
-        ax.fill_between(low.index, low, high, color=colour, alpha=0.15, lw=0)
+    values = curves.groupby(["group", "step"], observed=True)["value"]
+    # Seaborn's own estimator leaves out infinite losses, which here are part of the median.
+    middles = (scale * values.median()).reset_index()
+    looks = line_looks(middles["group"].nunique()) | {"markers": False}
+    names = list(middles["group"].cat.remove_unused_categories().cat.categories)
+    seaborn.lineplot(
+        middles, x="step", y="value", hue="group", style="group", hue_order=names,
+        style_order=names, estimator=None, lw=1.0, legend=False, ax=ax, **looks,
+    )  # fmt: skip
+    low, high = (scale * values.quantile(share) for share in BAND)
+    for name, colour in zip(names, looks["palette"], strict=True):
+        ax.fill_between(low[name].index, low[name], high[name], color=colour, alpha=0.15, lw=0)
     logarithmic(ax)
     ax.set_xlabel("step (log scale)")
     words = metric.replace("_", " ").replace("val ", "validation ")
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
     if scale == 100:
-        stretched(ax, middles, "y")
-    lines, texts = ax.get_legend_handles_labels()
-    if len(lines) > 1:
-        legend_above(ax, lines, texts, title=title)
+        stretched(ax, middles["value"].tolist(), "y")
+    if len(names) > 1:
+        # Not the lines of the axes: where every loss is infinite there is none.
+        handles = [
+            Line2D([], [], lw=1.0, color=colour, ls=linestyle(i))
+            for i, colour in enumerate(looks["palette"])
+        ]
+        legend_above(ax, handles, names, title=title)
     return ax
 
 

@@ -88,7 +88,8 @@ def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> N
         ("experiments.session", ["torch", "mlflow", "optuna", "pandas"]),
         ("experiments.configuration", ["torch", "mlflow", "optuna"]),
         ("experiments.finished", ["torch", "mlflow"]),
-        ("analysis", ["pandas", "matplotlib", "torch"]),
+        ("analysis", ["pandas", "matplotlib", "seaborn", "torch"]),
+        ("analysis.report", ["seaborn", "sklearn", "mlflow"]),
         ("lightning_modules", ["torch"]),
     ],
 )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from seaborn.utils import relative_luminance
 
 from analysis.canvas import COLOURS, DASHES, MARKERS, figure_of, save, stretched
 from analysis.curves import ensemble_size, member_curve, numeric_curve
@@ -90,6 +92,31 @@ def test_the_heat_map_writes_the_estimates(studies: dict[str, Study]) -> None:
     shown = {text.get_text() for text in ax.texts}
     assert shown == {f"{100 * v:.1f}" for v in studies["xor_depth"].cells["estimate"]}
     assert crosses(ax) == 1
+
+
+def test_numbers_of_a_heat_map_stand_out(studies: dict[str, Study]) -> None:
+    ax = heat_map(studies["xor_depth"])
+    (painted,) = ax.collections
+    known = painted.get_array().compressed()
+    for text, colour in zip(ax.texts, painted.to_rgba(known), strict=True):
+        ground, ink = (relative_luminance(c) for c in (colour, text.get_color()))
+        # Black or white reaches 4.58 on any ground, the least is WCAG's for text.
+        assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) > 4.5
+
+
+def test_the_colours_are_seaborns_for_the_colour_blind() -> None:
+    theirs = seaborn.color_palette("colorblind").as_hex()
+    assert [colour in theirs for colour in COLOURS].count(False) == 2
+    assert list(COLOURS[:5]) == theirs[:5]
+
+
+def test_an_infinite_loss_counts_in_the_median(studies: dict[str, Study]) -> None:
+    study = studies["ladder"]
+    curves = study.curves.assign(metric="train_loss")
+    curves.loc[curves["replicate"] > 0, "value"] = np.inf
+    ax = training_curves(replace(study, curves=curves))
+    assert not any(np.isfinite(line.get_ydata()).any() for line in ax.lines)
+    assert len(ax.get_legend().get_lines()) == 3
 
 
 def test_main_effects_are_the_means_of_levels_with_their_intervals(

@@ -42,13 +42,22 @@ class CellRuns:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: what it shows, its file, an address that needs no file, inches across."""
+    """A drawn figure: what it shows, its file, an address that needs no file, inches across.
+
+    `rule` says which state of a run is shown, empty where it is the whole training.
+    """
 
     name: str
     says: str
+    rule: str
     file: str
     data: str
     width: float
+
+    @property
+    def caption(self) -> str:
+        """What it shows, and of which state of a run."""
+        return f"{self.says} {self.rule}".strip()
 
 
 @dataclass(frozen=True)

@@ -120,9 +120,8 @@ def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
     file = f"{declaration.study}/figure_{figure.name}.svg"
     data = base64.b64encode((folder / file).read_bytes()).decode()
     says = SHOWN.get(figure.name) or f"Estimate and 95 % interval by {figure.name[3:]}."
-    if figure.name != "training":  # which shows the whole way, no selected state
-        says = f"{says} {rule_caption(declaration)}"
-    return Picture(figure.name, says, file, f"data:image/svg+xml;base64,{data}", figure.width)
+    rule = "" if figure.name == "training" else rule_caption(declaration)
+    return Picture(figure.name, says, rule, file, f"data:image/svg+xml;base64,{data}", figure.width)
 
 
 def _lacking(sections: Sequence[Section]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ one for Korean where it is needed), and no date, so that the same store gives th
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -27,6 +28,9 @@ COLUMN = 3.6  # inches; wider figures span both columns
 CURVES = ("by_", "members")  # figures along a numeric factor
 VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view first
 CLAIMS = "claims"  # all studies' claims stand in one table
+PANEL = 6
+ACROSS = 7.0  # inches of a page between its margins
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 APPENDED = ("cells", "comparisons", "effects")  # long tables, in the appendix across the page
 
 
@@ -57,16 +61,18 @@ def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
 
 def paper_values(model: Document) -> dict[str, Any]:
     """The values that the paper prints, as plain lists and dictionaries."""
+    studies = [_study(study) for study in model.studies]
+    _say_once(studies)
     return {
         "title": model.title,
         "profile": model.profile,
         "abstract": model.abstract,
         "columns": model.columns,
         "totals": model.totals,
-        "studies": [_study(study) for study in model.studies],
+        "studies": studies,
         "methods": model.methods,
-        "claims": _optional(model.claims, {}),
-        "verdicts": _optional(model.verdicts, {}),
+        "claims": _optional(model.claims),
+        "verdicts": _optional(model.verdicts),
         "threats": model.threats,
         "facts": [asdict(fact) for fact in model.facts],
         "references": model.references,
@@ -88,22 +94,16 @@ def _study(study: Section) -> dict[str, Any]:
         "problems": problems,
         "threats": study.threats,
         "tables": [
-            _table(table, study.anchors)
+            _table(table, study.anchors, study.name)
             for table in study.tables
             if table.name not in (*APPENDED, CLAIMS)
         ],
         "appended": [
-            _table(table, study.anchors) for table in study.tables if table.name in APPENDED
+            _table(table, study.anchors, study.name)
+            for table in study.tables
+            if table.name in APPENDED
         ],
-        "pictures": [
-            {
-                "says": picture.says,
-                "file": f"/{picture.file}",
-                "width": picture.width,
-                "wide": picture.width > COLUMN,
-            }
-            for picture in _chosen(study)
-        ],
+        "panels": _panels(_chosen(study)),
         "runs": [
             {
                 "cell": cell.cell,
@@ -126,14 +126,51 @@ def _chosen(study: Section) -> list[Picture]:
     return [*(curves or views[:1]), *rest]
 
 
-def _optional(table: Table | None, anchors: dict[str, str]) -> dict[str, Any] | None:
-    return None if table is None else _table(table, anchors)
+def _panels(pictures: list[Picture]) -> list[dict[str, Any]]:
+    """At most six pictures under one caption, in which each stands by its letter."""
+    parts = [pictures[start : start + PANEL] for start in range(0, len(pictures), PANEL)]
+    return [
+        {
+            "pictures": [
+                {
+                    "says": picture.says,
+                    "file": f"/{picture.file}",
+                    "width": min(picture.width, ACROSS),
+                    "wide": picture.width > COLUMN,
+                }
+                for picture in part
+            ],
+            "rules": list(dict.fromkeys(picture.rule for picture in part if picture.rule)),
+        }
+        for part in parts
+    ]
 
 
-def _table(table: Table, anchors: dict[str, str]) -> dict[str, Any]:
+def _say_once(studies: list[dict[str, Any]]) -> None:
+    """Refer to an earlier table of the same kind for all sentences that its caption has too.
+
+    Only where the captions have equally many sentences: else one of the earlier ones would seem to
+    hold here too.
+    """
+    earlier: dict[str, tuple[str, list[str]]] = {}
+    for table in (t for study in studies for t in (*study["tables"], *study["appended"])):
+        sentences = SENTENCES.split(table["caption"])
+        place, said = earlier.setdefault(table["name"], (table["label"], sentences))
+        if place != table["label"] and len(said) == len(sentences):
+            own = [mine for mine, other in zip(sentences, said, strict=True) if mine != other]
+            table.update(caption=" ".join(own), like=place)
+
+
+def _optional(table: Table | None) -> dict[str, Any] | None:
+    return None if table is None else _table(table, {}, "report")
+
+
+def _table(table: Table, anchors: dict[str, str], study: str) -> dict[str, Any]:
     widths = [sum(len(entry.words) + 2 for entry in row) for row in table.rows]
     return {
         "name": table.name,
+        "label": f"table-{study}-{table.name}",
+        "like": "",
         "title": table.title,
         "caption": table.caption,
         "header": header_spans(table.header),

@@ -16,8 +16,10 @@ from analysis.wording import plain_text, sortable
 HEADER = ("study", "claim", "kind", "printed", "ours", "n", "verdict", "why")
 CAPTION = (
     "A printed value is one run: it is compared with the spread of single runs. Ours stands in the "
-    "unit of the source."
+    "unit of the source. A long printed text is cut here and stands whole in claims.csv."
 )
+COUNTED = "Claims of the ledger by verdict; every one stands in the appendix."
+LONGEST = 60  # letters of a printed text
 
 
 def all_claims(claimed: pd.DataFrame) -> Table | None:
@@ -30,7 +32,7 @@ def all_claims(claimed: pd.DataFrame) -> Table | None:
             Entry(str(row["study"])),
             Entry(str(row["claim_id"])),
             Entry(str(row["kind"])),
-            Entry(str(row["printed"])),
+            Entry(_cut(str(row["printed"]))),
             Entry(plain_text(row["estimate"]), sortable(row["estimate"])),
             Entry(str(row["n"]), sortable(row["n"])),
             Entry(str(row["verdict"])),
@@ -49,4 +51,11 @@ def verdict_counts(claims: Table) -> Table:
         (Entry(word), Entry(str(n), float(n)))
         for word, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return Table("verdicts", "Verdicts", CAPTION, (("verdict", "claims"),), tuple(rows))
+    return Table("verdicts", "Verdicts", COUNTED, (("verdict", "claims"),), tuple(rows))
+
+
+def _cut(text: str) -> str:
+    """A text of bearable length, cut between two of its values."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST].rpartition(' ')[0].rstrip(',;')} …"

@@ -14,14 +14,16 @@ from analysis import fonts
 from analysis.__main__ import publish_cells
 from analysis.claims import claim_table
 from analysis.declaration import parse
+from analysis.document import Written
 from analysis.links import Server
 from analysis.methods import cited, methods
 from analysis.origin import duration, facts
 from analysis.page import document
-from analysis.paper import paper_values
+from analysis.paper import SENTENCES, paper_values
 from analysis.published import Published
 from analysis.report import write_report, write_study
 from analysis.study import Study, load
+from analysis.tables import tables_for
 from analysis.threats import changed_settings, common_settings, confounded, threats
 
 CONFIGS = (
@@ -151,6 +153,32 @@ def test_every_linked_entry_of_the_paper_has_its_place(
     assert sum(counted.values()) == len(values["claims"]["rows"]) == 5
     for word, count in counted.items():
         assert f"{count} {word}" in model.abstract[-1]
+
+    (panel,) = values["studies"][0]["panels"]
+    assert [Path(picture["file"]).stem for picture in panel["pictures"]] == [
+        "figure_by_keep_prob", "figure_effects", "figure_importance", "figure_training",
+    ]  # fmt: skip
+    assert len(panel["rules"]) == 1
+
+
+def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())
+    written = [Written(tuple(tables_for(study)), ()) for study in chosen]
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        claimed=claim_table(chosen),
+    )  # fmt: skip
+    whole = {f"table-{s.name}-{t.name}": t.caption for s in model.studies for t in s.tables}
+    shown = {}
+    for study in paper_values(model)["studies"]:
+        for table in (*study["tables"], *study["appended"]):
+            shown[table["label"]] = table["caption"]
+            told = f"{table['caption']} {shown.get(table['like'], '')}"
+            for sentence in SENTENCES.split(whole[table["label"]]):
+                assert sentence in told
+    assert sum(map(len, shown.values())) < sum(len(whole[label]) for label in shown)
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -12,7 +12,14 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.cost import estimate, inputs, memory_of_run, step_elements, weights
+from experiments.cost import (
+    estimate,
+    estimate_innermost,
+    inputs,
+    memory_of_run,
+    step_elements,
+    weights,
+)
 from experiments.run import Run, Stack, TrainerName
 
 # Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU.
@@ -83,7 +90,10 @@ def estimated(stack: Stack) -> float:
     """Return about how many seconds a stack takes on one core."""
     if stack.trainer is TrainerName.COMPUTED:
         return SECONDS_PER_CHECK * len(stack.runs)
-    return estimate(stack.runs[0].config, runs=len(stack.runs))
+    config, runs = stack.runs[0].config, len(stack.runs)
+    if stack.trainer is TrainerName.STACKED and descends_innermost(config):
+        return estimate_innermost(config, runs=runs)
+    return estimate(config, runs=runs)
 
 
 def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:

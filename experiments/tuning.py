@@ -1,9 +1,10 @@
 """Nuisance factors: tuned on validation in every cell, with an equal budget, before it is reported.
 
 Comes in: a study with nuisance factors, under a profile. Goes out: for each cell the levels that
-were best on validation. An Optuna study holds the trials of one cell: TPE proposes levels, each
-trial trains the tuning replicates one by one, and the median pruner ends a trial that is worse
-than most. The replicates are no reporting ones, and no test set is read.
+were best on validation. An Optuna study holds the trials of one cell: all combinations of levels if
+the budget has room for them, else those that TPE proposes. Each trial trains the tuning replicates
+one by one, and the median pruner ends a trial that is worse than most. The replicates are no
+reporting ones, and no test set is read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import optuna
@@ -106,12 +108,18 @@ class Tuner:
                 ledger.tell(trial.number, state=TrialState.FAIL)
 
     def _ask(self, name: str) -> Trial:
-        """Propose levels for a cell. Each trial has its seed, so a call cut off changes none."""
+        """Propose levels for a cell: each combination once if the budget allows, else by TPE.
+
+        A trial's seed is a hash of names, so that a call cut off changes none.
+        """
         ledger = self._ledgers[name]
-        seed = int(hashlib.sha256(ledger.study_name.encode()).hexdigest()[:7], 16)
-        ledger.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=STARTUP, seed=seed + len(_ended(ledger))
-        )
+        number = len(_ended(ledger))
+        text = f"{self._study.name}/{self._profile}/{name}/{number}"
+        seed = int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+        ledger.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        every = self._combinations()
+        if number < len(every) <= self._budget.trials:
+            ledger.enqueue_trial(every[number], skip_if_exists=True)
         trial = ledger.ask()
         labels = {
             factor.name: trial.suggest_categorical(factor.name, [v.label for v in factor.levels])
@@ -119,6 +127,12 @@ class Tuner:
         }
         cells = expand(self._study, self._profile, self._presets, choices={name: labels})
         return Trial(next(cell for cell in cells if cell.name == name), trial, [])
+
+    def _combinations(self) -> list[dict[str, str]]:
+        """Return every combination of the levels of the nuisance factors, in declared order."""
+        names = [factor.name for factor in self._study.nuisances]
+        labels = [[level.label for level in factor.levels] for factor in self._study.nuisances]
+        return [dict(zip(names, chosen, strict=True)) for chosen in product(*labels)]
 
     def _train(
         self,

@@ -2,7 +2,7 @@
 
 A changed training step gives runs another key, and so does a step that was only written in another
 way. ``adopt=true`` tells the two apart by trying: of every cell whose runs are missing under their
-key while the store has finished ones with the same configuration, one replicate is trained again,
+key while the store has finished ones with the same configuration, the latest is trained again,
 for an epoch if it is a long one. If every point that both curves have agrees, the cell's runs get
 today's key; if not, they are trained anew like any other missing run. Ensembles go with their
 members, of which they are a fixed function.
@@ -26,6 +26,7 @@ from experiments.run import Run, Stack
 from experiments.tracking.archive import Archive, Trained
 
 # One machine computes the same float32 numbers again; this is for how they are written down.
+# Another processor rounds otherwise, which an epoch makes visible: so the latest run is tried.
 TOLERANCE = 1e-6
 # A run that takes longer, in seconds, is tried for one epoch only.
 SHORT = 10.0
@@ -69,12 +70,12 @@ def adopt(
     probes: dict[tuple[str, str], Stack] = {}
     today: dict[str, str] = {}
     for group in cells.values():
-        probe = replace(group[0].run, config=shortened(group[0].run.config))
+        probe = replace(group[-1].run, config=shortened(group[-1].run.config))
         (stack,) = plan([probe], data_root=data_root, plugins=plugins)
         probes[_cell(probe)] = stack
     for done in engine.map(execute, probes.values(), cost=estimated):
         group = cells[_cell(done.job.runs[0])]
-        difference = done.error or _difference(done.job, done.result, group[0].stored, archive)
+        difference = done.error or _difference(done.job, done.result, group[-1].stored, archive)
         if not difference:
             today |= _rename(group, archive)
         yield Outcome(tuple(group), difference)

@@ -52,10 +52,12 @@ def plan(
     plugins: tuple[str, ...],
     accelerator: bool = False,
     devices: int = 1,
+    workers: int = 1,
 ) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order.
 
-    With several ``devices`` for each run, every run trains by itself.
+    With several ``devices`` for each run, every run trains by itself. Where there are fewer groups
+    than ``workers``, they are cut so that none of these is idle.
     """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
@@ -73,7 +75,8 @@ def plan(
     stacks = []
     for group in groups.values():
         largest, reason = _largest(group[0].config, accelerator=accelerator)
-        for part in _even_parts(group, largest):
+        share = math.ceil(len(group) / max(1, workers // len(groups)))
+        for part in _even_parts(group, min(largest, share)):
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
     stacks.sort(key=estimated, reverse=True)

@@ -110,6 +110,7 @@ class Drawn:
 
     name: str
     width: float
+    height: float
 
 
 def new_axes(ax: Axes | None, *, width: float = COLUMN, height: float = 2.1) -> Axes:
@@ -228,4 +229,4 @@ def save(ax: Axes, folder: Path, name: str) -> Drawn:
         figure.dpi = PNG_DPI
         pixels: Any = FigureCanvasAgg(figure)
         pixels.print_png(folder / f"figure_{name}.png", metadata={"Software": None})
-    return Drawn(name, float(figure.get_figwidth()))
+    return Drawn(name, float(figure.get_figwidth()), float(figure.get_figheight()))

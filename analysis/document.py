@@ -42,7 +42,7 @@ class CellRuns:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: what it shows, its file, an address that needs no file, inches across.
+    """A drawn figure: what it shows, its file, an address without one, inches across and down.
 
     `rule` says which state of a run is shown, empty where it is the whole training.
     """
@@ -53,6 +53,7 @@ class Picture:
     file: str
     data: str
     width: float
+    height: float
 
     @property
     def caption(self) -> str:

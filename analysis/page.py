@@ -121,7 +121,8 @@ def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
     data = base64.b64encode((folder / file).read_bytes()).decode()
     says = SHOWN.get(figure.name) or f"Estimate and 95 % interval by {figure.name[3:]}."
     rule = "" if figure.name == "training" else rule_caption(declaration)
-    return Picture(figure.name, says, rule, file, f"data:image/svg+xml;base64,{data}", figure.width)
+    address = f"data:image/svg+xml;base64,{data}"
+    return Picture(figure.name, says, rule, file, address, figure.width, figure.height)
 
 
 def _lacking(sections: Sequence[Section]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view
 CLAIMS = "claims"  # all studies' claims stand in one table
 PANEL = 6
 ACROSS = 7.0  # inches of a page between its margins
+TALLEST = 8.0  # inches; a taller figure, and a table of more rows, leave no room for text
+MOST_ROWS = 40
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 APPENDED = ("cells", "comparisons", "effects")  # long tables, in the appendix across the page
 
@@ -96,12 +98,12 @@ def _study(study: Section) -> dict[str, Any]:
         "tables": [
             _table(table, study.anchors, study.name)
             for table in study.tables
-            if table.name not in (*APPENDED, CLAIMS)
+            if table.name != CLAIMS and not _is_appended(table)
         ],
         "appended": [
             _table(table, study.anchors, study.name)
             for table in study.tables
-            if table.name in APPENDED
+            if table.name != CLAIMS and _is_appended(table)
         ],
         "panels": _panels(_chosen(study)),
         "runs": [
@@ -117,9 +119,13 @@ def _study(study: Section) -> dict[str, Any]:
     }
 
 
+def _is_appended(table: Table) -> bool:
+    return table.name in APPENDED or len(table.rows) > MOST_ROWS
+
+
 def _chosen(study: Section) -> list[Picture]:
     """What tells most, once: the page shows the other views of the same estimates too."""
-    by_name = {picture.name: picture for picture in study.pictures}
+    by_name = {picture.name: picture for picture in study.pictures if picture.height <= TALLEST}
     curves = [picture for name, picture in by_name.items() if name.startswith(CURVES)]
     views = [by_name[name] for name in VIEWS if name in by_name]
     rest = [by_name[name] for name in by_name if name not in VIEWS and not name.startswith(CURVES)]

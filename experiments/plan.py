@@ -52,12 +52,11 @@ def plan(
     plugins: tuple[str, ...],
     accelerator: bool = False,
     devices: int = 1,
-    workers: int = 1,
 ) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order.
 
-    With several ``devices`` for each run, every run trains by itself. Where there are fewer groups
-    than ``workers``, they are cut so that none of these is idle.
+    With several ``devices`` for each run, every run trains by itself. How runs are grouped does not
+    depend on the number of workers: neither does the rounding of their results.
     """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
@@ -75,8 +74,7 @@ def plan(
     stacks = []
     for group in groups.values():
         largest, reason = _largest(group[0].config, accelerator=accelerator)
-        share = math.ceil(len(group) / max(1, workers // len(groups)))
-        for part in _even_parts(group, min(largest, share)):
+        for part in _even_parts(group, largest):
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
     stacks.sort(key=estimated, reverse=True)

@@ -130,7 +130,6 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
         plugins=invocation.plugins,
         accelerator=invocation.engine.accelerated,
         devices=invocation.engine.devices_per_run,
-        workers=invocation.engine.expected_workers or 1,
     )
 
 

@@ -114,21 +114,6 @@ def test_a_run_that_is_spread_over_devices_trains_by_itself(make_run: MakeRun) -
     assert {stack.devices for stack in plan(runs, data_root=None, plugins=())} == {1}
 
 
-@pytest.mark.parametrize(("workers", "sizes"), [(1, [10]), (2, [5, 5]), (3, [4, 4, 2])])
-def test_no_worker_is_idle_where_there_is_one_shape(
-    make_run: MakeRun, workers: int, sizes: list[int]
-) -> None:
-    runs = [make_run(replicate=n) for n in range(10)]
-    stacks = plan(runs, data_root=None, plugins=(), workers=workers)
-    assert [len(stack.runs) for stack in stacks] == sizes
-
-
-def test_as_many_shapes_as_workers_are_not_cut(make_run: MakeRun) -> None:
-    runs = [make_run(replicate=n, model__widths=[w]) for n in range(10) for w in (2, 3)]
-    stacks = plan(runs, data_root=None, plugins=(), workers=2)
-    assert [len(stack.runs) for stack in stacks] == [10, 10]
-
-
 def test_memory_counts_weights_and_maps(make_run: MakeRun) -> None:
     net = {"family": "convnet", "channels": [2], "dense": [5]}
     config = make_run(data__name="digits", model=net, training__batch_size=10).config

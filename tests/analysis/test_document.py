@@ -214,12 +214,20 @@ def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Wr
     assert read.data[0].test_is_train
 
 
-def test_what_is_longer_than_a_page_leaves_room_for_the_text(model: Document) -> None:
-    study = model.studies[0]
-    main = next(table for table in study.tables if table.name == "main")
+def test_what_is_longer_than_a_page_leaves_room_for_the_text(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())[:1]
+    written = [write_study(study, tmp_path / study.name) for study in chosen]
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        claimed=claim_table(chosen),
+    )  # fmt: skip
+    section = model.studies[0]
+    main = next(table for table in section.tables if table.name == "main")
     long = replace(main, rows=main.rows[:1] * 41)
-    tall = replace(study.pictures[0], height=20.0)
-    changed = replace(model, studies=(replace(study, tables=(long,), pictures=(tall,)),))
+    tall = replace(section.pictures[0], height=20.0)
+    changed = replace(model, studies=(replace(section, tables=(long,), pictures=(tall,)),))
     (values,) = paper_values(changed)["studies"]
     assert (values["tables"], values["panels"]) == ([], [])
     assert [table["name"] for table in values["appended"]] == ["main"]

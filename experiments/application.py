@@ -22,8 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from experiments.arguments import names, own_folders, prepared
-from experiments.configuration import CONF, Invocation, read
 from experiments.data import DataError
+from experiments.declaration.configuration import CONF, Invocation, read
 from experiments.errors import ConfigurationError, StoreError, nearest
 from experiments.output import fall_silent
 from lightning_modules.registry import UnknownName
@@ -60,7 +60,7 @@ def _carry_out(config: DictConfig) -> int:
         _import_plugin(name)
     invocation: Invocation = read(config)
     # Imported after the configuration is known to be right: MLflow takes seconds to import.
-    from experiments.session import carry_out
+    from experiments.driver.session import carry_out
 
     return carry_out(invocation)
 

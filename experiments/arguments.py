@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from experiments.configuration import CONF
+from experiments.declaration.configuration import CONF
 from experiments.errors import ConfigurationError
 
 # Folders of conf/ of which a call chooses one file, or of the studies several.

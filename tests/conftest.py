@@ -26,8 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 SHARING = (
     "experiments/cli",
     "analysis",
-    "experiments/test_data",
-    "experiments/test_postgres",
+    "experiments/data",
+    "experiments/tracking/test_postgres",
     "experiments/engines",
 )
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import names
-from experiments.declare import Declared, declare
+from experiments.declaration import names
+from experiments.declaration.declare import Declared, declare
+from experiments.declaration.settings import Presets
+from experiments.declaration.spec import parse_study
 from experiments.errors import ConfigurationError
-from experiments.execute import execute
+from experiments.execution.execute import execute
 from experiments.record import Status
 from experiments.run import Stack, TrainerName
-from experiments.settings import Presets
-from experiments.spec import parse_study
 from lightning_modules import activations, initializers, optimizers
 
 ROOT = Path(__file__).resolve().parent.parent

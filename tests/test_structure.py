@@ -71,8 +71,8 @@ def test_modules_import_nothing_of_ours_but_themselves() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("optuna", {"experiments/ledger.py", "experiments/tuning.py"}),
-        ("hydra", {"experiments/application.py", "experiments/configuration.py"}),
+        ("optuna", {"experiments/driver/ledger.py", "experiments/driver/tuning.py"}),
+        ("hydra", {"experiments/application.py", "experiments/declaration/configuration.py"}),
         ("mlflow", {"experiments/tracking/", "analysis/frame.py"}),
     ],
 )
@@ -85,9 +85,9 @@ def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> N
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("experiments.session", ["torch", "mlflow", "optuna", "pandas"]),
-        ("experiments.configuration", ["torch", "mlflow", "optuna"]),
-        ("experiments.finished", ["torch", "mlflow"]),
+        ("experiments.driver.session", ["torch", "mlflow", "optuna", "pandas"]),
+        ("experiments.declaration.configuration", ["torch", "mlflow", "optuna"]),
+        ("experiments.driver.finished", ["torch", "mlflow"]),
         ("analysis", ["pandas", "matplotlib", "seaborn", "torch"]),
         ("analysis.report", ["seaborn", "sklearn", "mlflow"]),
         ("lightning_modules", ["torch"]),

@@ -18,7 +18,7 @@ import torch
 
 from experiments.bench.workloads import Workload
 from experiments.data import TrainingData
-from experiments.execute import execute
+from experiments.execution.execute import execute
 from experiments.run import Stack, TrainerName
 from experiments.tracking import Tracker
 from experiments.trainers import solo, stacked

@@ -12,7 +12,7 @@ from statistics import median
 import matplotlib as mpl
 import torch
 
-from experiments.provenance import provenance
+from experiments.driver.provenance import provenance
 
 INTRODUCTION = """# How quick it is
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.configuration import CONF, group_presets
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
+from experiments.declaration.configuration import CONF, group_presets
+from experiments.declaration.settings import Presets, resolve
 from experiments.run import Run
-from experiments.settings import Presets, resolve
 
 ADAM = {"name": "adam", "learning_rate": 0.001}
 DESCENT = {"name": "sgd", "learning_rate": 0.1}

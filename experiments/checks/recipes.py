@@ -10,8 +10,8 @@ from torch import nn
 from experiments.checks.gates import sigmoid
 from experiments.checks.registry import CHECKS
 from experiments.data.embedded import POINTS6
+from experiments.execution.scoring import combine
 from experiments.run import Combination
-from experiments.scoring import combine
 from experiments.trainers.schedule import steps_per_epoch
 from lightning_modules.initializers import fans, he_normal, xavier_uniform
 from lightning_modules.layers import dropout

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.declaration.section import Section
 from experiments.errors import ConfigurationError
-from experiments.section import Section
 
 # A driver of graphics cards that does not answer for so long will not train anything either.
 PATIENCE = 20.0

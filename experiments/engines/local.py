@@ -22,10 +22,10 @@ from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any, TypeVar
 
+from experiments.declaration.section import Section
 from experiments.engines import devices
 from experiments.engines.contract import Done, Engine
 from experiments.engines.worker import Outcome, attempt, done, failed, prepare
-from experiments.section import Section
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

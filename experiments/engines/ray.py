@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
+from experiments.declaration.section import Section
 from experiments.engines import worker
 from experiments.engines.contract import Done, Engine
 from experiments.engines.extras import extra
 from experiments.engines.ray_cluster import connect, room
 from experiments.engines.waiting import Attempt, Waiting
 from experiments.errors import ConfigurationError
-from experiments.section import Section
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from experiments.declaration.section import Section
 from experiments.engines.contract import EngineSettings
 from experiments.engines.local import LocalSettings
 from experiments.engines.ray import RaySettings
 from experiments.engines.slurm import SlurmSettings
 from experiments.errors import ConfigurationError, nearest
-from experiments.section import Section
 
 ENGINES: Mapping[str, Callable[[Section], EngineSettings]] = {
     "local": LocalSettings.read,

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from experiments.declaration.section import Section
 from experiments.engines import worker
 from experiments.engines.contract import Done, Engine
 from experiments.engines.slurm_queue import Queue, Resources
 from experiments.engines.waiting import Attempt, Waiting
-from experiments.section import Section
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

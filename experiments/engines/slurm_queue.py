@@ -17,10 +17,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from experiments.declaration.section import Section
 from experiments.engines import devices, worker
 from experiments.engines.extras import extra
 from experiments.errors import ConfigurationError
-from experiments.section import Section
 
 Job = TypeVar("Job")
 

@@ -18,8 +18,8 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
+from experiments.driver.sqlite import is_database, use_write_ahead_log
 from experiments.errors import StoreError, shown
-from experiments.sqlite import is_database, use_write_ahead_log
 
 PAGE = 5000
 # How long a server may take to say that it is there, in seconds.

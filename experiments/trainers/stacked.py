@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.data import Dataset, TrainingData
-from experiments.plan import descends_innermost
+from experiments.planning.plan import descends_innermost
 from experiments.record import Curve
 from experiments.run import Run, Training
 from experiments.seeds import Role, stream

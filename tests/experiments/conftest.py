@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from experiments.declaration.settings import Presets, resolve
 from experiments.run import Run
-from experiments.settings import Presets, resolve
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

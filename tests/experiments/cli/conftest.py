@@ -24,7 +24,7 @@ from tests.experiments.cli.lab import (
 # Imports the command line once and forks for every call, which saves a second each.
 CALLS = """
 import json, os, sys, traceback
-import experiments.session, pooch
+import experiments.driver.session, pooch
 from experiments.application import main
 for line in sys.stdin:
     folder, arguments = json.loads(line)

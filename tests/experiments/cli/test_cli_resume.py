@@ -70,7 +70,7 @@ def test_call_with_nothing_to_do_imports_no_torch_and_no_mlflow(finished: Finish
     again = finished.lab.call("study=[width,gain]", "reports=null", PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
     assert again.status == 0
-    assert "experiments.session" in imported
+    assert "experiments.driver.session" in imported
     assert not imported & {"torch", "mlflow", "optuna", "pandas", "pytorch_lightning"}
 
 

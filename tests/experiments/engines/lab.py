@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from experiments.declaration.section import Section
 from experiments.engines.contract import Engine, EngineSettings
 from experiments.engines.registry import read_engine
-from experiments.section import Section
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60.0

@@ -1,0 +1,185 @@
+"""From Hydra's configuration to typed settings: what is asked of this invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.declaration.claims import check_studies, read_ledger, with_claims
+from experiments.declaration.section import Section
+from experiments.declaration.settings import Presets
+from experiments.declaration.spec import parse_study, read_where
+from experiments.declaration.study import Claim, Study
+from experiments.engines.contract import EngineSettings
+from experiments.engines.registry import read_engine
+from experiments.errors import ConfigurationError, nearest
+from experiments.run import Run
+
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@dataclass(frozen=True)
+class Now:
+    """What of the missing runs this call trains; the rest stays declared, and missing."""
+
+    where: Mapping[str, tuple[str, ...]]
+    replicates: int | None
+    minutes: float | None
+
+    def wants(self, run: Run) -> bool:
+        """Whether a run is to be trained now; a factor that a cell does not have is no matter."""
+        few = self.replicates is None or run.replicate < self.replicates
+        return few and all(
+            run.factors.get(name, labels[0]) in labels for name, labels in self.where.items()
+        )
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of ``python -m experiments``, resolved."""
+
+    studies: tuple[Study, ...]
+    ledger: tuple[Claim, ...]
+    presets: Presets
+    profile: str
+    tracking_uri: str
+    ledger_uri: str
+    artifacts: Path | None
+    data_root: str | None
+    engine: EngineSettings
+    plugins: tuple[str, ...]
+    adopt: bool
+    dry_run: bool
+    now: Now
+    reports: Path | None
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of data files, if one is given."""
+        return Path(self.data_root) if self.data_root else None
+
+    @property
+    def workers_root(self) -> str | None:
+        """The same for workers, which may start in another folder."""
+        return str(self.root.absolute()) if self.root else None
+
+
+def read(config: DictConfig) -> Invocation:
+    """Check and type the composed configuration.
+
+    Errors: ``ConfigurationError``.
+    """
+    top = Section(OmegaConf.to_container(config, resolve=True), "config.yaml")
+    own = top.take("study_dir", str, None)
+    folders = [CONF, Path(own)] if own else [CONF]
+    _check_study_files(folders)
+    profile = top.section("profile")
+    tracking = top.section("tracking")
+    engine = top.section("engine")
+    artifacts = tracking.take("artifacts", str, None)
+    data = top.section("data")
+    ledger = _ledger(folders)
+    studies = [parse_study(name, value) for name, value in top.section("study").items()]
+    invocation = Invocation(
+        studies=tuple(with_claims(study, ledger) for study in studies),
+        ledger=ledger,
+        presets=Presets(model=group_presets("model", folders), data=group_presets("data", folders)),
+        profile=profile.take("name", str),
+        tracking_uri=tracking.take("uri", str),
+        ledger_uri=tracking.take("ledger", str),
+        artifacts=Path(artifacts) if artifacts else None,
+        data_root=data.take("root", str, None),
+        engine=read_engine(engine),
+        plugins=tuple(str(name) for name in top.take("plugins", list, [])),
+        adopt=top.take("adopt", bool, False),
+        dry_run=top.take("dry_run", bool, False),
+        now=_now(top.section("now")),
+        reports=_path(top.take("reports", str, None)),
+    )
+    for section in (top, profile, tracking, engine, data):
+        section.close()
+    _check_levels(invocation.now.where, invocation.studies)
+    return invocation
+
+
+def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
+    """Read the printed claims, and see that each is bound to a study that exists."""
+    ledger = read_ledger(
+        {
+            name: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+            for name, path in _files("claims", folders).items()
+        }
+    )
+    check_studies(ledger, _files("study", folders))
+    return ledger
+
+
+def _now(section: Section) -> Now:
+    now = Now(
+        where=read_where(section.section("where", required=False)),
+        replicates=section.at_least_one("replicates", None),
+        minutes=section.take("minutes", float, None),
+    )
+    if now.minutes is not None and now.minutes < 0:
+        raise ConfigurationError(
+            f"{section.place}.minutes: expected 0 or more, found {now.minutes}"
+        )
+    section.close()
+    return now
+
+
+def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ...]) -> None:
+    """Refuse a factor or level that none of the studies has: it would select nothing, or all."""
+    known: dict[str, list[str]] = {}
+    for factor in (factor for study in studies for factor in study.factors):
+        known.setdefault(factor.name, []).extend(level.label for level in factor.levels)
+    for name, labels in where.items():
+        place = "config.yaml.now.where"
+        if name not in known:
+            raise ConfigurationError(f"{place}: unknown factor {name!r}; {nearest(name, known)}")
+        for label in labels:
+            if label not in known[name]:
+                raise ConfigurationError(
+                    f"{place}.{name}: unknown level {label!r}; {nearest(label, known[name])}"
+                )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _check_study_files(folders: list[Path]) -> None:
+    """Refuse a study file whose content Hydra would put under another name, or nowhere."""
+    for name, path in _files("study", folders).items():
+        # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
+        found = list(content) if isinstance(content, Mapping) else content
+        if found != [name]:
+            raise ConfigurationError(
+                f"{path}: expected one top-level key, {name!r}, as the file is called; "
+                f"found {found!r}"
+            )
+
+
+def group_presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, Any]]:
+    """Read the presets of a group: plain mappings, nothing to compose."""
+    return {
+        name: dict(Section(_content(path), str(path)).items())
+        for name, path in _files(group, folders).items()
+    }
+
+
+def _files(group: str, folders: list[Path]) -> dict[str, Path]:
+    """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
+    paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
+    return {path.stem: path for path in reversed(paths)}
+
+
+def _content(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)

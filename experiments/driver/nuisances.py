@@ -1,0 +1,52 @@
+"""A study whose nuisance factors are tuned, before anything of it is declared.
+
+Comes in: an invocation and a study. Goes out: the study as declared, with the tuned levels in the
+configuration, and so in the key, of every run. What is tuned already is read, not done again.
+"""
+
+from __future__ import annotations
+
+from experiments.data import verify
+from experiments.declaration.configuration import Invocation
+from experiments.declaration.declare import Declared, declare
+from experiments.declaration.grid import Cell, Choices
+from experiments.declaration.names import check_names
+from experiments.declaration.study import Study, Tuning
+from experiments.output import say
+
+
+def tuned_declaration(invocation: Invocation, study: Study) -> Declared:
+    """Declare a study, after tuning its nuisance factors if it has any.
+
+    A dry run tunes nothing and declares the first levels where nothing is tuned yet.
+    """
+    declared = declare(study, invocation.profile, invocation.presets)
+    budget = study.budget(invocation.profile).tuning
+    if budget is None:
+        return declared
+    if not invocation.plugins:  # a plugin may register more names
+        check_names(declared)
+    cells = [cell for cell in declared.cells if not cell.reason]
+    choices = _choices(invocation, study, cells, budget)
+    return declare(study, invocation.profile, invocation.presets, choices=choices)
+
+
+def _choices(invocation: Invocation, study: Study, cells: list[Cell], budget: Tuning) -> Choices:
+    # Optuna takes a second to import, which studies without nuisance factors need not wait for.
+    from experiments.driver.tuning import Tuner
+
+    tuner = Tuner(invocation.ledger_uri, study, invocation.profile, invocation.presets)
+    choices = tuner.choices()
+    missing = len(cells) - len(choices)
+    if not missing:
+        return choices
+    say(
+        f"{study.name}: tuning {', '.join(factor.name for factor in study.nuisances)}, cells: "
+        f"{missing}, trials of each: {budget.trials}, replicates of a trial: {budget.replicates}"
+    )
+    if invocation.dry_run:
+        return choices
+    for name in sorted({cell.config["data"]["name"] for cell in cells}):
+        verify(name, invocation.root)
+    with invocation.engine.start(invocation.plugins) as engine:
+        return tuner.tune(engine, data_root=invocation.workers_root, plugins=invocation.plugins)

@@ -1,0 +1,228 @@
+"""One invocation from start to end: preflight, training, ensembles, report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from contextlib import nullcontext
+
+from experiments.data import verify
+from experiments.declaration.claims import ledger_json
+from experiments.declaration.configuration import Invocation
+from experiments.declaration.declare import Declared, declaration_json
+from experiments.declaration.names import check_names
+from experiments.driver.finished import finished_runs, stored_runs
+from experiments.driver.nuisances import tuned_declaration
+from experiments.driver.provenance import provenance
+from experiments.driver.reporting import Report
+from experiments.driver.schedule import Pending, once, pending
+from experiments.output import say
+from experiments.planning.plan import estimated, plan
+from experiments.record import Record
+from experiments.run import Run, Stack
+
+# Between looks at cells that another driver holds, in seconds.
+PATIENCE = 2.0
+
+
+def carry_out(invocation: Invocation) -> int:
+    """Train what is missing, write the report if anything in it changed, return the status."""
+    declared = [tuned_declaration(invocation, study) for study in invocation.studies]
+    if not invocation.plugins:  # a plugin may register more names
+        for entry in declared:
+            check_names(entry)
+    names = [entry.study.name for entry in declared]
+    stored = stored_runs(invocation.tracking_uri, names)
+    work = pending(declared, finished_runs(stored))
+    if invocation.adopt and len(work) and not invocation.dry_run:
+        _adopt(invocation, work)
+        stored = stored_runs(invocation.tracking_uri, names)
+        work = pending(declared, finished_runs(stored))
+    wanted = work.only(invocation.now.wants)
+    stacks = _plan(invocation, wanted.training)
+    workers = invocation.engine.expected_workers if len(wanted) else None
+    say(preflight(declared, work, wanted, stacks, workers=workers))
+    if invocation.dry_run:
+        for line in describe(stacks):
+            say(line)
+        return 0
+    failed = _train(invocation, declared, wanted) if len(wanted) else 0
+    if len(wanted):
+        stored = stored_runs(invocation.tracking_uri, names)
+    if invocation.reports:
+        report = Report(
+            invocation.tracking_uri,
+            invocation.profile,
+            invocation.reports,
+            ledger=ledger_json(invocation.ledger),
+        )
+        if not report.is_current(declared, stored):
+            _declare(invocation, declared)
+            if not report.write(declared, stored):
+                return 1
+        say(f"report: {report.index}")
+    return 1 if failed else 0
+
+
+def _adopt(invocation: Invocation, work: Pending) -> None:
+    """Take over the missing runs that the store has from earlier code, if they come out alike."""
+    trained = [run for run in work.training if not run.is_check]  # a check is computed at once
+    for name in sorted({run.config["data"]["name"] for run in trained}):
+        verify(name, invocation.root)
+    from experiments.driver.adoption import adopt
+    from experiments.tracking.archive import Archive
+
+    with invocation.engine.start(invocation.plugins) as engine:
+        for outcome in adopt(
+            [*trained, *work.ensembles],
+            Archive(invocation.tracking_uri),
+            engine,
+            data_root=invocation.workers_root,
+            plugins=invocation.plugins,
+        ):
+            say(outcome.line)
+
+
+def preflight(
+    declared: list[Declared],
+    work: Pending,
+    wanted: Pending,
+    stacks: list[Stack],
+    *,
+    workers: int | None,
+) -> str:
+    """Return the line that says what there is, what is done, and about how long it takes."""
+    cells = sum(not cell.reason for entry in declared for cell in entry.cells)
+    runs = sum(len(entry.runs) for entry in declared)
+    line = f"{_count(len(declared), 'study', 'studies')}, {_count(cells, 'cell', 'cells')}, "
+    line += f"{_count(runs, 'run', 'runs')}: {runs - len(work)} done"
+    if not len(work):
+        return f"{line}, nothing to do"
+    minutes = sum(map(estimated, stacks)) / (workers or 1) / 60
+    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
+    later = f", {len(work) - len(wanted)} left for later" if len(wanted) < len(work) else ""
+    # A cluster says only when it is asked to start how many workers it has room for.
+    who = f"on {_count(workers, 'worker', 'workers')}" if workers else "of one worker's time"
+    return f"{line}, {len(wanted)} to do ({about} {who}){later}"
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+def describe(stacks: list[Stack]) -> list[str]:
+    """Return one line for each way in which runs are trained, and why."""
+    groups = Counter(
+        (stack.trainer.value, len(stack.runs), stack.reason, stack.runs[0].study)
+        for stack in stacks
+    )
+    return [
+        f"  {study}: {count} × {trainer}, {size} run{'s' if size > 1 else ''} each: {reason}"
+        for (trainer, size, reason, study), count in groups.items()
+    ]
+
+
+def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
+    return plan(
+        once(runs),
+        data_root=invocation.workers_root,
+        plugins=invocation.plugins,
+        accelerator=invocation.engine.accelerated,
+        devices=invocation.engine.devices_per_run,
+    )
+
+
+def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
+    """Carry out the pending runs; return how many failed."""
+    used = {run.config["data"]["name"] for run in work.training if "data" in run.config}
+    for name in sorted(used):
+        verify(name, invocation.root)
+    # Nothing of this is imported when there is nothing to do.
+    from experiments.driver.ledger import Ledger
+    from experiments.driver.progress import Display
+    from experiments.driver.schedule import Driver, verify_modules
+    from experiments.engines.local import LocalEngine
+    from experiments.tracking import Tracker
+
+    cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
+    with invocation.engine.start(invocation.plugins) as engine:
+        # Not in a queue: what is wrong is said at once.
+        with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
+            verify_modules(_plan(invocation, work.training), nearby)
+        # Only now: a call that is refused leaves no store behind.
+        tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
+        ledgers = {
+            entry.study.name: Ledger(
+                invocation.ledger_uri,
+                f"{entry.study.name} ({invocation.profile})",
+                {f.name: tuple(level.label for level in f.levels) for f in entry.study.factors},
+                entry.study.metric,
+            )
+            for entry in declared
+        }
+        for entry in declared:
+            tracker.sweep(entry.study.name)
+        _declare(invocation, declared)
+        with Display(runs=len(work), cells=len(cells)) as display:
+            driver = Driver(
+                tracker=tracker,
+                ledgers=ledgers,
+                display=display,
+                minutes=invocation.now.minutes,
+            )
+            try:
+                while len(work):
+                    mine = driver.claim(work, lambda: _finished(invocation, declared))
+                    with driver.leases_renewed():
+                        driver.train(_plan(invocation, mine.training), engine)
+                        driver.combine(mine.ensembles, invocation.data_root)
+                    work = _held_by_others(invocation, declared, mine, work)
+                    if len(work):
+                        time.sleep(PATIENCE)
+            finally:
+                driver.release()
+    for line in failures(driver.failed):
+        print(line, file=sys.stderr)  # noqa: T201 - what a user must know
+    return len(driver.failed)
+
+
+def failures(failed: list[tuple[Record, str]]) -> list[str]:
+    """Return one line for each reason: how many runs, the first one's name and its traceback."""
+    groups: dict[str, list[tuple[Record, str]]] = {}
+    for record, run_id in failed:
+        groups.setdefault(record.reason, []).append((record, run_id))
+    lines = []
+    for reason, group in groups.items():
+        run, run_id = group[0][0].run, group[0][1]
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        lines.append(
+            f"failed: {run.study} {run.cell} replicate {run.replicate}{more}: {reason} "
+            f"(traceback.txt of MLflow run {run_id})"
+        )
+    return lines
+
+
+def _held_by_others(
+    invocation: Invocation, declared: list[Declared], mine: Pending, work: Pending
+) -> Pending:
+    """Return what another driver held and has not finished in the meantime."""
+    if len(mine) == len(work):
+        return Pending((), ())
+    finished = _finished(invocation, declared)
+    tried = {run.key for run in [*mine.training, *mine.ensembles]}
+    return work.only(lambda run: run.key not in tried and run.key not in finished[run.study])
+
+
+def _finished(invocation: Invocation, declared: list[Declared]) -> dict[str, dict[str, str]]:
+    names = [entry.study.name for entry in declared]
+    return finished_runs(stored_runs(invocation.tracking_uri, names))
+
+
+def _declare(invocation: Invocation, declared: list[Declared]) -> None:
+    from experiments.tracking import Tracker
+
+    tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
+    tracker.keep_ledger(ledger_json(invocation.ledger))
+    for entry in declared:
+        tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))

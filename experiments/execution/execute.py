@@ -1,0 +1,151 @@
+"""What a worker does with a stack: load data, train, score once, and describe it as records.
+
+The trainers get train and validation; the test set is touched here, once, after the last step.
+Any exception becomes a failed record with its traceback; the study goes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data import DATASETS, Dataset, Part, TrainingData, load
+from experiments.execution.convergence import no_convergence
+from experiments.execution.tasks import first_exact_step, score
+from experiments.record import NoConvergence, Record, Status
+from experiments.run import Run, Stack, TrainerName
+from experiments.trainers.trained import Trained
+from lightning_modules.task import Task
+
+# Generated images that are kept: a square of them.
+SAMPLES = 64
+
+
+def execute(stack: Stack) -> list[Record]:
+    """Train the runs of a stack and return their records, in order."""
+    started = time.time()
+    try:
+        for name in stack.plugins:
+            importlib.import_module(name)
+        return _train(stack, started)
+    except Exception as error:  # a run that raises is a result of its own
+        return [_failed(run, stack, started, error) for run in stack.runs]
+
+
+def check(stack: Stack) -> str:
+    """Build the first run's module without training it; return what is wrong with it, or ''."""
+    from experiments.trainers.solo import build_module
+    from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
+
+    run = stack.runs[0]
+    try:
+        for name in stack.plugins:
+            importlib.import_module(name)
+        module = build_module(run, DATASETS.get(run.config["data"]["name"]))
+        if isinstance(module, Classifier | Learner):
+            # A setting that the optimiser would ignore is refused here.
+            module.configure_optimizers()
+    except (ValueError, TypeError, KeyError, ImportError) as error:
+        return f"study/{run.study}.yaml: {run.cell}: {error}"
+    return ""
+
+
+def _train(stack: Stack, started: float) -> list[Record]:
+    # Imported here so that a driver that only plans never waits for torch.
+    from experiments.trainers import distributed, solo, stacked
+    from experiments.trainers.precision import precision
+
+    data_section = stack.runs[0].config["data"]
+    dataset = DATASETS.get(data_section["name"])
+    data, test = _load(data_section["name"], stack.data_root, data_section["train_size"])
+    with precision(stack.runs[0].config["training"].get("precision")):
+        if stack.trainer is TrainerName.STACKED:
+            trained = stacked.train(list(stack.runs), data, dataset)
+        elif stack.devices > 1:
+            trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
+        else:
+            trained = [solo.train(stack.runs[0], data, dataset)]
+    seconds = (time.time() - started) / len(trained)
+    return [
+        _record(run, stack, result, dataset, test, started=started, seconds=seconds)
+        for run, result in zip(stack.runs, trained, strict=True)
+    ]
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, root: str | None, train_size: int | None) -> tuple[TrainingData, Part]:
+    return load(name, Path(root) if root else None, train_size=train_size)
+
+
+def _record(
+    run: Run,
+    stack: Stack,
+    trained: Trained,
+    dataset: Dataset,
+    test: Part,
+    *,
+    started: float,
+    seconds: float,
+) -> Record:
+    outputs = trained.predict(test.x)
+    scores = score(trained.task, outputs, test, test_is_train=dataset.test_is_train)
+    losses = trained.curves.get("train_loss", ())
+    train_loss = losses[-1][1] if losses else None
+    rule = no_convergence(
+        finite=trained.finite,
+        train_loss=train_loss,
+        accuracy=scores.accuracy,
+        classes=dataset.classes,
+    )
+    metrics = {"parameters": float(trained.parameters), **scores.metrics}
+    if dataset.test_is_train and scores.accuracy is not None:
+        metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
+    if trained.task is Task.SEQUENCE:
+        first = first_exact_step(trained.curves["val_accuracy"])
+        metrics |= {} if first is None else {"first_exact_step": first}
+    if trained.selected_step is not None:
+        metrics["selected_step"] = float(trained.selected_step)
+    curves = dict(trained.curves)
+    if dataset.test_is_train:
+        # Validation would be the training set once more; the number keeps its true name.
+        curves = {name: points for name, points in curves.items() if not name.startswith("val_")}
+    return Record(
+        run=run,
+        status=Status.FINISHED,
+        trainer=stack.trainer,
+        metrics=metrics,
+        curves=curves,
+        nc_rule=rule,
+        nc_step=_nc_step(rule, trained),
+        steps=trained.steps,
+        seconds=seconds,
+        started=started,
+        reason=stack.reason,
+        provenance=dict(trained.facts),
+        logits=outputs.astype(np.float32) if run.keep_logits else None,
+        images=outputs[:SAMPLES] if trained.task is Task.GENERATION else None,
+    )
+
+
+def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
+    if rule is NoConvergence.NONE:
+        return None
+    return trained.nonfinite_step or trained.steps
+
+
+def _failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:
+    return Record(
+        run=run,
+        status=Status.FAILED,
+        trainer=stack.trainer,
+        seconds=(time.time() - started) / len(stack.runs),
+        started=started,
+        reason=f"{type(error).__name__}: {error}".splitlines()[0],
+        error="".join(traceback.format_exception(error)),
+    )

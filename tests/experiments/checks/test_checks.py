@@ -1,0 +1,232 @@
+"""Every check against an independent computation, and the way of a check through the lab."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from math import inf, log10, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+from torch.nn import functional
+
+from experiments.checks import CHECKS, compute
+from experiments.checks.convolution import output_size
+from experiments.checks.detection import RCNN, RCNN_BOXES
+from experiments.checks.gates import FIRST, OUTPUT, ROWS, SECOND
+from experiments.checks.gradients import FACTORS
+from experiments.checks.sequences import SENTENCE
+from experiments.data.embedded import POINTS6
+from experiments.declaration.declare import declare
+from experiments.declaration.settings import Presets, resolve
+from experiments.declaration.spec import parse_study
+from experiments.errors import ConfigurationError
+from experiments.execution.perform import perform
+from experiments.identity import fingerprint as fingerprints
+from experiments.identity import source
+from experiments.planning.plan import estimated, plan
+from experiments.record import Status
+from experiments.run import Run, Stack, TrainerName
+from lightning_modules.registry import UnknownName
+
+OVER_DATA = (
+    "mnist_sizes", "mnist_split", "mnist_facts", "mnist_keras_shapes", "cifar10_shapes",
+    "diabetes_size", "diabetes_first_row", "zoo_shapes",
+)  # fmt: skip
+PLAIN = [name for name in CHECKS.names() if name not in OVER_DATA]
+
+
+def value(name: str) -> tuple[float, ...]:
+    return compute({"check": {"name": name}}, None)
+
+
+def dense(*widths: int) -> int:
+    return sum(a * b + b for a, b in pairwise(widths))
+
+
+def convolved(size: int, **settings: int) -> int:
+    return functional.conv2d(
+        torch.zeros(1, 1, size, size), torch.ones(1, 1, 3, 3), **settings
+    ).shape[-1]
+
+
+def network(x: tuple[int, int]) -> list[float]:
+    """Return z and sigmoid(z) of the hand-made XOR network, by numpy."""
+    first, second = (np.dot(w, x) + b for w, b in (FIRST, SECOND))
+    hidden = [z > 0 for z in (first, second)]
+    out = np.dot(OUTPUT[0], hidden) + OUTPUT[1]
+    return [v for z in (first, second, out) for v in (float(z), float(1 / (1 + np.exp(-z))))]
+
+
+SCORES = torch.tensor([2.0, 1.0, 0.1], dtype=torch.float64)
+POINTS = torch.tensor(POINTS6[0], dtype=torch.float64)
+ORACLES: dict[str, Callable[[], Any]] = {
+    "sigmoid_of_scores": lambda: torch.sigmoid(SCORES),
+    "softmax_of_scores": lambda: torch.softmax(SCORES, 0),
+    "cross_entropy_one_hot": lambda: [0, inf, 0, inf],
+    "likelihood_products": lambda: [84e-4, 3024e-4],
+    "log_terms_bad_model": lambda: np.log10([0.6, 0.2, 0.1, 0.7]),
+    "cross_entropy_bad_model": lambda: -log10(0.0084),
+    "cross_entropy_good_model": lambda: -log10(0.3024),
+    "conv_7x7_stride_1": lambda: convolved(7),
+    "conv_7x7_stride_2": lambda: convolved(7, stride=2),
+    "conv_7x7_stride_3": lambda: 7 / 3,
+    "conv_7x7_pad_1": lambda: convolved(7, padding=1),
+    "conv_strides": lambda: [5, 5 * 5, 3, 3 * 3],
+    "alexnet_conv1_weights": lambda: 11 * 11 * 3 * 96,
+    "alexnet_parameters": lambda: sum(
+        (k * k * a + 1) * b
+        for k, a, b in ((11, 3, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256))
+    ) + dense(6 * 6 * 256, 4096, 4096, 1000),
+    "alphago_parameters": lambda: (25 * 48 + 1) * 192 + 11 * (9 * 192 + 1) * 192 + 192 + 361,
+    "mlp_total": lambda: dense(784, 256, 256, 256, 10),
+    "mlp_dense_1": lambda: dense(784, 256),
+    "mlp_dense_4": lambda: dense(256, 10),
+    "cnn_total": lambda: 10 * 32 + 289 * 64 + 3137 * 10,
+    "dense_connections": lambda: 25 * 16 + 16 * 16 + 16 * 9 + 9 * 9,
+    "xor_handmade_00": lambda: network((0, 0)),
+    "xor_handmade_01": lambda: network((0, 1)),
+    "xor_handmade_10": lambda: network((1, 0)),
+    "xor_handmade_11": lambda: network((1, 1)),
+    "xor_handmade": lambda: [*(z for x in ROWS for z in network(x)[::2]), 0, 1, 1, 0],
+    "square_error_gradient": lambda: [2 * (w - 1) for w in (-2, 0, 1, 3)],
+    "vanishing_product": lambda: np.exp(np.log(FACTORS).sum()),
+    "backprop_example": lambda: [1, 1, 5, -2, -2, 5],
+    "l2_coefficient": lambda: 0.001,
+    "xavier_spread": lambda: sqrt(2 * 784 / (784 + 256)),
+    "he_spread": lambda: 1.0,
+    "ensemble_sum": lambda: [0.12, 0.52, 0.14, 1.9, 3],
+    "logistic_6_points_predictions": lambda: torch.sigmoid(
+        POINTS @ torch.tensor([1.4663278, 0.3097024], dtype=torch.float64) - 5.5251
+    ),
+    "rcnn_boxes_gain": lambda: [np.mean(RCNN), np.mean(RCNN_BOXES), 20, 2 * binom.cdf(0, 20, 0.5)],
+    "rcnn_time": lambda: [2e5, 2e5 / 3600],
+    "lda_direction": lambda: [1, 1],
+    "quadratic_interpolation": lambda: [3, 0],
+}  # fmt: skip
+# A sample's standard deviation over 200,704 weights, float32 sums, and otherwise rounding.
+TOLERANCE = {"xavier_spread": 0.01, "he_spread": 0.01, "ensemble_sum": 1e-6, "lda_direction": 1e-6}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_check_agrees_with_another_computation(name: str) -> None:
+    expected = np.atleast_1d(np.asarray(ORACLES[name](), dtype=float))
+    np.testing.assert_allclose(value(name), expected, rtol=TOLERANCE.get(name, 1e-9), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_every_check_gives_numbers_twice_the_same(name: str) -> None:
+    first = value(name)
+    assert len(first) >= 1
+    assert first == value(name)
+
+
+def test_the_sentence_can_be_read_back() -> None:
+    symbols = {int(i): c for i, c in zip(value("sentence_indices"), SENTENCE, strict=True)}
+    assert "".join(symbols[int(i)] for i in value("sentence_indices")) == SENTENCE
+    assert sorted(symbols) == list(range(15))
+
+
+def test_what_does_not_fit_is_no_whole_number() -> None:
+    assert not output_size(7, 3, stride=3).is_integer()
+    assert all(output_size(n, 3).is_integer() for n in range(3, 20))
+
+
+def test_a_check_of_nothing_or_of_nan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for broken in ([], [float("nan")]):
+        monkeypatch.setitem(CHECKS._things, "and_gate", lambda given=broken: given)
+        with pytest.raises(ValueError, match="check 'and_gate': expected numbers"):
+            value("and_gate")
+
+
+@pytest.fixture
+def declaration() -> dict[str, Any]:
+    return {
+        "title": "Checks", "question": "Do they hold?", "source": "a test", "metric": "value_0",
+        "run": {}, "factors": {"check": {"key": "check.name", "levels": ["and_gate", "or_gate"]}},
+        "profiles": {"smoke": {"replicates": 1}},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def runs(declaration: dict[str, Any], presets: Presets) -> tuple[Run, ...]:
+    return declare(parse_study("small", declaration), "smoke", presets).runs
+
+
+def test_checks_are_one_stack_that_computes(runs: tuple[Run, ...]) -> None:
+    (stack,) = plan(runs, data_root=None, plugins=())
+    assert stack.trainer is TrainerName.COMPUTED
+    assert 0 < estimated(stack) < 1
+    records = perform(stack)
+    assert [record.run for record in records] == list(runs)
+    assert all(record.status is Status.FINISHED for record in records)
+    assert records[0].metrics["value_3"] == 0.5
+    assert len(records[0].metrics) == 8
+
+
+def test_a_check_that_raises_fails_alone(
+    runs: tuple[Run, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[float]:
+        raise ArithmeticError("no number today")
+
+    monkeypatch.setitem(CHECKS._things, "and_gate", broken)
+    stack = Stack(runs, TrainerName.COMPUTED, "a test")
+    failed, finished = perform(stack)
+    assert (failed.status, failed.reason) == (Status.FAILED, "ArithmeticError: no number today")
+    assert "no number today" in failed.error
+    assert finished.status is Status.FINISHED
+
+
+def test_a_key_follows_the_code_of_its_own_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken() -> dict[str, str]:
+        for entry in [*vars(fingerprints).values(), *vars(source).values()]:
+            if hasattr(entry, "cache_clear"):
+                entry.cache_clear()
+        names = ("and_gate", "xor_handmade", "conv_strides")
+        return {name: fingerprints.check_fingerprint(name) for name in names}
+
+    before = taken()
+    assert len(set(before.values())) == 3
+    for package in fingerprints.PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(fingerprints.ROOT / package, tmp_path / package, ignore=ignore)
+    monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
+    assert taken() == before
+    gates = tmp_path / "experiments" / "checks" / "gates.py"
+    gates.write_text(gates.read_text().replace("_gate(-1.5)", "_gate(-1.6)"))
+    after = taken()
+    assert {name for name in before if before[name] != after[name]} == {"and_gate"}
+    monkeypatch.undo()
+    assert taken() == before
+
+
+def test_an_unknown_check_is_refused_before_anything_starts(
+    declaration: dict[str, Any], presets: Presets
+) -> None:
+    value = copy.deepcopy(declaration)
+    value["factors"]["check"]["levels"] = ["and_gat"]
+    study = parse_study("small", value)
+    with pytest.raises(UnknownName, match="unknown check 'and_gat'; nearest: 'and_gate'"):
+        declare(study, "smoke", presets)
+
+
+@pytest.mark.parametrize(
+    ("base", "line"),
+    [
+        ({"check": {"name": "a"}, "model": {"family": "mlp"}}, r"unknown key 'model'"),
+        ({"check": {"nmae": "a"}}, r"required key 'name' is missing; nearest: 'nmae'"),
+        ({"check": {"name": "a"}, "data": {"name": "xro"}}, r"unknown name 'xro'; nearest: 'xor'"),
+    ],
+)
+def test_a_wrong_check_is_one_line(base: dict[str, Any], line: str, presets: Presets) -> None:
+    with pytest.raises(ConfigurationError, match=line):
+        resolve(base, [], presets, "study/small.yaml: a")

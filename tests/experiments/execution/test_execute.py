@@ -1,0 +1,108 @@
+"""What a worker gives back: scored once, n/c noted with its step, failures as records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from experiments.execution.execute import check, execute
+from experiments.record import NoConvergence, Record, Status
+from experiments.run import Run, Stack, TrainerName
+
+MakeRun = Callable[..., Run]
+DIGITS: dict[str, Any] = {
+    "data": {"name": "digits", "train_size": 200},
+    "model": {"family": "linear"},
+    "optimizer": {"name": "adam", "learning_rate": 0.05},
+    "training": {"epochs": 4, "batch_size": 20},
+}
+
+
+def alone(run: Run) -> Record:
+    (record,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+    return record
+
+
+def test_a_record_describes_the_run(make_run: MakeRun) -> None:
+    run = make_run(**DIGITS)
+    record = alone(run)
+    assert record.run is run
+    assert record.status is Status.FINISHED
+    assert record.trainer is TrainerName.SOLO
+    assert set(record.metrics) == {"test_accuracy", "parameters"}
+    assert record.metrics["parameters"] == 64 * 10 + 10
+    assert record.metrics["test_accuracy"] > 0.5
+    assert set(record.curves) == {"train_loss", "val_accuracy"}
+    assert record.steps == 40
+    assert record.seconds > 0
+    assert record.nc_rule is NoConvergence.NONE
+    assert record.nc_step is None
+    assert record.logits is None
+    assert record.reason == "a test"
+
+
+def test_members_of_ensembles_keep_their_test_logits(make_run: MakeRun) -> None:
+    run = Run(**{**vars(make_run(**DIGITS)), "keep_logits": True})
+    record = alone(run)
+    assert record.logits is not None
+    assert record.logits.shape == (300, 10)
+    assert record.logits.dtype == "float32"
+
+
+@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+def test_where_the_test_set_is_the_training_set_the_number_says_so(
+    make_run: MakeRun, trainer: TrainerName
+) -> None:
+    run = make_run(model__widths=[10], training__steps=300, optimizer__learning_rate=0.5)
+    (record,) = execute(Stack((run,), trainer, "a test"))
+    assert set(record.metrics) == {"train_accuracy", "success", "parameters"}
+    assert record.metrics["success"] == float(record.metrics["train_accuracy"] == 1.0)
+    assert set(record.curves) == {"train_loss"}
+
+
+@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+def test_divergence_is_an_outcome_with_its_step(make_run: MakeRun, trainer: TrainerName) -> None:
+    run = make_run(model__activation="relu", optimizer__learning_rate=1e4, training__steps=300)
+    (record,) = execute(Stack((run,), trainer, "a test"))
+    assert record.status is Status.FINISHED
+    assert record.nc_rule is NoConvergence.NON_FINITE
+    assert record.nc_step is not None
+    assert 1 <= record.nc_step < 300
+    assert record.metrics["success"] == 0.0
+
+
+def test_a_run_that_learns_nothing_is_nc_at_its_end(make_run: MakeRun) -> None:
+    record = alone(make_run(**{**DIGITS, "optimizer": {"name": "sgd", "learning_rate": 1e-9}}))
+    assert record.nc_rule is NoConvergence.LOSS_AT_CHANCE
+    assert record.nc_step == record.steps == 40
+
+
+def test_an_exception_is_a_failed_record_of_every_run(make_run: MakeRun) -> None:
+    runs = tuple(make_run(replicate=n, model__activation="reluu") for n in range(2))
+    records = execute(Stack(runs, TrainerName.STACKED, "a test"))
+    assert [record.run for record in records] == list(runs)
+    for record in records:
+        assert record.status is Status.FAILED
+        assert record.reason.startswith("UnknownName: unknown activation 'reluu'; nearest: 'relu'")
+        assert "Traceback" in record.error
+        assert record.metrics == {}
+
+
+def test_check_says_what_is_wrong_before_anything_trains(make_run: MakeRun) -> None:
+    def line(**changes: Any) -> str:
+        return check(Stack((make_run(cell="width=2", **changes),), TrainerName.SOLO, "r"))
+
+    assert line() == ""
+    place = "study/small.yaml: width=2: "
+    assert line(model__init="xaviar_uniform").startswith(place + "unknown initialiser 'xaviar_unif")
+    assert "nearest: 'xavier_uniform'" in line(model__init="xaviar_uniform")
+    assert line(optimizer__name="sdg").startswith(place + "unknown optimiser 'sdg'")
+    assert line(model__bias_init="he_normal").startswith(place + "initialiser 'he_normal' for")
+
+
+def test_a_plugin_that_is_not_there_fails_the_check(make_run: MakeRun) -> None:
+    stack = Stack((make_run(),), TrainerName.SOLO, "r", plugins=("no_such_package",))
+    assert "No module named 'no_such_package'" in check(stack)
+    assert execute(stack)[0].status is Status.FAILED

@@ -112,10 +112,8 @@ def _why_never(config: Mapping[str, Any]) -> str:
         return f"family {family} does not stack"
     if optimizer not in STACKED_OPTIMIZERS:
         return f"optimiser {optimizer} does not stack"
-    if training.get("patience") or training.get("divide_rate_at") or training.get("order"):
-        return "early stopping, falling rates and a stored order do not stack"
-    if training.get("selection"):
-        return "each run has a best point on validation of its own"
+    if training.get("order"):
+        return "a stored order does not stack"
     return ""
 
 
@@ -138,6 +136,7 @@ def descends_innermost(config: Mapping[str, Any]) -> bool:
         and config["training"]["batch_size"] is None
         and optimizer["name"] == "sgd"
         and not optimizer["momentum"]
+        and not config["training"].get("divide_rate_at")
         and weights(config) <= LARGEST_INNERMOST
     )
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from experiments.run import Run
+from experiments.run import Run, Training
 from experiments.seeds import Role, stream
+from experiments.trainers.rules import Rules
 from experiments.trainers.schedule import Chunk
 from lightning_modules.classifier import Classifier
 from lightning_modules.module_stack import ModuleStack
@@ -20,7 +21,7 @@ from lightning_modules.optimizers import build_optimizer
 
 
 class MiniBatch(nn.Module):
-    """K runs with one optimiser and one batch size; ``batch_size`` None is the full batch."""
+    """K runs with one optimiser, one batch size, and one step for each fall of the rate."""
 
     def __init__(
         self,
@@ -28,7 +29,7 @@ class MiniBatch(nn.Module):
         classifiers: Sequence[Classifier],
         *,
         examples: int,
-        batch_size: int | None,
+        training: Training,
     ) -> None:
         super().__init__()
         dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
@@ -36,7 +37,9 @@ class MiniBatch(nn.Module):
         self.stack = ModuleStack(classifiers, dropout)
         self.size = self.stack.size
         self._settings = classifiers[0].optimizer_settings
-        self._orders = Orders(examples=examples, batch_size=batch_size, seeds=orders)
+        self._orders = Orders(examples=examples, batch_size=training.batch_size, seeds=orders)
+        # Of a solo run's rules, only the falling rate: it is the same for all runs.
+        self._rates = Rules(training)
 
     def start(self, x: Tensor, y: Tensor) -> None:
         """Take the training set (N, ...), (N,), which lies on the device."""
@@ -49,6 +52,7 @@ class MiniBatch(nn.Module):
         """Take the steps of a chunk; return the losses (steps, K) before each update."""
         losses = torch.empty(chunk.steps, self.size, device=self._data[0].device)
         for index in range(chunk.steps):
+            self._rates.before_step(self._optimizer, chunk.first + index)
             self.stack.at_step(chunk.first + index)
             each = self._objective()
             self._optimizer.zero_grad(set_to_none=True)

@@ -2,12 +2,13 @@
 
 Every run keeps its own initial draw (that of its solo module, bit for bit), its own order of
 examples and its own losses; no operation mixes runs. A run that leaves the finite numbers is
-frozen at the end of the chunk in which it did, where a solo run stops.
+frozen at the end of the chunk in which it did, where a solo run stops, and one whose patience is at
+its end at that point of its curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,6 +28,7 @@ from experiments.trainers.minibatch import MiniBatch
 from experiments.trainers.order import Order
 from experiments.trainers.schedule import Chunk, chunks, total_steps
 from experiments.trainers.solo import build_module
+from experiments.trainers.stack_rules import StackRules
 from experiments.trainers.trained import Predict, Trained
 from lightning_modules.classifier import Classifier
 from lightning_modules.losses import correct
@@ -52,7 +54,7 @@ def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> li
     training = Training(**runs[0].config["training"])
     program = program_of(runs, data, dataset)
     plan = chunks(training, len(data.train))
-    loop = StackLoop(program, data, plan)
+    loop = StackLoop(program, data, plan, StackRules(training, program.size))
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
     return [_trained(loop, index) for index in range(len(runs))]
@@ -64,7 +66,7 @@ def program_of(runs: list[Run], data: TrainingData, dataset: Dataset) -> Descent
     classifiers = [_classifier(run, data, dataset, training) for run in runs]
     if descends_innermost(runs[0].config):
         return Descent(runs, classifiers, total_steps(training, examples))
-    return MiniBatch(runs, classifiers, examples=examples, batch_size=training.batch_size)
+    return MiniBatch(runs, classifiers, examples=examples, training=training)
 
 
 def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Classifier:
@@ -84,15 +86,23 @@ def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Traini
 class StackLoop(pl.LightningModule):
     """Trains a program on data that lies on the device; one training step is one chunk."""
 
-    def __init__(self, program: Descent | MiniBatch, data: TrainingData, plan: list[Chunk]) -> None:
+    def __init__(
+        self,
+        program: Descent | MiniBatch,
+        data: TrainingData,
+        plan: list[Chunk],
+        rules: StackRules,
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.program = program
+        self.rules = rules
         runs = range(program.size)
         self.losses: list[list[tuple[int, float]]] = [[] for _ in runs]
         self.accuracies: list[list[tuple[int, float]]] = [[] for _ in runs]
         self.steps = 0
-        # Of the runs that left the finite numbers: the step, where they stopped, their parameters.
+        # Of the runs that left the finite numbers the step; of all that stopped where they did,
+        # and their parameters there.
         self.nonfinite_step: dict[int, int] = {}
         self.stopped: dict[int, int] = {}
         self._frozen: dict[int, list[Tensor]] = {}
@@ -109,39 +119,49 @@ class StackLoop(pl.LightningModule):
         self.program.start(*tensors(self._data.train, self.device))
 
     def training_step(self, batch: int, batch_idx: int) -> None:
-        """Take the steps of one chunk; stop when no run is left that is finite."""
+        """Take the steps of one chunk; stop when every run has stopped."""
         chunk = self._plan[batch_idx]
         losses = self.program.advance(chunk)
         self.steps += chunk.steps
         # A window may reach back into earlier chunks.
         self._recent = torch.cat([self._recent.to(losses), losses])[-chunk.window :]
-        lost = self._freeze_divergent(chunk, losses)
         running = [k for k in range(self.program.size) if k not in self.stopped]
-        if chunk.point or lost:
-            self._write([*running, *lost] if chunk.point else lost)
-        if not running:
+        lost = self._divergent(chunk, losses, running)
+        written = running if chunk.point else lost
+        self._stop({*lost, *self._write(written)} if written else set())
+        if len(self.stopped) == self.program.size:
             self.trainer.should_stop = True
 
     def on_fit_end(self) -> None:
-        """Give the frozen runs back what they were when they stopped."""
+        """Give every run the state that it reports: where it stopped, or its best one."""
         with torch.no_grad():
-            for index, values in self._frozen.items():
+            for index, values in {**self._frozen, **self.rules.best}.items():
                 for own, value in zip(self.program.of_run(index), values, strict=True):
                     own.copy_(value)
 
-    def _freeze_divergent(self, chunk: Chunk, losses: Tensor) -> list[int]:
-        """Note the runs whose loss left the finite numbers in this chunk; return them."""
+    def _divergent(self, chunk: Chunk, losses: Tensor, running: list[int]) -> list[int]:
+        """Return the runs whose loss left the finite numbers in this chunk, and note the step."""
         wrong = ~torch.isfinite(losses)
-        found = wrong.any(0).nonzero()[:, 0].tolist()
-        new = [k for k in found if k not in self.stopped]
-        for k in new:
+        found = wrong.any(0).tolist()
+        lost = [k for k in running if found[k]]
+        for k in lost:
             self.nonfinite_step[k] = chunk.first + int(wrong[:, k].int().argmax()) + 1
+        return lost
+
+    def _stop(self, runs: Collection[int]) -> None:
+        for k in runs:
             self.stopped[k] = self.steps
             self._frozen[k] = [value.clone() for value in self.program.of_run(k)]
-        return new
 
-    def _write(self, runs: Sequence[int]) -> None:
-        losses = self._recent.mean(0).tolist()
+    def _write(self, runs: Sequence[int]) -> list[int]:
+        """Write a point of the curves of these runs; return those that a rule stops there."""
+        losses, shares = self._recent.mean(0).tolist(), self._validate()
+        for k in runs:
+            self.losses[k].append((self.steps, losses[k]))
+            self.accuracies[k].append((self.steps, shares[k]))
+        return self.rules.say_stop(self.program.of_run, "val_accuracy", self.steps, shares, runs)
+
+    def _validate(self) -> list[float]:
         x, y = self._validation
         with torch.no_grad():
             right = torch.cat(
@@ -153,10 +173,8 @@ class StackLoop(pl.LightningModule):
                 ],
                 -1,
             )
-        shares = right.float().mean(-1).tolist()
-        for k in runs:
-            self.losses[k].append((self.steps, losses[k]))
-            self.accuracies[k].append((self.steps, shares[k]))
+        shares: list[float] = right.float().mean(-1).tolist()
+        return shares
 
 
 def _trained(loop: StackLoop, index: int) -> Trained:
@@ -174,6 +192,7 @@ def _trained(loop: StackLoop, index: int) -> Trained:
         finite=step is None and all(bool(torch.isfinite(value).all()) for value in values),
         nonfinite_step=step,
         predict=_predictor(loop, index),
+        selected_step=loop.rules.selected_step.get(index),
         facts={
             "device": str(loop.device),
             "stack_size": str(program.size),

@@ -156,6 +156,8 @@ def test_long_stacks_come_first(make_run: MakeRun) -> None:
         ({"data__name": "mnist", "training__batch_size": 100}, "more than 256 inputs"),
         ({"optimizer__name": "adam", "training__batch_size": 2}, ""),
         ({"model__keep_prob": 0.9, "model__init": "lsuv"}, ""),
+        ({"training__patience": 3, "training__divide_rate_at": [2]}, ""),
+        ({"training__order": "stored"}, "a stored order"),
         ({}, ""),
     ],
 )

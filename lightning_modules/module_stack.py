@@ -1,12 +1,13 @@
-"""K networks of equal structure as one module, the run axis first, by `torch.func`.
+"""K modules of equal structure as one, the run axis first, by `torch.func`.
 
-Comes in: K classifiers, initialised one by one. Goes out: one module whose parameters have shape
-(K, ...), and whose forward pass gives logits (K, B, C); nothing mixes the runs. Dense layers become
-batched matrix products and convolutions grouped ones. ("Horizontal fusion": Wang et al., HFTA,
-MLSys 2021.)
+Comes in: K modules, initialised one by one. Goes out: one module whose parameters have shape
+(K, ...), and which gives what each of the K gives, (K, B, ...); nothing mixes the runs. The
+module's own forward pass and its own loss are mapped over the runs: dense layers become batched
+matrix products and convolutions grouped ones. ("Horizontal fusion": Wang et al., HFTA, MLSys 2021.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,72 +15,77 @@ from torch import Tensor, nn
 from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNetNetwork
 from lightning_modules.layers import layers_of
+from lightning_modules.learner import Learner
 from lightning_modules.losses import Loss, per_example_loss
 from lightning_modules.noise import OwnDropout
 
+Module: TypeAlias = Classifier | Learner
+
 
 class ModuleStack(nn.Module):
-    """K classifiers that differ in values, dropout, loss and L2, but not in structure.
+    """K modules that differ in values, dropout, loss and L2, but not in structure.
 
-    Arguments: `classifiers`, whose networks are taken over; `streams`, one number for each run,
-    from which its dropout masks come.
+    A module's objective is its loss, a function of what it gives, of x and of y alone, plus its L2.
+    Arguments: `modules`, whose networks are taken over; `streams`, one number for each run, from
+    which its dropout masks come.
     Errors: ValueError if there is none; RuntimeError of torch if structures differ.
     """
 
-    def __init__(self, classifiers: Sequence[Classifier], streams: Sequence[int]) -> None:
+    def __init__(self, modules: Sequence[Module], streams: Sequence[int]) -> None:
         super().__init__()
-        if not classifiers:
+        if not modules:
             raise ValueError("a stack needs at least one run, found none")
-        networks = [classifier.network for classifier in classifiers]
-        _give_own_dropout(networks, streams)
-        for network in networks:
-            if isinstance(network, ConvNetNetwork):
-                network.memory_format = torch.contiguous_format
-        parameters, buffers = torch.func.stack_module_state(networks)
-        self.size = len(networks)
-        self.classes = classifiers[0].classes
+        _give_own_dropout([module.network for module in modules], streams)
+        for module in modules:
+            if isinstance(module.network, ConvNetNetwork):
+                module.network.memory_format = torch.contiguous_format
+        parameters, buffers = torch.func.stack_module_state(list(modules))
+        self.size = len(modules)
         self.names = tuple(parameters)
         self.values = nn.ParameterList(parameters.values())
-        # In a tuple, so that it is no part of this module: it only says what is computed.
-        self._network = (networks[0],)
+        # In tuples, so that they are no part of this module: they only say what is computed.
+        self._module = (modules[0],)
+        self._of_loss = tuple(_by_loss(modules))
         self._buffers_of_runs = buffers
-        weights = {f"{path}.weight" for path, _, _ in layers_of(networks[0])}
+        weights = {f"{path}.weight" for path, _, _ in layers_of(modules[0])}
         self._weights = [name in weights for name in self.names]
-        self._losses = tuple(Loss(classifier.loss) for classifier in classifiers)
-        self.register_buffer("l2", torch.tensor([classifier.l2 for classifier in classifiers]))
+        self.register_buffer("l2", torch.tensor([module.l2 for module in modules]))
         self.l2: Tensor
-        self.has_l2 = any(classifier.l2 for classifier in classifiers)
+        self.has_l2 = any(module.l2 for module in modules)
 
     def to_device(self, device: torch.device) -> None:
         """Move the numbers that belong to the runs, which are no parameters, to the device."""
         self._buffers_of_runs = {n: b.to(device) for n, b in self._buffers_of_runs.items()}
 
     def forward(self, x: Tensor, *, own: bool = False) -> Tensor:
-        """Return the logits (K, B, C) of x (B, ...), or of x (K, B, ...) where each has its own."""
+        """Return the outputs (K, B, ...) for x (B, ...), or x (K, B, ...) where each has its own.
+
+        They are what the task gives: logits (K, B, C) of a classifier.
+        """
         axis = 0 if own else None
-        return self._logits(list(self.values), self._buffers_of_runs, x, axis, training=False)
+        return self._outputs(list(self.values), self._buffers_of_runs, x, axis, training=False)
 
     def one(self, index: int, x: Tensor) -> Tensor:
-        """Return the logits (B, C) of run `index` alone."""
+        """Return the outputs (B, ...) of run `index` alone."""
         values = [value[index : index + 1] for value in self.values]
         buffers = {name: b[index : index + 1] for name, b in self._buffers_of_runs.items()}
-        return self._logits(values, buffers, x, None, training=False)[0]
+        return self._outputs(values, buffers, x, None, training=False)[0]
 
     def at_step(self, step: int) -> None:
         """Begin a step: its dropout masks are those of this number."""
-        for module in self._network[0].modules():
+        for module in self._module[0].modules():
             if isinstance(module, OwnDropout):
                 module.at_step(step)
 
     def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
         """Return what each run minimises, (K,), on its batch.
 
-        Shapes: x (K, B, ...) and y (K, B) where each run has its own batch, else (B, ...) and (B,).
+        Shapes: x (K, B, ...) and y (K, B, ...) where each run has its own batch, else (B, ...).
         """
         axis = 0 if own else None
         values = list(self.values)
-        logits = self._logits(values, self._buffers_of_runs, x, axis, training=True)
-        losses = self._mean_losses(logits, y if own else y.expand(self.size, len(y)))
+        outputs = self._outputs(values, self._buffers_of_runs, x, axis, training=True)
+        losses = self._losses(outputs, x, y, axis)
         if self.has_l2:
             squares = [
                 value.square().flatten(1).sum(1)
@@ -89,21 +95,18 @@ class ModuleStack(nn.Module):
             losses = losses + self.l2 * torch.stack(squares).sum(0)
         return losses
 
-    def _mean_losses(self, logits: Tensor, y: Tensor) -> Tensor:
+    def _losses(self, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
         """Apply each loss to the runs that have it, and to no other: 0 x NaN would be NaN."""
-        parts = torch.empty(self.size, device=logits.device)
-        for loss in dict.fromkeys(self._losses):
-            runs = [k for k, name in enumerate(self._losses) if name is loss]
-            criterion = per_example_loss(loss, self.classes)
-            rows = slice(None) if len(runs) == self.size else runs
-            chosen, labels = logits[rows], y[rows]
-            each = criterion(chosen.flatten(0, 1), labels.flatten()).view(labels.shape)
+        losses = torch.empty(self.size, device=outputs.device)
+        for module, runs in self._of_loss:
             if len(runs) == self.size:
-                return each.mean(1)
-            parts = parts.index_put((torch.tensor(runs, device=parts.device),), each.mean(1))
-        return parts
+                return _losses(module, outputs, x, y, axis)
+            mine = (x, y) if axis is None else (x[runs], y[runs])
+            rows = torch.tensor(runs, device=losses.device)
+            losses = losses.index_put((rows,), _losses(module, outputs[runs], *mine, axis))
+        return losses
 
-    def _logits(
+    def _outputs(
         self,
         values: Sequence[Tensor],
         buffers: dict[str, Tensor],
@@ -112,15 +115,40 @@ class ModuleStack(nn.Module):
         *,
         training: bool,
     ) -> Tensor:
-        network = self._network[0].train(training)
+        module = self._module[0].train(training)
 
         def call(own: dict[str, Tensor], more: dict[str, Tensor], batch: Tensor) -> Tensor:
-            logits: Tensor = torch.func.functional_call(network, (own, more), (batch,))
-            return logits
+            outputs: Tensor = torch.func.functional_call(module, (own, more), (batch,))
+            return outputs
 
         named = dict(zip(self.names, values, strict=True))
-        logits: Tensor = torch.vmap(call, in_dims=(0, 0, batch_axis))(named, buffers, x)
-        return logits
+        outputs: Tensor = torch.vmap(call, in_dims=(0, 0, batch_axis))(named, buffers, x)
+        return outputs
+
+
+def _by_loss(modules: Sequence[Module]) -> Iterator[tuple[Module, list[int]]]:
+    """Yield a module for each loss that occurs, and the runs that have it."""
+    losses = [_name_of_loss(module) for module in modules]
+    for loss in dict.fromkeys(losses):
+        runs = [run for run, name in enumerate(losses) if name is loss]
+        yield modules[runs[0]], runs
+
+
+def _name_of_loss(module: Module) -> Loss:
+    """Return the form of the loss; a learner has one only."""
+    return module.loss if isinstance(module, Classifier) else Loss.STABLE
+
+
+def _losses(module: Module, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
+    """Return the mean losses (K,) of batches, without the L2 term, by the loss of one module."""
+    if not isinstance(module, Classifier):
+        losses: Tensor = torch.vmap(module.loss_of, in_dims=(0, axis, axis))(outputs, x, y)
+        return losses
+    # The same for every example of every run: mapped, cross-entropy takes twice the time.
+    labels = y.expand(len(outputs), *y.shape) if axis is None else y
+    criterion = per_example_loss(module.loss, module.classes)
+    each = criterion(outputs.flatten(0, 1), labels.flatten()).view(labels.shape)
+    return each.mean(1)
 
 
 def _give_own_dropout(networks: Sequence[nn.Module], streams: Sequence[int]) -> None:

@@ -22,17 +22,17 @@ SECONDS_PER_MULTIPLY_ADD = 1e-10
 # In the fused step of runs innermost: to compile it, and per product of one run.
 SECONDS_TO_COMPILE = 8.0
 SECONDS_PER_PRODUCT = 5e-10
+DENSE = ("linear", "linear_regression", "mlp")
+RECURRENT = ("char_rnn", "lstm")
+LSTM_GATES = 4
 # For families that this file does not know.
 UNKNOWN_WEIGHTS = 100_000
 
 
 def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     """Return about how many seconds ``runs`` runs of equal shape take as one stack on one core."""
-    examples = _examples(config)
-    training = Training(**config["training"])
-    batch = training.batch_size or examples
-    work = multiply_adds(config) * batch * runs
-    steps = total_steps(training, examples)
+    steps = total_steps(Training(**config["training"]), _examples(config))
+    work = step_work(config) * runs
     return SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
 
 
@@ -48,9 +48,16 @@ def inputs(config: Mapping[str, Any]) -> int:
 
 
 def weights(config: Mapping[str, Any]) -> int:
-    """Return the number of weights of a dense network, biases excluded."""
+    """Return the number of weights of a dense or recurrent network, biases excluded."""
+    if config["model"]["family"] in RECURRENT:
+        return _recurrent(config)[0]
     *hidden, last = [a * b for a, b in pairwise(_ends(config))]
     return _pieces(config) * sum(hidden) + last
+
+
+def step_work(config: Mapping[str, Any]) -> int:
+    """Return the multiply-adds of the forward pass of one step of one run."""
+    return multiply_adds(config) * (config["training"]["batch_size"] or _examples(config))
 
 
 def step_elements(config: Mapping[str, Any]) -> int:
@@ -67,6 +74,8 @@ def memory_of_run(config: Mapping[str, Any]) -> int:
     batch = config["training"]["batch_size"] or _examples(config)
     if config["model"]["family"] == "convnet":
         maps, trained = _convnet_sizes(config)
+    elif config["model"]["family"] in RECURRENT:
+        trained, maps = _recurrent(config)
     else:
         maps, trained = _pieces(config) * sum(_ends(config)), weights(config)
     return 16 * (trained + batch * maps)
@@ -75,16 +84,20 @@ def memory_of_run(config: Mapping[str, Any]) -> int:
 def multiply_adds(config: Mapping[str, Any]) -> int:
     """Return the multiply-adds of one example's forward pass."""
     model = config["model"]
-    if model["family"] in ("linear", "mlp"):
+    if model["family"] in DENSE:
         return weights(config)
+    if model["family"] in RECURRENT:
+        # Every weight takes part in every step of the sequence.
+        return weights(config) * DATASETS.get(config["data"]["name"]).shape[0]
     if model["family"] == "convnet":
         return _convnet(config)
     return UNKNOWN_WEIGHTS
 
 
 def _ends(config: Mapping[str, Any]) -> list[int]:
-    classes = DATASETS.get(config["data"]["name"]).classes
-    return [inputs(config), *config["model"].get("widths", []), classes]
+    # Real numbers have no classes: one output.
+    outputs = max(DATASETS.get(config["data"]["name"]).classes, 1)
+    return [inputs(config), *config["model"].get("widths", []), outputs]
 
 
 def _pieces(config: Mapping[str, Any]) -> int:
@@ -95,6 +108,16 @@ def _examples(config: Mapping[str, Any]) -> int:
     """Return the number of training examples."""
     every = DATASETS.get(config["data"]["name"]).examples
     return min(every, config["data"]["train_size"] or every)
+
+
+def _recurrent(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the weights, and the numbers that one example has in all steps of its sequence."""
+    dataset, model = DATASETS.get(config["data"]["name"]), config["model"]
+    steps, entries = dataset.shape
+    if model["family"] == "lstm":
+        return LSTM_GATES * (entries + 1), steps * (3 * LSTM_GATES)
+    width = model["width"] or dataset.classes
+    return (entries + width + dataset.classes) * width, steps * (2 * width + dataset.classes)
 
 
 def _convnet_sizes(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -15,9 +15,9 @@ from experiments.run import Run, Training
 from experiments.seeds import Role, stream
 from experiments.trainers.rules import Rules
 from experiments.trainers.schedule import Chunk
-from lightning_modules.classifier import Classifier
-from lightning_modules.module_stack import ModuleStack
+from lightning_modules.module_stack import Module, ModuleStack
 from lightning_modules.optimizers import build_optimizer
+from lightning_modules.task import task_of
 
 
 class MiniBatch(nn.Module):
@@ -26,7 +26,7 @@ class MiniBatch(nn.Module):
     def __init__(
         self,
         runs: Sequence[Run],
-        classifiers: Sequence[Classifier],
+        modules: Sequence[Module],
         *,
         examples: int,
         training: Training,
@@ -34,15 +34,16 @@ class MiniBatch(nn.Module):
         super().__init__()
         dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
         orders = [stream(run.seed, Role.ORDER, run.replicate) for run in runs]
-        self.stack = ModuleStack(classifiers, dropout)
+        self.stack = ModuleStack(modules, dropout)
         self.size = self.stack.size
-        self._settings = classifiers[0].optimizer_settings
+        self.task = task_of(modules[0])
+        self._settings = modules[0].optimizer_settings
         self._orders = Orders(examples=examples, batch_size=training.batch_size, seeds=orders)
         # Of a solo run's rules, only the falling rate: it is the same for all runs.
         self._rates = Rules(training)
 
     def start(self, x: Tensor, y: Tensor) -> None:
-        """Take the training set (N, ...), (N,), which lies on the device."""
+        """Take the training set, x (N, ...) and y (N, ...), which lies on the device."""
         self._data = x, y
         self.stack.to_device(x.device)
         # Made here: a fused optimiser has to know the device.
@@ -70,12 +71,12 @@ class MiniBatch(nn.Module):
         return self.stack.objective(x[indices], y[indices], own=True)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return the logits (K, N, C) of examples (N, ...)."""
-        logits: Tensor = self.stack(x)
-        return logits
+        """Return the logits (K, N, C) of examples (N, ...), or what else the task gives."""
+        outputs: Tensor = self.stack(x)
+        return outputs
 
     def one(self, index: int, x: Tensor) -> Tensor:
-        """Return the logits (N, C) of one run."""
+        """Return the logits (N, C) of one run, or what else the task gives."""
         return self.stack.one(index, x)
 
     def of_run(self, index: int) -> list[Tensor]:

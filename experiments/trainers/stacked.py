@@ -18,7 +18,6 @@ from torch import Tensor
 
 from experiments.data import Dataset, TrainingData
 from experiments.planning.plan import descends_innermost
-from experiments.record import Curve
 from experiments.run import Run, Training
 from experiments.seeds import Role, stream
 from experiments.trainers.descent import Descent
@@ -31,7 +30,9 @@ from experiments.trainers.solo import build_module
 from experiments.trainers.stack_rules import StackRules
 from experiments.trainers.trained import Predict, Trained
 from lightning_modules.classifier import Classifier
-from lightning_modules.losses import correct
+from lightning_modules.measures import MEASURES
+from lightning_modules.module_stack import Module
+from lightning_modules.task import task_of
 
 
 def train(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
@@ -63,17 +64,21 @@ def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> li
 def program_of(runs: list[Run], data: TrainingData, dataset: Dataset) -> Descent | MiniBatch:
     """Return the runs as one program, each with the parameters that it starts from."""
     training, examples = Training(**runs[0].config["training"]), len(data.train)
-    classifiers = [_classifier(run, data, dataset, training) for run in runs]
+    modules = [_module(run, data, dataset, training) for run in runs]
     if descends_innermost(runs[0].config):
+        classifiers = [module for module in modules if isinstance(module, Classifier)]
         return Descent(runs, classifiers, total_steps(training, examples))
-    return MiniBatch(runs, classifiers, examples=examples, training=training)
+    return MiniBatch(runs, modules, examples=examples, training=training)
 
 
-def _classifier(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Classifier:
+def _module(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Module:
     """Build one run's module; LSUV sees the first batch of the run's own order."""
     module = build_module(run, dataset)
-    if not isinstance(module, Classifier):
-        raise TypeError(f"a stack needs classifiers, found {type(module).__name__}")
+    if not isinstance(module, Module):
+        raise TypeError(
+            f"a stack needs classifiers or learners, found {type(module).__name__}; such a module "
+            "trains alone"
+        )
     seed = stream(run.seed, Role.ORDER, run.replicate)
     order = Order(examples=len(data.train), batch_size=training.batch_size, seed=seed)
     first = next(iter(order))
@@ -97,9 +102,10 @@ class StackLoop(pl.LightningModule):
         self.automatic_optimization = False
         self.program = program
         self.rules = rules
-        runs = range(program.size)
-        self.losses: list[list[tuple[int, float]]] = [[] for _ in runs]
-        self.accuracies: list[list[tuple[int, float]]] = [[] for _ in runs]
+        self._name, self._measure = MEASURES[task_of(program)]
+        self.curves: list[dict[str, list[tuple[int, float]]]] = [
+            {"train_loss": [], self._name: []} for _ in range(program.size)
+        ]
         self.steps = 0
         # Of the runs that left the finite numbers the step; of all that stopped where they did,
         # and their parameters there.
@@ -155,43 +161,36 @@ class StackLoop(pl.LightningModule):
 
     def _write(self, runs: Sequence[int]) -> list[int]:
         """Write a point of the curves of these runs; return those that a rule stops there."""
-        losses, shares = self._recent.mean(0).tolist(), self._validate()
+        losses, values = self._recent.mean(0).tolist(), self._validate()
         for k in runs:
-            self.losses[k].append((self.steps, losses[k]))
-            self.accuracies[k].append((self.steps, shares[k]))
-        return self.rules.say_stop(self.program.of_run, "val_accuracy", self.steps, shares, runs)
+            self.curves[k]["train_loss"].append((self.steps, losses[k]))
+            self.curves[k][self._name].append((self.steps, values[k]))
+        return self.rules.say_stop(self.program.of_run, self._name, self.steps, values, runs)
 
     def _validate(self) -> list[float]:
+        """Return what the task measures on validation, for every run."""
         x, y = self._validation
         with torch.no_grad():
-            right = torch.cat(
-                [
-                    correct(self.program.logits(part), labels)
-                    for part, labels in zip(
-                        x.split(EVALUATION_BATCH), y.split(EVALUATION_BATCH), strict=True
-                    )
-                ],
-                -1,
+            outputs = torch.cat(
+                [self.program.logits(part) for part in x.split(EVALUATION_BATCH)], 1
             )
-        shares: list[float] = right.float().mean(-1).tolist()
-        return shares
+            measured = torch.vmap(self._measure, in_dims=(0, None, None))(outputs, x, y)
+        values: list[float] = measured.tolist()
+        return values
 
 
 def _trained(loop: StackLoop, index: int) -> Trained:
     program = loop.program
     values = program.of_run(index)
-    curves: dict[str, Curve] = {
-        "train_loss": tuple(loop.losses[index]),
-        "val_accuracy": tuple(loop.accuracies[index]),
-    }
     step = loop.nonfinite_step.get(index)
     return Trained(
-        curves=curves,
+        curves={name: tuple(points) for name, points in loop.curves[index].items()},
         steps=loop.stopped.get(index, loop.steps),
         parameters=sum(value.numel() for value in values),
         finite=step is None and all(bool(torch.isfinite(value).all()) for value in values),
         nonfinite_step=step,
         predict=_predictor(loop, index),
+        task=task_of(program),
         selected_step=loop.rules.selected_step.get(index),
         facts={
             "device": str(loop.device),

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from experiments.planning.cost import UNKNOWN_WEIGHTS, estimate, multiply_adds, weights
+from experiments.data import DATASETS
+from experiments.planning.cost import (
+    UNKNOWN_WEIGHTS,
+    estimate,
+    memory_of_run,
+    multiply_adds,
+    weights,
+)
 from experiments.run import Run
+from experiments.trainers.solo import build_module
 
 MakeRun = Callable[..., Run]
 
@@ -27,6 +35,21 @@ MakeRun = Callable[..., Run]
 def test_dense_weights(make_run: MakeRun, changes: dict[str, Any], count: int) -> None:
     config = make_run(**changes).config
     assert weights(config) == multiply_adds(config) == count
+
+
+@pytest.mark.parametrize(
+    ("family", "data", "steps"),
+    [("linear_regression", "ramp", 1), ("lstm", "ramp", 5), ("char_rnn", "hihello", 6)],
+)
+def test_weights_are_those_of_the_module(
+    make_run: MakeRun, family: str, data: str, steps: int
+) -> None:
+    run = make_run(model={"family": family}, data__name=data, training__loss="stable")
+    module = build_module(run, DATASETS.get(data))
+    trained = sum(value.numel() for value in module.parameters() if value.dim() > 1)
+    assert weights(run.config) == trained
+    assert multiply_adds(run.config) == steps * trained
+    assert memory_of_run(run.config) > 16 * trained
 
 
 def test_convolutions_are_counted_by_position(make_run: MakeRun) -> None:

@@ -141,6 +141,14 @@ def test_no_stack_is_larger_than_the_largest(
     assert max(sizes) <= LARGEST_STACK
 
 
+@pytest.mark.parametrize(("width", "size"), [(20, 128), (100, 32)])
+def test_tiny_steps_share_a_larger_stack(make_run: MakeRun, width: int, size: int) -> None:
+    settings = {"data__name": "digits", "optimizer__name": "adam", "training__batch_size": 10}
+    first = make_run(model__widths=[width], **settings)
+    runs = [dataclasses.replace(first, replicate=n, key=str(n)) for n in range(256)]
+    assert {len(s.runs) for s in plan(runs, data_root=None, plugins=())} == {size}
+
+
 def test_long_stacks_come_first(make_run: MakeRun) -> None:
     runs = [make_run(cell=str(steps), training__steps=steps) for steps in (10, 10_000, 100)]
     stacks = plan(runs, data_root=None, plugins=())
@@ -157,6 +165,11 @@ def test_long_stacks_come_first(make_run: MakeRun) -> None:
         ({"optimizer__name": "adam", "training__batch_size": 2}, ""),
         ({"model__keep_prob": 0.9, "model__init": "lsuv"}, ""),
         ({"training__patience": 3, "training__divide_rate_at": [2]}, ""),
+        ({"model": {"family": "char_rnn"}, "data__name": "hihello"}, ""),
+        ({"model": {"family": "lstm"}, "data__name": "ramp"}, ""),
+        ({"model": {"family": "linear_regression"}, "data__name": "line2"}, ""),
+        ({"model": {"family": "gan"}, "data__name": "digits"}, "family gan does not stack"),
+        ({"optimizer__name": "ftrl", "training__batch_size": 2}, ""),
         ({"training__order": "stored"}, "a stored order"),
         ({}, ""),
     ],

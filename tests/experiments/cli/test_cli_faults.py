@@ -21,18 +21,17 @@ from tests.experiments.cli.lab import (
     wait_until,
 )
 
-# Early stopping, which never comes, has each run train alone: the store fills one by one.
+# Examples in their stored order have each run train alone: the store fills one by one.
 MANY: dict[str, Any] = {
     "title": "Many short runs",
     "question": "Is any run lost, or done twice?",
     "source": "a test",
     "metric": "test_accuracy",
-    "selection": "early_stopped",
     "run": {
         "model": {"family": "mlp", "widths": [2]},
         "data": {"name": "digits"},
         "optimizer": {"name": "adam", "learning_rate": 0.1},
-        "training": {"epochs": 9, "batch_size": 100, "patience": 9},
+        "training": {"epochs": 9, "batch_size": 100, "order": "stored"},
     },
     "factors": {"init": {"key": "model.init", "levels": ["normal", "uniform", "he_normal"]}},
     "profiles": {"smoke": {"replicates": 12}},

@@ -47,7 +47,7 @@ FULL: dict[str, Any] = {
 def test_a_stack_with_rules_is_its_runs(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, settings: dict[str, Any], program: type
 ) -> None:
-    runs = [make_run(replicate=n, **settings) for n in range(5)]
+    runs = [make_run(replicate=n, **settings) for n in range(4)]
     assert not any(why_alone(run.config) for run in runs)
     together = compare(monkeypatch, runs, program=program)
     training = runs[0].config["training"]
@@ -60,9 +60,9 @@ def test_a_stack_with_rules_is_its_runs(
 
 def test_a_run_that_stops_disturbs_no_neighbour(make_run: MakeRun) -> None:
     patient = {**WILD, "training__patience": 3}
-    runs = [make_run(replicate=n, **patient) for n in range(5)]
+    runs = [make_run(replicate=n, **patient) for n in range(4)]
     every = train_stack(runs)
-    last = max(range(5), key=lambda index: every[index].steps)
+    last = max(range(4), key=lambda index: every[index].steps)
     assert every[last].steps > min(trained.steps for trained in every)
     (alone,) = train_stack([runs[last]])
     assert losses(every[last]) == pytest.approx(losses(alone), rel=1e-5)

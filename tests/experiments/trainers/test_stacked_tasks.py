@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
+from experiments.declaration.declare import declare
+from experiments.declaration.settings import Presets
+from experiments.declaration.spec import parse_study
 from experiments.execution.execute import execute
-from experiments.planning.plan import why_alone
+from experiments.planning.plan import plan, why_alone
 from experiments.record import Record, Status
 from experiments.run import Run, Stack, TrainerName
 from experiments.trainers.minibatch import MiniBatch
 from lightning_modules.task import Task
+from tests.experiments.conftest import CONF
 from tests.experiments.trainers.stacks import (
     DIGITS,
     MakeRun,
@@ -80,17 +85,20 @@ def test_an_optimiser_of_tensorflow_sees_every_run_by_itself(
 
 
 def records(runs: list[Run], *, together: bool) -> list[Record]:
-    """Return what a worker makes of the runs."""
-    if together:
-        return execute(Stack(tuple(runs), TrainerName.STACKED, "a test"))
-    return [record for run in runs for record in execute(Stack((run,), TrainerName.SOLO, "alone"))]
+    """Return what workers make of the runs: as planned, or one by one; in the order of the runs."""
+    alone = [Stack((run,), TrainerName.SOLO, "a test") for run in runs]
+    stacks = plan(runs, data_root=None, plugins=()) if together else alone
+    assert {stack.trainer for stack in stacks} == {
+        TrainerName.STACKED if together else TrainerName.SOLO
+    }
+    found = {record.run.key: record for stack in stacks for record in execute(stack)}
+    return [found[run.key] for run in runs]
 
 
-@pytest.mark.parametrize("settings", [LINE, TEXT, RAMP], ids=["line", "text", "ramp"])
-def test_a_stack_leaves_the_records_of_its_runs(
-    make_run: MakeRun, settings: dict[str, Any]
-) -> None:
-    runs = [make_run(replicate=n, **settings) for n in range(4)]
+@pytest.mark.parametrize("study", ["char_rnn", "toys_linear", "test_scores", "lstm_ramp", "stock"])
+def test_a_study_leaves_the_same_records_in_stacks_and_alone(presets: Presets, study: str) -> None:
+    declaration = yaml.safe_load((CONF / "study" / f"{study}.yaml").read_text())[study]
+    runs = list(declare(parse_study(study, declaration), "smoke", presets).runs)
     pairs = zip(records(runs, together=True), records(runs, together=False), strict=True)
     for one, other in pairs:
         assert one.status is other.status is Status.FINISHED, one.error
@@ -100,8 +108,11 @@ def test_a_stack_leaves_the_records_of_its_runs(
 
 
 def test_a_text_known_by_heart_says_since_which_step(make_run: MakeRun) -> None:
-    found = records([make_run(replicate=n, **TEXT) for n in range(4)], together=True)
-    assert any("first_exact_step" in record.metrics for record in found)
+    runs = [make_run(replicate=n, **TEXT) for n in range(4)]
+    together, alone = records(runs, together=True), records(runs, together=False)
+    steps = [record.metrics.get("first_exact_step") for record in together]
+    assert any(step is not None for step in steps)
+    assert steps == [record.metrics.get("first_exact_step") for record in alone]
 
 
 def test_a_regression_that_diverges_stops_where_it_would_alone(make_run: MakeRun) -> None:

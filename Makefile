@@ -9,9 +9,9 @@ PORT    ?= 5000
 PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
-STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,computed
+STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,gradients_xor,boundaries,computed
 # The others, each a few seconds; but fitnet4, whose 200 steps take longer, and data_facts, which reads real files.
-MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,frameworks,full_model,gan,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,zoo
+MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,zoo
 # The small systems whose printed values need no data files; the others of them are in STUDIES.
 TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam
 comma   := ,
@@ -20,7 +20,7 @@ run      = $(BIN)/python -m experiments engine=$(ENGINE)
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper toys report claims serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys report claims tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,6 +41,9 @@ report: .venv/.ready  ## write the report of PROFILE anew from the store
 
 claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
 	@$(BIN)/python -m analysis.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
+
+tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
+	@$(BIN)/python -m analysis.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
 serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
 	@$(BIN)/python -m experiments.serve --port $(PORT)

@@ -24,6 +24,7 @@ from analysis.canvas import (
 )
 from analysis.curves import along, ensemble_size, member_curve, numeric_curve
 from analysis.effect_figures import importance, main_effects
+from analysis.layer_figures import layer_figures
 from analysis.layout import ABSENT, Grid, Key, Place, grid
 from analysis.marks import (
     MOST_LINES,
@@ -73,7 +74,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["importance"] = importance
     if not study.curves.empty:
         chosen["training"] = training_curves
-    return chosen
+    return chosen | layer_figures(study)
 
 
 @styled()

@@ -35,8 +35,17 @@ SHOWN = {
     "training": "Training: median and the band that holds 80 % of the runs.",
     "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",
     "importance": "Shares of the variance and importance in a forest, with 95 % intervals.",
+    "gradients": "Norm of the gradient of each layer's weights before the first step, median over "
+    "runs; a norm of zero lies at the lower end.",
+    "boundaries": "Probability of class 1 over both inputs after training (dark 0, light 1), first "
+    "replicate of each cell; dots are examples of class 0, squares of class 1.",
+    "activations": "Activations by layer before the first step, deepest networks, first replicate: "
+    "the darker, the more of a layer's activations.",
+    "activations_trained": "The same after training.",
     "members": "Ensembles by size with 95 % intervals; the band holds 80 % of single members.",
 }
+# They show a course or a state of their own, and say which.
+WITHOUT_RULE = ("training", "gradients", "boundaries", "activations", "activations_trained")
 NO_FONT = (
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "
     "the Python package koreanize-matplotlib or Debian's fonts-nanum, then write the report anew."
@@ -120,7 +129,7 @@ def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
     file = f"{declaration.study}/figure_{figure.name}.svg"
     data = base64.b64encode((folder / file).read_bytes()).decode()
     says = SHOWN.get(figure.name) or f"Estimate and 95 % interval by {figure.name[3:]}."
-    rule = "" if figure.name == "training" else rule_caption(declaration)
+    rule = "" if figure.name in WITHOUT_RULE else rule_caption(declaration)
     address = f"data:image/svg+xml;base64,{data}"
     return Picture(figure.name, says, rule, file, address, figure.width, figure.height)
 

@@ -68,6 +68,23 @@ def mean_interval(values: ArrayLike) -> Interval:
     return Interval(mean, min(low, mean), max(high, mean), n, "BCa bootstrap")
 
 
+def median_interval(values: ArrayLike) -> Interval:
+    """Median of R values with its interval between two order statistics: no shape is assumed.
+
+    Below six values no pair of them holds the median with 95 %, and there are no bounds. Values may
+    be infinite; ValueError for NaN.
+    """
+    x = np.asarray(values, dtype=np.float64).ravel()
+    if np.isnan(x).any():
+        raise ValueError(f"median_interval: expected numbers, found {int(np.isnan(x).sum())} NaN")
+    if len(x) == 0:
+        return Interval(nan, nan, nan, 0, "none (no run)")
+    bounds = scipy_stats.quantile_test(x, q=0, p=0.5).confidence_interval(LEVEL)
+    return Interval(
+        float(np.median(x)), float(bounds.low), float(bounds.high), len(x), "order statistics"
+    )
+
+
 def wilson(successes: int, n: int) -> Interval:
     """Share k/n with its Wilson score interval (Wilson, JASA 1927).
 

@@ -19,6 +19,7 @@ from analysis.declaration import Declaration
 from analysis.factorial import Factorial, factorial
 from analysis.frame import declarations, load_curves, load_runs, readable
 from analysis.importance import importances
+from analysis.layers import Layers, load_layers
 from analysis.outcomes import Outcomes, outcomes
 from analysis.published import Published, load_published
 from analysis.stats import Interval
@@ -44,6 +45,7 @@ class Study:
     experiment_id: str
     published: Published = field(default_factory=Published)
     claim_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
+    layers: Layers = field(default_factory=Layers)
 
     @property
     def name(self) -> str:
@@ -108,16 +110,18 @@ def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Decl
 def load_one(uri: str, declaration: Declaration) -> Study:
     """Everything that the store holds on one declared study."""
     loaded = load_runs(uri, declaration)
+    layers = load_layers(uri, loaded.frame)
     return Study(
         declaration=declaration,
         frame=loaded.frame,
         cells=summarise(loaded.frame, declaration),
         curves=_curves(uri, loaded.frame, declaration),
         extra=loaded.extra,
-        problems=loaded.problems,
+        problems=(*loaded.problems, *layers.problems),
         experiment_id=loaded.experiment_id,
         published=load_published(uri, declaration),
         claim_curves=_claim_curves(uri, loaded.frame, declaration),
+        layers=layers,
     )
 
 

@@ -14,6 +14,7 @@ from analysis.claims import claim_table
 from analysis.comparison_tables import attribution_table, comparisons_table
 from analysis.declaration import Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
+from analysis.layer_tables import gradients_table
 from analysis.layout import ABSENT, grid, header, telling
 from analysis.study import Study
 from analysis.tabular import Entry, Notes, Table
@@ -182,5 +183,6 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (lambda study: bool(study.attributions), attribution_table),
     (lambda study: study.factorial is not None, effects_table),
     (lambda study: bool(study.shares), shares_table),
+    (lambda study: not study.layers.norms.empty, gradients_table),
     (lambda study: any(study.declaration.claims.values()), claims_table),
 )

@@ -34,7 +34,8 @@ class Record:
     """Everything that a run leaves: final metrics, curves, status, provenance.
 
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
-    ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes.
+    ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``observation`` is
+    the text of an observed run's layers.
     """
 
     run: Run
@@ -52,3 +53,4 @@ class Record:
     provenance: Mapping[str, str] = field(default_factory=dict)
     logits: np.ndarray | None = None
     images: np.ndarray | None = None
+    observation: str = ""

@@ -15,6 +15,7 @@ class TrainerName(StrEnum):
 
     SOLO = "solo"
     STACKED = "stacked"
+    OBSERVED = "observed"
     ENSEMBLE = "ensemble"
     COMPUTED = "computed"
 
@@ -29,6 +30,7 @@ class Training:
     ``patience`` stops after that many points of the validation curve without a better one, and
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
+    ``observe`` keeps what reaches each layer at every point of the curves, and changes no result.
     """
 
     epochs: int | None
@@ -41,6 +43,7 @@ class Training:
     divide_rate_at: tuple[int, ...] | None = None
     selection: str | None = None
     precision: str | None = None
+    observe: bool | None = None
 
 
 class Combination(StrEnum):

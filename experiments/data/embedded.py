@@ -32,6 +32,7 @@ POINTS8 = (
     ),
     (2, 2, 2, 1, 1, 1, 0, 0),
 )
+SPIRAL_POINTS = 97
 DIGITS_TRAIN, DIGITS_VALIDATION = 1_197, 300
 
 
@@ -74,6 +75,18 @@ def read_digits(_contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
     return training, Part(x[end:], y[end:])
 
 
+def read_spirals(_contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
+    """Return two spirals that wind three times around each other, 97 points each.
+
+    Point i of class 1 lies at angle i pi / 16 and radius 6.5 (104 - i) / 104, that of class 0
+    opposite (Lang and Witbrock, 1988 Connectionist Models Summer School).
+    """
+    i = np.arange(SPIRAL_POINTS)
+    angle, radius = i * np.pi / 16, 6.5 * (104 - i) / 104
+    one = np.stack([radius * np.sin(angle), radius * np.cos(angle)], -1)
+    return one_part(part(np.concatenate([one, -one]), np.repeat([1, 0], SPIRAL_POINTS)))
+
+
 DATASETS.register("xor")(
     Dataset(
         name="xor",
@@ -85,6 +98,21 @@ DATASETS.register("xor")(
         read=partial(read_points, x=XOR[0], y=XOR[1]),
         test_is_train=True,
         embedded="1bd813ebc7c37ae17934d589e93a1572ac753263de676f509b4bde6a1f5e7d8c",
+    )
+)
+
+DATASETS.register("spirals")(
+    Dataset(
+        name="spirals",
+        shape=(2,),
+        classes=1,
+        examples=2 * SPIRAL_POINTS,
+        files=(),
+        about="two spirals, 97 points each; train, validation and test are the same rows "
+        "(Lang and Witbrock 1988)",
+        read=read_spirals,
+        test_is_train=True,
+        embedded="1cf331a084ccaebe37c154802c6385ff3d87bbcb5b44aac3d42175f0802d661c",
     )
 )
 

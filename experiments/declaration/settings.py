@@ -18,7 +18,7 @@ from experiments.errors import ConfigurationError, nearest
 from experiments.run import BEST_ON_VALIDATION, Combination, Training
 
 # Optional settings that a configuration shows only where they are set.
-NEW = ("order", "patience", "divide_rate_at", "selection", "precision")
+NEW = ("order", "patience", "divide_rate_at", "selection", "precision", "observe")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
@@ -185,6 +185,7 @@ def _training(section: Section) -> dict[str, Any]:
         divide_rate_at=_steps(section, "divide_rate_at"),
         selection=section.take("selection", str, None),
         precision=section.take("precision", str, None),
+        observe=section.take("observe", bool, None),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):

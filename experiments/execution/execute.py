@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 import traceback
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
 from experiments.execution.convergence import no_convergence
 from experiments.execution.tasks import first_exact_step, score
+from experiments.observation import Observation
 from experiments.record import NoConvergence, Record, Status
 from experiments.run import Run, Stack, TrainerName
 from experiments.trainers.trained import Trained
@@ -39,6 +41,7 @@ def execute(stack: Stack) -> list[Record]:
 
 def check(stack: Stack) -> str:
     """Build the first run's module without training it; return what is wrong with it, or ''."""
+    from experiments.trainers.observed import why_not
     from experiments.trainers.solo import build_module
     from lightning_modules.classifier import Classifier
     from lightning_modules.learner import Learner
@@ -51,31 +54,48 @@ def check(stack: Stack) -> str:
         if isinstance(module, Classifier | Learner):
             # A setting that the optimiser would ignore is refused here.
             module.configure_optimizers()
+        if run.config["training"].get("observe"):
+            return _place(run, why_not(module, run.config["model"]["family"]))
     except (ValueError, TypeError, KeyError, ImportError) as error:
-        return f"study/{run.study}.yaml: {run.cell}: {error}"
+        return _place(run, str(error))
     return ""
+
+
+def _place(run: Run, error: str) -> str:
+    return error and f"study/{run.study}.yaml: {run.cell}: {error}"
 
 
 def _train(stack: Stack, started: float) -> list[Record]:
     # Imported here so that a driver that only plans never waits for torch.
-    from experiments.trainers import distributed, solo, stacked
+    from experiments.trainers import distributed, observed, solo, stacked
     from experiments.trainers.precision import precision
 
     data_section = stack.runs[0].config["data"]
     dataset = DATASETS.get(data_section["name"])
     data, test = _load(data_section["name"], stack.data_root, data_section["train_size"])
+    observation: Observation | None = None
     with precision(stack.runs[0].config["training"].get("precision")):
-        if stack.trainer is TrainerName.STACKED:
+        if stack.trainer is TrainerName.OBSERVED:
+            result, observation = observed.train(stack.runs[0], data, dataset)
+            trained = [result]
+        elif stack.trainer is TrainerName.STACKED:
             trained = stacked.train(list(stack.runs), data, dataset)
         elif stack.devices > 1:
             trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
         else:
             trained = [solo.train(stack.runs[0], data, dataset)]
     seconds = (time.time() - started) / len(trained)
-    return [
+    records = [
         _record(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
+    return records if observation is None else [observed_record(records[0], observation)]
+
+
+def observed_record(record: Record, observation: Observation) -> Record:
+    """Return the record of a run with what was seen in its layers."""
+    curves = {**record.curves, **observation.curves}
+    return replace(record, curves=curves, observation=observation.text)
 
 
 @lru_cache(maxsize=2)

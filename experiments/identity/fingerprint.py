@@ -40,6 +40,11 @@ ENTRIES = {
         ("experiments.trainers.stacked", "train"),
         ("experiments.execution.execute", "_record"),
     ),
+    TrainerName.OBSERVED: (
+        ("experiments.trainers.observed", "train"),
+        ("experiments.execution.execute", "_record"),
+        ("experiments.execution.execute", "observed_record"),
+    ),
     TrainerName.ENSEMBLE: (
         ("experiments.trainers.solo", "train"),
         ("experiments.execution.execute", "_record"),

@@ -57,6 +57,8 @@ def content(value: Any) -> Any:
 def _trainer(config: Mapping[str, Any]) -> TrainerName:
     if "ensemble" in config:
         return TrainerName.ENSEMBLE
+    if config["training"].get("observe"):
+        return TrainerName.OBSERVED
     # As on a CPU: a key must not depend on the machine. Where an accelerator stacks more, a test
     # holds that a stack is its runs.
     return TrainerName.SOLO if why_alone(config) else TrainerName.STACKED

@@ -68,10 +68,14 @@ def plan(
     """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
+    observed: list[Run] = []
     checks: list[Run] = []
     for run in runs:
         if run.is_check:
             checks.append(run)
+            continue
+        if run.config["training"].get("observe"):
+            observed.append(run)
             continue
         spread = f"spread over {devices} devices" if devices > 1 else ""
         obstacle = spread or why_alone(run.config, accelerator=accelerator)
@@ -89,6 +93,8 @@ def plan(
     if checks:
         reason = "checks compute, they train nothing"
         stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
+    reason = "its layers are looked at while it trains"
+    stacks += [Stack((run,), TrainerName.OBSERVED, reason, data_root, plugins) for run in observed]
     return stacks + [
         Stack((run,), TrainerName.SOLO, obstacle, data_root, plugins, devices)
         for run, obstacle in alone

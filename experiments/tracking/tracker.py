@@ -23,6 +23,7 @@ from experiments.tracking.writers import writer_for
 
 LOGITS = "test_logits.npz"
 SAMPLES = "samples.png"
+OBSERVATION = "observation.json"
 TRACEBACK = "traceback.txt"
 DECLARATION = "declaration.json"
 LEDGER = "claims"  # the experiment that holds the ledger of printed claims
@@ -118,9 +119,11 @@ class Tracker:
 
 def _files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
-    if record.logits is None and record.images is None and not record.error:
+    if record.logits is None and record.images is None and not (record.error or record.observation):
         return None
     folder.mkdir()
+    if record.observation:
+        (folder / OBSERVATION).write_text(record.observation, encoding="utf-8")
     if record.logits is not None:
         np.savez_compressed(folder / LOGITS, logits=record.logits)
     if record.images is not None:

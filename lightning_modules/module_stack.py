@@ -65,11 +65,24 @@ class ModuleStack(nn.Module):
         axis = 0 if own else None
         return self._outputs(list(self.values), self._buffers_of_runs, x, axis, training=False)
 
-    def one(self, index: int, x: Tensor) -> Tensor:
-        """Return the outputs (B, ...) of run `index` alone."""
-        values = [value[index : index + 1] for value in self.values]
-        buffers = {name: b[index : index + 1] for name, b in self._buffers_of_runs.items()}
-        return self._outputs(values, buffers, x, None, training=False)[0]
+    def at(self, values: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Return the outputs (B, ...) at one run's values, in the order of `values`."""
+        one = [value.unsqueeze(0) for value in values]
+        # Buffers belong to dropout, which does nothing here.
+        return self._outputs(one, {}, x, None, training=False)[0]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone; the parameters are new ones."""
+        index = torch.tensor(rows, device=self.l2.device)
+        self.size = len(rows)
+        self.values = nn.ParameterList(value.detach()[index] for value in self.values)
+        self.l2 = self.l2[index]
+        self._buffers_of_runs = {n: b[index] for n, b in self._buffers_of_runs.items()}
+        kept = (
+            (module, [n for n, row in enumerate(rows) if row in runs])
+            for module, runs in self._of_loss
+        )
+        self._of_loss = tuple((module, runs) for module, runs in kept if runs)
 
     def at_step(self, step: int) -> None:
         """Begin a step: its dropout masks are those of this number."""

@@ -6,7 +6,7 @@ on each number by itself, so that no run sees another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,9 @@ class MiniBatch(nn.Module):
         self.stack = ModuleStack(modules, dropout)
         self.size = self.stack.size
         self.task = task_of(modules[0])
+        # The run of each row of the stack, and the values of the runs that are left out of it.
+        self._rows = list(range(self.size))
+        self._left: dict[int, list[Tensor]] = {}
         self._settings = modules[0].optimizer_settings
         self._orders = Orders(examples=examples, batch_size=training.batch_size, seeds=orders)
         # Of a solo run's rules, only the falling rate: it is the same for all runs.
@@ -50,8 +53,11 @@ class MiniBatch(nn.Module):
         self._optimizer = build_optimizer(self.stack.parameters(), self._settings)
 
     def advance(self, chunk: Chunk) -> Tensor:
-        """Take the steps of a chunk; return the losses (steps, K) before each update."""
-        losses = torch.empty(chunk.steps, self.size, device=self._data[0].device)
+        """Take the steps of a chunk; return the losses (steps, K) before each update.
+
+        A run that is left out has a loss of 0.
+        """
+        losses = torch.empty(chunk.steps, self.stack.size, device=self._data[0].device)
         for index in range(chunk.steps):
             self._rates.before_step(self._optimizer, chunk.first + index)
             self.stack.at_step(chunk.first + index)
@@ -60,7 +66,7 @@ class MiniBatch(nn.Module):
             each.sum().backward()
             self._optimizer.step()
             losses[index] = each.detach()
-        return losses
+        return self._of_all(losses.t()).t()
 
     def _objective(self) -> Tensor:
         x, y = self._data
@@ -71,17 +77,43 @@ class MiniBatch(nn.Module):
         return self.stack.objective(x[indices], y[indices], own=True)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return the logits (K, N, C) of examples (N, ...), or what else the task gives."""
-        outputs: Tensor = self.stack(x)
-        return outputs
+        """Return the logits (K, N, C) of examples (N, ...), or what else the task gives.
+
+        Those of a run that is left out are 0.
+        """
+        return self._of_all(self.stack(x))
 
     def one(self, index: int, x: Tensor) -> Tensor:
         """Return the logits (N, C) of one run, or what else the task gives."""
-        return self.stack.one(index, x)
+        return self.stack.at(self.of_run(index), x)
 
     def of_run(self, index: int) -> list[Tensor]:
-        """Return views of one run's parameters."""
-        return [value.detach()[index] for value in self.stack.values]
+        """Return one run's parameters; a change in place is one of the run."""
+        if index in self._left:
+            return self._left[index]
+        row = self._rows.index(index)
+        return [value.detach()[row] for value in self.stack.values]
+
+    def leave_out(self, runs: Collection[int]) -> None:
+        """Go on without these runs, once that halves the stack; their values stay what they are."""
+        rows = [row for row, run in enumerate(self._rows) if run not in runs]
+        if not 0 < len(rows) <= self.stack.size // 2:
+            return
+        for run in set(self._rows).intersection(runs):
+            self._left[run] = [value.clone() for value in self.of_run(run)]
+        before = list(self.stack.values)
+        self.stack.keep(rows)
+        replace_parameters(self._optimizer, before, list(self.stack.values), rows)
+        self._orders.keep(rows)
+        self._rows = [self._rows[row] for row in rows]
+
+    def _of_all(self, values: Tensor) -> Tensor:
+        """Return values (rows, ...) of the stack as values (K, ...) of all runs."""
+        if len(values) == self.size:
+            return values
+        every = values.new_zeros(self.size, *values.shape[1:])
+        every[self._rows] = values
+        return every
 
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
@@ -112,9 +144,31 @@ class Orders:
         self._next += 1
         return indices
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone."""
+        self._generators = [self._generators[row] for row in rows]
+        self._epoch = self._epoch[rows] if self._steps else self._epoch
+
     def _draw(self, batch: int) -> None:
         self._steps = self._examples // batch
         drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
         used = torch.stack(drawn)[:, : self._steps * batch]
         self._epoch = used.view(len(drawn), self._steps, batch)
         self._next = 0
+
+
+def replace_parameters(
+    optimizer: torch.optim.Optimizer,
+    before: Sequence[nn.Parameter],
+    after: Sequence[nn.Parameter],
+    rows: Sequence[int],
+) -> None:
+    """Have an optimiser go on with these rows of its parameters, and of what it keeps of each."""
+    for old, new in zip(before, after, strict=True):
+        kept = optimizer.state.pop(old, {})
+        optimizer.state[new] = {
+            name: value[rows] if isinstance(value, Tensor) and value.shape == old.shape else value
+            for name, value in kept.items()
+        }
+    (group,) = optimizer.param_groups
+    group["params"] = list(after)

@@ -158,6 +158,8 @@ class StackLoop(pl.LightningModule):
         for k in runs:
             self.stopped[k] = self.steps
             self._frozen[k] = [value.clone() for value in self.program.of_run(k)]
+        if runs and isinstance(self.program, MiniBatch):
+            self.program.leave_out(self.stopped)
 
     def _write(self, runs: Sequence[int]) -> list[int]:
         """Write a point of the curves of these runs; return those that a rule stops there."""

@@ -31,6 +31,7 @@ class Training:
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
     ``observe`` keeps what reaches each layer at every point of the curves, and changes no result.
+    ``ask`` are points whose answers become metrics of the run.
     """
 
     epochs: int | None
@@ -44,6 +45,7 @@ class Training:
     selection: str | None = None
     precision: str | None = None
     observe: bool | None = None
+    ask: tuple[tuple[float, ...], ...] | None = None
 
 
 class Combination(StrEnum):

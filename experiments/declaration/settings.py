@@ -18,7 +18,7 @@ from experiments.errors import ConfigurationError, nearest
 from experiments.run import BEST_ON_VALIDATION, Combination, Training
 
 # Optional settings that a configuration shows only where they are set.
-NEW = ("order", "patience", "divide_rate_at", "selection", "precision", "observe")
+NEW = ("order", "patience", "divide_rate_at", "selection", "precision", "observe", "ask")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
@@ -173,6 +173,18 @@ def _steps(section: Section, key: str) -> tuple[int, ...] | None:
     return None if steps is None else tuple(steps)
 
 
+def _points(section: Section, key: str) -> tuple[tuple[float, ...], ...] | None:
+    points = section.take(key, list, None)
+    if points is None:
+        return None
+    if not (points and all(isinstance(p, list) and p and all(map(_is_number, p)) for p in points)):
+        raise ConfigurationError(
+            f"{section.place}.{key}: expected a list of points, each a list of numbers, found "
+            f"{points!r}"
+        )
+    return tuple(tuple(float(value) for value in point) for point in points)
+
+
 def _training(section: Section) -> dict[str, Any]:
     training = Training(
         epochs=_count(section, "epochs", None),
@@ -186,6 +198,7 @@ def _training(section: Section) -> dict[str, Any]:
         selection=section.take("selection", str, None),
         precision=section.take("precision", str, None),
         observe=section.take("observe", bool, None),
+        ask=_points(section, "ask"),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):

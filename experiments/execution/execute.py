@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
+from experiments.execution.answers import answers, asked
 from experiments.execution.convergence import no_convergence
 from experiments.execution.tasks import first_exact_step, score
 from experiments.observation import Observation
@@ -50,7 +51,9 @@ def check(stack: Stack) -> str:
     try:
         for name in stack.plugins:
             importlib.import_module(name)
-        module = build_module(run, DATASETS.get(run.config["data"]["name"]))
+        dataset = DATASETS.get(run.config["data"]["name"])
+        asked(run.config["training"].get("ask") or (), dataset.shape)
+        module = build_module(run, dataset)
         if isinstance(module, Classifier | Learner):
             # A setting that the optimiser would ignore is refused here.
             module.configure_optimizers()
@@ -89,6 +92,12 @@ def _train(stack: Stack, started: float) -> list[Record]:
         _record(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
+    points = stack.runs[0].config["training"].get("ask")
+    if points:
+        records = [
+            replace(record, metrics={**record.metrics, **answers(result, points, dataset.shape)})
+            for record, result in zip(records, trained, strict=True)
+        ]
     return records if observation is None else [observed_record(records[0], observation)]
 
 

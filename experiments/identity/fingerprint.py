@@ -57,16 +57,21 @@ Place = tuple[Path, int]
 
 
 def fingerprint(
-    family_source: Path, family: str, names: Iterable[str], trainer: TrainerName
+    family_source: Path,
+    family: str,
+    names: Iterable[str],
+    trainer: TrainerName,
+    further: tuple[tuple[str, str], ...] = (),
 ) -> str:
     """Return the fingerprint of the code that trains a run.
 
     ``family_source`` is the file of the model ``family``; ``names`` are the strings of the run's
-    configuration, which select the registered functions that it uses.
+    configuration, which select the registered functions that it uses; ``further`` are entries of
+    the run's own, module and name.
     """
     wanted = frozenset([family, *names])
     files = {family_source, *_foreign_files(wanted)}
-    starts = {(_path(module), name) for module, name in ENTRIES[trainer]}
+    starts = {(_path(module), name) for module, name in (*ENTRIES[trainer], *further)}
     return _digest(frozenset(files), frozenset(starts), wanted)
 
 

@@ -13,6 +13,9 @@ from experiments.identity.fingerprint import check_fingerprint, family_source, f
 from experiments.planning.plan import why_alone
 from experiments.run import TrainerName
 
+# What counts only for runs that are asked something.
+ANSWERS = ("experiments.execution.answers", "answers")
+
 
 def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
     """Return the key of one run, 20 hexadecimal digits.
@@ -32,9 +35,9 @@ def config_digest(config_json: str, seed: int) -> str:
         code = check_fingerprint(config["check"]["name"])
     else:
         family = config["model"]["family"]
-        code = fingerprint(
-            family_source(family), family, sorted(set(_strings(config))), _trainer(config)
-        )
+        further = (ANSWERS,) if config["training"].get("ask") else ()
+        names = sorted(set(_strings(config)))
+        code = fingerprint(family_source(family), family, names, _trainer(config), further)
     parts = [
         json.dumps(content(config), sort_keys=True),
         str(seed),

@@ -87,7 +87,7 @@ def test_names_in_lists_select_registered_functions(
 ) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(
-        identity, "fingerprint", lambda _, __, names, ___: seen.append(names) or "f"
+        identity, "fingerprint", lambda _, __, names, *___: seen.append(names) or "f"
     )
     resolved["model"]["init"] = {"conv": "uniform", "dense": ["he_normal"]}
     run_key(resolved, 0, 0)

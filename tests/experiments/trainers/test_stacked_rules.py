@@ -60,7 +60,7 @@ def test_a_stack_with_rules_is_its_runs(
         assert any(t.selected_step != t.steps for t in together)
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam", "adam_tf"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam_tf"])
 def test_a_stack_goes_on_without_the_runs_that_have_stopped(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, optimizer: str
 ) -> None:

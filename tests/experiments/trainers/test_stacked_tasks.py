@@ -60,12 +60,15 @@ INITS = ("normal", "zeros", "normal_001")
         ({**RAMP, "training": {"steps": 9}, "model__recurrent_init": "normal"}, None),
         ({**RAMP, "optimizer__learning_rate": 0.5, "training__patience": 1}, None),
     ],
-    ids=str,
+    ids=[
+        *("line", "line on batches", "line with L2 and falls", "text", "text with L2"),
+        *("ramp on batches", "ramp", "ramp with patience"),
+    ],
 )
 def test_a_stack_of_a_task_is_its_runs(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, settings: dict[str, Any], task: Task | None
 ) -> None:
-    runs = [make_run(replicate=n, **settings) for n in range(3)]
+    runs = [make_run(replicate=n, **settings) for n in range(2)]
     assert not any(why_alone(run.config) for run in runs)
     together = compare(monkeypatch, runs, program=MiniBatch)
     assert task in (None, together[0].task)
@@ -79,7 +82,7 @@ def test_an_optimiser_of_tensorflow_sees_every_run_by_itself(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, optimizer: str
 ) -> None:
     settings = {**DIGITS, "optimizer": {"name": optimizer, "learning_rate": 0.05}}
-    runs = [make_run(replicate=n, **settings) for n in range(3)]
+    runs = [make_run(replicate=n, **settings) for n in range(2)]
     assert not any(why_alone(run.config) for run in runs)
     compare(monkeypatch, runs, program=MiniBatch)
 

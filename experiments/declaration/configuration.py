@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,19 @@ class Now:
     replicates: int | None
     minutes: float | None
 
+    @property
+    def seconds(self) -> float:
+        """How long this call hands out work."""
+        return math.inf if self.minutes is None else 60 * self.minutes
+
     def wants(self, run: Run) -> bool:
         """Whether a run is to be trained now; a factor that a cell does not have is no matter."""
         few = self.replicates is None or run.replicate < self.replicates
-        return few and all(
-            run.factors.get(name, labels[0]) in labels for name, labels in self.where.items()
-        )
+        return few and self.wants_cell(run.factors)
+
+    def wants_cell(self, factors: Mapping[str, str]) -> bool:
+        """Whether anything of a cell with these levels is to be trained now."""
+        return all(factors.get(name, labels[0]) in labels for name, labels in self.where.items())
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,14 @@ class Declared:
     """A study under a profile: its cells, and its runs in the order in which they should train.
 
     Replicate 0 of every cell comes before replicate 1 of any, so that a study that is cut short
-    is balanced.
+    is balanced. ``untuned`` are the cells whose nuisance factors still have their first levels.
     """
 
     study: Study
     profile: str
     cells: tuple[Cell, ...]
     runs: tuple[Run, ...]
+    untuned: frozenset[str] = frozenset()
 
 
 def declare(

@@ -109,13 +109,13 @@ class Driver:
         tracker: Tracker,
         ledgers: Mapping[str, Ledger],
         display: Display,
-        minutes: float | None = None,
+        until: float = math.inf,
     ) -> None:
         self.failed: list[tuple[Record, str]] = []
         self._tracker = tracker
         self._ledgers = ledgers
         self._display = display
-        self._until = time.monotonic() + 60 * minutes if minutes is not None else math.inf
+        self._until = until
         self._open: Counter[tuple[str, str]] = Counter()
         self._twins: dict[str, list[Run]] = {}
 

@@ -28,7 +28,8 @@ PATIENCE = 2.0
 
 def carry_out(invocation: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
-    declared = [tuned_declaration(invocation, study) for study in invocation.studies]
+    until = time.monotonic() + invocation.now.seconds
+    declared = [tuned_declaration(invocation, study, until=until) for study in invocation.studies]
     if not invocation.plugins:  # a plugin may register more names
         for entry in declared:
             check_names(entry)
@@ -39,7 +40,12 @@ def carry_out(invocation: Invocation) -> int:
         _adopt(invocation, work)
         stored = stored_runs(invocation.tracking_uri, names)
         work = pending(declared, finished_runs(stored))
-    wanted = work.only(invocation.now.wants)
+    # A cell that is still to be tuned has other runs than those that it will have.
+    untuned = {(entry.study.name, cell) for entry in declared for cell in entry.untuned}
+    open_cells = set() if invocation.dry_run else untuned
+    wanted = work.only(
+        lambda run: invocation.now.wants(run) and (run.study, run.cell) not in open_cells
+    )
     stacks = _plan(invocation, wanted.training)
     workers = invocation.engine.expected_workers if len(wanted) else None
     say(preflight(declared, work, wanted, stacks, workers=workers))
@@ -47,7 +53,7 @@ def carry_out(invocation: Invocation) -> int:
         for line in describe(stacks):
             say(line)
         return 0
-    failed = _train(invocation, declared, wanted) if len(wanted) else 0
+    failed = _train(invocation, declared, wanted, until=until) if len(wanted) else 0
     if len(wanted):
         stored = stored_runs(invocation.tracking_uri, names)
     if invocation.reports:
@@ -133,7 +139,7 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
     )
 
 
-def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> int:
+def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, until: float) -> int:
     """Carry out the pending runs; return how many failed."""
     used = {run.config["data"]["name"] for run in work.training if "data" in run.config}
     for name in sorted(used):
@@ -169,7 +175,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending) -> i
                 tracker=tracker,
                 ledgers=ledgers,
                 display=display,
-                minutes=invocation.now.minutes,
+                until=until,
             )
             try:
                 while len(work):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -54,8 +54,12 @@ class Tuner:
         self._budget: Tuning = study.budget(profile).tuning or Tuning(0, 0)
         self._storage = _storage(uri)
         cells = [cell for cell in expand(study, profile, presets) if not cell.reason]
-        self._cells = {cell.name: cell for cell in cells}
         self._ledgers = {cell.name: self._ledger(cell) for cell in cells}
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The names of the cells to tune."""
+        return tuple(self._ledgers)
 
     def choices(self) -> dict[str, dict[str, str]]:
         """Return the best levels of every cell whose budget is spent."""
@@ -66,22 +70,29 @@ class Tuner:
         }
 
     def tune(
-        self, engine: Engine, *, data_root: str | None, plugins: tuple[str, ...]
-    ) -> dict[str, dict[str, str]]:
-        """Spend every cell's budget and return the choices; another driver that tunes is awaited.
+        self,
+        engine: Engine,
+        cells: Collection[str],
+        *,
+        data_root: str | None,
+        plugins: tuple[str, ...],
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Spend the budget of these cells; another driver that tunes is awaited.
 
+        No trial begins once ``goes_on`` says no; what is done by then is kept.
         Errors: ``ConfigurationError`` with the first run that raised.
         """
         name = f"{self._study.name} ({self._profile}) tuning"
         with one_at_a_time(self._storage.engine, name, file="tuning", patience=DAY):
             self._end_what_was_killed()
-            while open_cells := [n for n, each in self._ledgers.items() if self._missing(each)]:
+            mine = {name: self._ledgers[name] for name in cells}
+            while goes_on() and (open_cells := [n for n, e in mine.items() if self._missing(e)]):
                 trials = [self._ask(name) for name in open_cells]
                 for replicate in range(self._budget.replicates):
                     trials = self._train(trials, replicate, engine, data_root, plugins)
                 for each in trials:
                     self._ledgers[each.cell.name].tell(each.trial, _mean(each.values))
-            return self.choices()
 
     def _ledger(self, cell: Cell) -> optuna.Study:
         """Return a cell's Optuna study; whatever changes the values makes it another one."""

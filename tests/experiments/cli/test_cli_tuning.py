@@ -41,9 +41,18 @@ def test_a_study_with_a_nuisance_factor(lab: Lab) -> None:
     planned = lab.call("study=tuned", "dry_run=true", ONE_WORKER)
     said = "tuned: tuning rate, cells: 2, trials of each: 5, replicates of a trial: 1"
     assert planned.out.splitlines()[0] == said
+    later = lab.call("study=tuned", ONE_WORKER, "now.minutes=0")
+    assert said in later.out
+    assert "0 to do" in later.out
+    assert "4 left for later" in later.out
+    assert lab.runs("tuned") == []
+    half = lab.call("study=tuned", ONE_WORKER, "now.where.width=[small]")
+    assert (half.status, half.err) == (0, "")
+    assert said.replace("cells: 2", "cells: 1") in half.out
+    assert {run.cell for run in lab.runs("tuned")} == {"width=small"}
     first = lab.call("study=tuned", ONE_WORKER)
     assert (first.status, first.err) == (0, "")
-    assert said in first.out
+    assert said.replace("cells: 2", "cells: 1") in first.out
     again = lab.call("study=tuned", ONE_WORKER)
     assert "nothing to do" in again.out
     assert "tuning" not in again.out

@@ -68,7 +68,8 @@ def new_tuner(tmp_path: Path, presets: Presets) -> Callable[[dict[str, Any]], Tu
 
 
 def tune(tuner: Tuner, engine: Here) -> dict[str, dict[str, str]]:
-    return tuner.tune(engine, data_root=None, plugins=())
+    tuner.tune(engine, list(tuner.cells), data_root=None, plugins=())
+    return tuner.choices()
 
 
 @pytest.mark.slow

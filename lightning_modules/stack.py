@@ -52,10 +52,13 @@ class MLPStack(nn.Module):
 
     def objective(self, values: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
         """Return what each run minimises, (K,), at `values` in the order of `parameters()`."""
-        logits = self._logits(values, x).movedim(-1, 0)
-        runs, batch, outputs = logits.shape
-        labels = y.expand(runs, batch).reshape(-1)
-        losses = self.criterion(logits.reshape(-1, outputs), labels).view(runs, batch).mean(1)
+        # (B, K, C), not (K, B, C): for one output this is the order in which the logits lie. Put in
+        # another order, the loss and all gradients behind it are computed run by run, without
+        # vector instructions.
+        logits = self._logits(values, x).movedim(-1, 1)
+        batch, runs, outputs = logits.shape
+        labels = y.unsqueeze(1).expand(batch, runs).reshape(-1)
+        losses = self.criterion(logits.reshape(-1, outputs), labels).view(batch, runs).mean(0)
         if self.l2:
             losses = losses + self.l2 * sum(w.square().sum((0, 1)) for w in values[: self.layers])
         return losses

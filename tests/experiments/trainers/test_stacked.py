@@ -6,6 +6,8 @@ import shutil
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from experiments.data import DATASETS
 from experiments.planning.plan import descends_innermost
@@ -98,6 +100,24 @@ def test_a_stack_does_not_depend_on_its_size_or_order(make_run: MakeRun) -> None
         assert one.curves["train_loss"][-1][1] == pytest.approx(
             other.curves["train_loss"][-1][1], rel=1e-5
         )
+
+
+def test_the_loss_reads_the_logits_of_runs_side_by_side(make_run: MakeRun) -> None:
+    """Read run by run, no vector instruction computes it or the gradients behind it."""
+    modules = [solo.build_module(make_run(replicate=n), DATASETS.get("xor")) for n in range(3)]
+    stack = MLPStack([module for module in modules if isinstance(module, Classifier)])
+    x, y = torch.rand(4, 2), torch.tensor([0, 1, 1, 0])
+    seen, loss = [], stack.criterion
+
+    def watch(logits: Tensor, labels: Tensor) -> Tensor:
+        seen.append((logits.view(4, 3), labels.view(4, 3)))
+        return loss(logits, labels)
+
+    stack.criterion = watch
+    stack.objective([*stack.parameters()], x, y)
+    ((logits, labels),) = seen
+    assert torch.equal(logits, stack(x)[:, 0])
+    assert torch.equal(labels, y[:, None].expand(4, 3))
 
 
 # Torch's own, about its own code, when its compiler is imported.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
 
 from experiments.data import verify
 from experiments.declaration.claims import ledger_json
@@ -145,17 +148,22 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
     for name in sorted(used):
         verify(name, invocation.root)
     # Nothing of this is imported when there is nothing to do.
-    from experiments.driver.ledger import Ledger
     from experiments.driver.progress import Display
     from experiments.driver.schedule import Driver, verify_modules
     from experiments.engines.local import LocalEngine
-    from experiments.tracking import Tracker
 
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
     with invocation.engine.start(invocation.plugins) as engine:
-        # Not in a queue: what is wrong is said at once.
-        with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
+        with (
+            # The first worker imports torch meanwhile: seconds in each of the two processes.
+            _imported_meanwhile("experiments.tracking", "experiments.driver.ledger"),
+            # Not in a queue: what is wrong is said at once.
+            LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby,
+        ):
             verify_modules(_plan(invocation, work.training), nearby)
+        from experiments.driver.ledger import Ledger
+        from experiments.tracking import Tracker
+
         # Only now: a call that is refused leaves no store behind.
         tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         ledgers = {
@@ -191,6 +199,17 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
     for line in failures(driver.failed):
         print(line, file=sys.stderr)  # noqa: T201 - what a user must know
     return len(driver.failed)
+
+
+@contextmanager
+def _imported_meanwhile(*modules: str) -> Iterator[None]:
+    """Import modules in a thread while the body runs."""
+    thread = threading.Thread(target=lambda: [import_module(name) for name in modules])
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def failures(failed: list[tuple[Record, str]]) -> list[str]:

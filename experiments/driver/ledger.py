@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ class Ledger:
             raise StoreError(f"ledger {shown(uri)}: cannot be opened: {text}") from None
         self._lease = process.name()
         self._claims: dict[str, Claim] = {}
+        # Leases are renewed by another thread than the one that ends cells.
+        self._changing = threading.Lock()
 
     def claim(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Claim the given cells (name → factor levels); return those that another driver holds."""
@@ -113,7 +116,8 @@ class Ledger:
 
     def finish(self, cell: str) -> None:
         """Close a cell with the mean of its reported replicates, or as failed if it has none."""
-        claim = self._claims.pop(cell, None)
+        with self._changing:
+            claim = self._claims.pop(cell, None)
         if claim is None:
             return
         numbers = list(self._storage.get_trial(claim.trial_id).intermediate_values.values())
@@ -125,14 +129,20 @@ class Ledger:
 
     def release(self) -> None:
         """Put every cell that is still claimed back to waiting."""
-        for claim in self._claims.values():
+        with self._changing:
+            given_up = list(self._claims.values())
+            self._claims.clear()
+        for claim in given_up:
             self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
-        self._claims.clear()
 
     def renew(self) -> None:
-        """Tell other hosts that the claims are alive."""
-        for claim in list(self._claims.values()):
-            self._write_lease(claim.trial_id)
+        """Tell other hosts that the claims are alive; a thread of its own may do so."""
+        for cell in list(self._claims):
+            # A cell that is finished meanwhile has no claim any more, and takes no lease.
+            with self._changing:
+                claim = self._claims.get(cell)
+                if claim is not None:
+                    self._write_lease(claim.trial_id)
 
     def _open_trials(self, cells: Mapping[str, Any]) -> dict[str, FrozenTrial]:
         states = (TrialState.WAITING, TrialState.RUNNING)

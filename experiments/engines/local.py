@@ -104,11 +104,13 @@ class LocalEngine(Engine):
         self._apart: list[ProcessPoolExecutor] = []
 
     def close(self) -> None:
-        """End the workers; none has work left.
+        """Let the workers go; none has work left.
 
-        They are not waited for: to take down an interpreter with torch in it takes over a second.
+        They are not waited for: to take down an interpreter with torch in it takes over a second,
+        in which the report can begin. Ended by force they would leave semaphores behind.
         """
-        self.cancel()
+        for pool in [self._pool, *self._apart]:
+            pool.shutdown(wait=False)
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""

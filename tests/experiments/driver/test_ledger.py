@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import optuna
 import pytest
@@ -143,6 +143,27 @@ def test_another_host_is_alive_until_its_lease_expires(
     assert open_as(MINE).claim(CELLS) == ["a", "b", "c"]
     monkeypatch.setattr(module.time, "time", lambda: now + 2 * module.EXPIRY + 4)
     assert open_as(MINE).claim(CELLS) == []
+
+
+def test_a_cell_may_be_finished_while_leases_are_renewed(
+    open_as: Open, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = open_as()
+    mine.claim(CELLS)
+    mine.report("b", {0: 1.0})
+    ending = Thread(target=mine.finish, args=("b",))
+    write = mine._write_lease
+
+    def write_lease(trial_id: int) -> None:
+        if not ending.ident:  # while the lease of "a" is renewed, "b" ends, or waits to end
+            ending.start()
+            ending.join(0.5)
+        write(trial_id)
+
+    monkeypatch.setattr(mine, "_write_lease", write_lease)
+    mine.renew()
+    ending.join()
+    assert [trial.state for trial in trials(uri)["b"]] == [TrialState.COMPLETE]
 
 
 def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri: str) -> None:

@@ -28,10 +28,10 @@ help:  ## list the targets
 	@echo 'variables:  STUDY=a,b  PROFILE=smoke|quick|paper  ENGINE=local|ray|slurm  ARGS="key=value ..."  PORT=5000'
 
 ablation: .venv/.ready  ## train what is missing of the four ablations, on embedded data, and write the report
-	@$(run) profile=$(PROFILE) $(if $(STUDY),study=[$(STUDY)]) $(ARGS)
+	@$(run) profile=$(PROFILE) $(if $(STUDY),'study=[$(STUDY)]') $(ARGS)
 
 paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
-	@$(run) profile=paper study=[$(or $(STUDY),$(STUDIES)$(comma)data_facts)] $(ARGS)
+	@$(run) profile=paper 'study=[$(or $(STUDY),$(STUDIES)$(comma)data_facts)]' $(ARGS)
 
 toys: .venv/.ready  ## the small systems of the decks, on embedded data, so that claims decides theirs too
 	@$(run) profile=$(PROFILE) study=[$(TOYS)] $(ARGS)
@@ -56,7 +56,7 @@ test-slow: .venv/.extras  ## run the tests marked slow
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke
-	@$(run) profile=smoke study=[$(or $(STUDY),$(STUDIES)$(comma)$(MORE))] \
+	@$(run) profile=smoke 'study=[$(or $(STUDY),$(STUDIES)$(comma)$(MORE))]' \
 	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
 
 bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md

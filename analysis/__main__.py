@@ -20,10 +20,10 @@ from analysis.frame import StoreError
 from analysis.printed import LedgerError
 from analysis.published import load_published
 from analysis.report import BASE_URL, ReportError, write_report
+from analysis.store import check_store
 from analysis.study import Study, UnknownStudyError, load
 
 BAD_INPUT = 2
-SQLITE = b"SQLite format 3\0"  # how every such file begins, but an empty one
 PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
 
 
@@ -55,28 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write("".join(f"{_line(study)}\n" for study in studies))
     sys.stdout.write(f"{index}\n")
     return 0
-
-
-def check_store(address: str) -> None:
-    """Refuse a store that is no database or server, or an SQLite file that is not there or is none.
-
-    MLflow would create a missing SQLite file, and try for minutes to open one that is no database.
-    """
-    if "://" not in address:
-        raise StoreError(
-            f"store {address!r} is no address; expected one such as sqlite:///runs/mlflow.db"
-        )
-    scheme, path = address.split("://", 1)
-    if scheme != "sqlite":
-        return
-    file = Path(path[1:])
-    if not file.is_file():
-        raise StoreError(
-            f"store {address}: no file {path[1:]!r}; run a study first, or fix the path"
-        )
-    with file.open("rb") as opened:
-        if opened.read(len(SQLITE)) not in (SQLITE, b""):
-            raise StoreError(f"store {address} cannot be read: the file is no SQLite database")
 
 
 def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:

@@ -39,7 +39,9 @@ DASHES: tuple[tuple[float, ...] | Literal[""], ...] = (
 )  # fmt: skip
 PALE = "#b4b4b4"
 LOW_PERCENT, HIGH_PERCENT = 80, 95  # an axis is stretched that reaches from below to above
-PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8)
+PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 100)
+WHOLE_PERCENT = 99.95  # what is above is drawn as 100
+TICKS_APART = 0.08  # of the length of an axis, for two numbers that do not touch
 Axis = Literal["x", "y"]
 PNG_DPI = 200
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
@@ -133,27 +135,46 @@ def logarithmic(ax: Axes) -> None:
 def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
     """Make an axis of percentages logit where values reach from low to nearly 100.
 
-    On a plain axis one run at 30 % would press 97, 98 and 99 % onto one another.
+    On a plain axis one run at 30 % would press 97, 98 and 99 % onto one another. A value p lies at
+    ln((p + c) / (100 - p + c)). Where a value is 100, which a logit has no place for, c is the
+    distance from the largest value below it, so that 100 lies within the axis; else c is 0.
     """
     shown = [value for value in values if isfinite(value)]
     if not shown or min(shown) > LOW_PERCENT or max(shown) < HIGH_PERCENT:
         return
-    low, high = max(1.0, 0.9 * min(shown)), min(99.95, (100 + max(shown)) / 2)
+    low, high, beyond = max(1.0, 0.9 * min(shown)), min(99.95, (100 + max(shown)) / 2), 0.0
+    if max(shown) > WHOLE_PERCENT:
+        below = max((value for value in shown if value <= WHOLE_PERCENT), default=0.0)
+        beyond = min(1.0, 100 - below)
+        high = 100 + 0.2 * beyond
 
     def forward(percent: Any) -> Any:
-        share = np.clip(np.asarray(percent, dtype=float) / 100, 1e-4, 1 - 1e-4)
-        return np.log(share / (1 - share))
+        ends = 0.01 - beyond, 99.99 + beyond
+        place = np.clip(np.asarray(percent, dtype=float), *ends)
+        return np.log((place + beyond) / (100 + beyond - place))
 
     def back(value: Any) -> Any:
-        return 100 / (1 + np.exp(-np.asarray(value, dtype=float)))
+        share = 1 / (1 + np.exp(-np.asarray(value, dtype=float)))
+        return (100 + 2 * beyond) * share - beyond
 
     set_scale, set_limits = getattr(ax, f"set_{axis}scale"), getattr(ax, f"set_{axis}lim")
     set_scale("function", functions=(forward, back))
     set_limits(low, high)
     ticks = getattr(ax, f"{axis}axis")
-    ticks.set_major_locator(FixedLocator([t for t in PERCENTS if low <= t <= high]))
+    inside = [percent for percent in PERCENTS if low <= percent <= high]
+    places = (forward(inside) - forward(low)) / (forward(high) - forward(low))
+    ticks.set_major_locator(FixedLocator(_apart(inside, places)))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ticks.set_minor_locator(NullLocator())
+
+
+def _apart(ticks: Sequence[float], places: Sequence[float]) -> list[float]:
+    """The ticks, ascending, whose numbers do not touch; of two that do, the upper one."""
+    kept: list[tuple[float, float]] = []
+    for tick, place in zip(reversed(ticks), reversed(places), strict=True):
+        if not kept or kept[-1][1] - place >= TICKS_APART:
+            kept.append((tick, place))
+    return [tick for tick, _ in reversed(kept)]
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], texts: Sequence[str], *, title: str) -> None:

@@ -67,7 +67,7 @@ def gradient_norms(study: Study) -> Axes:
             ax.set_yscale("log")
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             ax.yaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             ax.margins(x=0.1)
     _label_panels(study, panels, made, upper)
     figure.supxlabel("layer, the first one at the left", fontsize=7)

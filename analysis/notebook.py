@@ -14,6 +14,7 @@ from analysis.cells import summarise
 from analysis.declaration import Declaration, declared_text, parse
 from analysis.figures import points
 from analysis.frame import load_frame
+from analysis.store import check_store
 from analysis.study import Study, declared
 from analysis.tables import pivot_table
 
@@ -23,8 +24,10 @@ STORE = "sqlite:///runs/mlflow.db"
 def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.DataFrame:
     """One row per declared run of a study.
 
-    Raises UnknownStudyError where the store does not declare it for this profile.
+    Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
+    study for this profile.
     """
+    check_store(store)
     (declaration,) = declared(store, profile, only=[study])
     frame = load_frame(store, declaration)
     frame.attrs["declaration"] = declared_text(declaration)

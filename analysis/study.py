@@ -102,7 +102,7 @@ def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Decl
     if unknown := sorted(set(only) - set(known)):
         raise UnknownStudyError(
             f"no study {unknown[0]!r} with profile {profile!r} in {uri}; "
-            f"declared there: {', '.join(known) or 'none'}"
+            f"declared with that profile: {', '.join(known) or 'none'}"
         )
     return [declaration for declaration in found if not only or declaration.study in only]
 

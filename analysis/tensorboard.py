@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 from tensorboardX import SummaryWriter
 
-from analysis.__main__ import BAD_INPUT, check_store
+from analysis.__main__ import BAD_INPUT
 from analysis.declaration import Declaration, DeclarationError
 from analysis.frame import Status, StoreError, load_curves, load_frame, readable
 from analysis.layers import FILE, Histogram, Observation, stored_observations
+from analysis.store import check_store
 from analysis.study import UnknownStudyError, declared
 
 CURVES = ("train_loss", "val_accuracy", "val_loss", "val_distance")

@@ -19,12 +19,17 @@ CAPTION = (
     "unit of the source. A long printed text is cut here and stands whole in claims.csv."
 )
 COUNTED = "Claims of the ledger by verdict; every one stands in the appendix."
+NOT_ATTEMPTED = "not attempted"
 LONGEST = 60  # letters of a printed text
 
 
 def all_claims(claimed: pd.DataFrame) -> Table | None:
-    """Every row of the claims, grouped by the study that answers it; None without a claim."""
-    if claimed.empty:
+    """Every row of the claims, grouped by the study that answers it.
+
+    None without a claim, and where no study of the report answers any: a report on a study of one's
+    own is not about the decks. All of them still stand in claims.csv.
+    """
+    if claimed.empty or (claimed["verdict"] == NOT_ATTEMPTED).all():
         return None
     ordered = claimed.sort_values(["study", "claim_id"], kind="stable")
     rows = tuple(

@@ -15,6 +15,7 @@ from analysis.declaration import Declaration, Factor, Role
 from analysis.selection import selection
 
 DASH = "–"
+LONGEST_COUNT = 1e12
 
 
 def number(value: object) -> float:
@@ -29,17 +30,19 @@ def sortable(value: object) -> float | None:
 
 
 def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
-    """A value of the study's metric: shares in percent, others with four significant digits."""
+    """A value of the study's metric: shares in percent, others as plain text."""
     found = number(value)
-    if not isfinite(found):
-        return DASH
-    return f"{100 * found:.{digits}f}" if declaration.is_share else f"{found:.4g}"
+    if declaration.is_share and isfinite(found):
+        return f"{100 * found:.{digits}f}"
+    return plain_text(found)
 
 
 def plain_text(value: object) -> str:
-    """A value as it is stored, with four significant digits."""
+    """A value as it is stored: counts in full, others with four significant digits."""
     found = number(value)
-    return f"{found:.4g}" if isfinite(found) else DASH
+    if not isfinite(found):
+        return DASH
+    return f"{found:.0f}" if found.is_integer() and abs(found) < LONGEST_COUNT else f"{found:.4g}"
 
 
 def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:

@@ -120,6 +120,8 @@ def _line(error: Exception) -> str:
             return f"command line: {error.override!r}: expected key=value, such as profile=quick"
         case HydraException() if isinstance(cause, OmegaConfBaseException):
             return _unknown_key(cause)
+        case UnknownName():
+            return f"{error}; what a package of your own registers needs plugins=[package]"
         case OmegaConfBaseException(full_key=str(key)):
             return f"{key}: {str(error).splitlines()[0]}"
     return " ".join(str(error).split())

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.__main__ import BAD_INPUT, check_store
+from analysis.__main__ import BAD_INPUT
 from analysis.claims.ledger import load_ledger
 from analysis.claims.table import LOST, claim_table
 from analysis.declaration import DeclarationError
 from analysis.frame import StoreError
 from analysis.printed import LedgerError
+from analysis.store import check_store
 from analysis.study import load
 
 TOLD = ("differs", "outside", "erratum not confirmed", "too few")

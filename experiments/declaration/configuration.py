@@ -118,12 +118,7 @@ def read(config: DictConfig) -> Invocation:
 
 def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
     """Read the printed claims, and see that each is bound to a study that exists."""
-    ledger = read_ledger(
-        {
-            name: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-            for name, path in _files("claims", folders).items()
-        }
-    )
+    ledger = read_ledger({name: _plain(path) for name, path in _files("claims", folders).items()})
     check_studies(ledger, _files("study", folders))
     return ledger
 
@@ -166,7 +161,7 @@ def _check_study_files(folders: list[Path]) -> None:
     """Refuse a study file whose content Hydra would put under another name, or nowhere."""
     for name, path in _files("study", folders).items():
         # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
+        content = _plain(path)
         found = list(content) if isinstance(content, Mapping) else content
         if found != [name]:
             raise ConfigurationError(
@@ -187,6 +182,11 @@ def _files(group: str, folders: list[Path]) -> dict[str, Path]:
     """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
     paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
     return {path.stem: path for path in reversed(paths)}
+
+
+def _plain(path: Path) -> Any:
+    with path.open("rb") as file:  # of a file, not of its text: YAML's errors then name it
+        return yaml.load(file, Loader=YAML_LOADER)
 
 
 def _content(path: Path) -> Any:

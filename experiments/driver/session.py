@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
@@ -53,7 +53,7 @@ def carry_out(invocation: Invocation) -> int:
     workers = invocation.engine.expected_workers if len(wanted) else None
     say(preflight(declared, work, wanted, stacks, workers=workers))
     if invocation.dry_run:
-        for line in describe(stacks):
+        for line in describe(stacks, wanted.ensembles):
             say(line)
         return 0
     failed = _train(invocation, declared, wanted, until=until) if len(wanted) else 0
@@ -120,8 +120,8 @@ def _count(number: int, one: str, more: str) -> str:
     return f"{number} {one if number == 1 else more}"
 
 
-def describe(stacks: list[Stack]) -> list[str]:
-    """Return one line for each way in which runs are trained, and why."""
+def describe(stacks: list[Stack], ensembles: Sequence[Run]) -> list[str]:
+    """Return one line for each way in which runs are trained or combined, and why."""
     groups = Counter(
         (stack.trainer.value, len(stack.runs), stack.reason, stack.runs[0].study)
         for stack in stacks
@@ -129,6 +129,9 @@ def describe(stacks: list[Stack]) -> list[str]:
     return [
         f"  {study}: {count} × {trainer}, {size} run{'s' if size > 1 else ''} each: {reason}"
         for (trainer, size, reason, study), count in groups.items()
+    ] + [
+        f"  {study}: {count} × combined: from what other runs predict, without training"
+        for study, count in Counter(run.study for run in ensembles).items()
     ]
 
 

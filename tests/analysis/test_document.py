@@ -25,6 +25,7 @@ from analysis.report import write_report, write_study
 from analysis.study import Study, load
 from analysis.tables import tables_for
 from analysis.threats import changed_settings, common_settings, confounded, threats
+from analysis.verdicts import all_claims
 
 CONFIGS = (
     {"model": {"widths": [4], "keep_prob": 1.0}, "data": {"name": "xor"}},
@@ -159,6 +160,14 @@ def test_every_linked_entry_of_the_paper_has_its_place(
         "figure_by_keep_prob", "figure_effects", "figure_importance", "figure_training",
     ]  # fmt: skip
     assert len(panel["rules"]) == 1
+
+
+def test_claims_that_no_study_of_the_report_answers_stand_in_their_file_alone(
+    studies: dict[str, Study],
+) -> None:
+    claimed = claim_table(list(studies.values()))
+    assert all_claims(claimed) is not None
+    assert all_claims(claimed.assign(verdict="not attempted")) is None
 
 
 def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(

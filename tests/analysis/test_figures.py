@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,28 @@ def test_an_axis_is_stretched_only_where_runs_lie_far_apart() -> None:
     low, high = far.get_xlim()
     assert 0 < low < 30
     assert 97 < high < 100
+
+
+def test_all_of_100_percent_lies_within_a_stretched_axis() -> None:
+    ax = Figure(layout="constrained").subplots()
+    stretched(ax, [50.0, 75.0, 99.0, 100.0], "y")
+    places = ax.transAxes.inverted().transform(
+        ax.transData.transform([(0.5, percent) for percent in (50.0, 75.0, 99.0, 100.0)])
+    )[:, 1]
+    assert np.all(np.diff(places) > 0.05)
+    assert places[0] >= 0
+    assert places[-1] < 1
+
+
+@pytest.mark.parametrize("values", [[10.0, 97.6], [50.0, 99.0, 100.0], [50.0, 99.9]])
+def test_no_two_numbers_of_a_stretched_axis_touch(values: list[float]) -> None:
+    ax = Figure(figsize=(3.45, 2.1), layout="constrained").subplots()
+    ax.tick_params(labelsize=7)
+    stretched(ax, values, "y")
+    figure_of(ax).draw_without_rendering()
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert len(boxes) >= 4
+    assert all(above.y0 > below.y1 for below, above in pairwise(boxes))
 
 
 def test_ensembles_are_drawn_over_the_spread_of_their_members(studies: dict[str, Study]) -> None:

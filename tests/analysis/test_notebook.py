@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from analysis import load_study
+from analysis.frame import StoreError
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
@@ -31,3 +34,9 @@ def test_the_lines_of_the_readme_run(
     assert set(frame["depth"].cat.categories) >= {"2", "3"}
     assert isinstance(eval(drawn, names), Figure)
     assert len(eval(shown, names)) == frame["depth"].nunique()
+
+
+def test_a_store_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no file .*; run a study first"):
+        load_study("xor_depth", store=f"sqlite:///{tmp_path}/none.db")
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ from analysis.layout import grid as layout_grid
 from analysis.study import Study
 from analysis.tables import cell_entry, claims_table, pivot_table, tables_for
 from analysis.tabular import Entry, Notes, Table
-from analysis.wording import DASH
+from analysis.wording import DASH, plain_text
 from analysis.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
 
 
@@ -178,3 +178,11 @@ def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
     for nc, text in ((3, f"{DASH}, n/c 3/4"), (0, DASH)):
         entry = cell_entry(row | {"nc": nc}, declared, digits=1, notes=Notes())
         assert entry.text == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(34848.0, "34848"), (62378344, "62378344"), (-3, "-3"), (0.123456, "0.1235"), (1e30, "1e+30")],
+)
+def test_a_count_keeps_all_of_its_digits(value: float, text: str) -> None:
+    assert plain_text(value) == text

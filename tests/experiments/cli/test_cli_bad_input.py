@@ -92,6 +92,12 @@ def test_file_that_is_no_study_is_refused(
     assert line in refused(forked_call(tmp_path, *BASE), tmp_path)
 
 
+def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Path) -> None:
+    write_study(tmp_path, yaml.safe_dump({"tiny": STUDY}, sort_keys=False))
+    (tmp_path / "study" / "other.yaml").write_text("other: [a\n", encoding="utf-8")
+    assert 'study/other.yaml", line 2' in refused(forked_call(tmp_path, *BASE), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("argument", "line"),
     [

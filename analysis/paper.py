@@ -30,10 +30,16 @@ VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view
 CLAIMS = "claims"  # all studies' claims stand in one table
 PANEL = 6
 ACROSS = 7.0  # inches of a page between its margins
+BETWEEN = 0.25  # inches for a picture's letter
 TALLEST = 8.0  # inches; a taller figure, and a table of more rows, leave no room for text
 MOST_ROWS = 40
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
-APPENDED = ("cells", "comparisons", "effects")  # long tables, in the appendix across the page
+APPENDED = (
+    "cells",
+    "comparisons",
+    "effects",
+    "gradients",
+)  # long tables, in the appendix across the page
 
 
 def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
@@ -133,8 +139,7 @@ def _chosen(study: Section) -> list[Picture]:
 
 
 def _panels(pictures: list[Picture]) -> list[dict[str, Any]]:
-    """At most six pictures under one caption, in which each stands by its letter."""
-    parts = [pictures[start : start + PANEL] for start in range(0, len(pictures), PANEL)]
+    """As many pictures under one caption as a page has room for, each by its letter."""
     return [
         {
             "pictures": [
@@ -148,8 +153,33 @@ def _panels(pictures: list[Picture]) -> list[dict[str, Any]]:
             ],
             "rules": list(dict.fromkeys(picture.rule for picture in part if picture.rule)),
         }
-        for part in parts
+        for part in _pages(pictures)
     ]
+
+
+def _pages(pictures: list[Picture]) -> list[list[Picture]]:
+    """Cut pictures into parts of at most six that are not taller than a page leaves room for."""
+    parts: list[list[Picture]] = []
+    for picture in pictures:
+        if not parts or len(parts[-1]) == PANEL or _height([*parts[-1], picture]) > TALLEST:
+            parts.append([])
+        parts[-1].append(picture)
+    return parts
+
+
+def _height(pictures: list[Picture]) -> float:
+    """Inches of pictures in rows: two narrow ones side by side, a wide one by itself."""
+    rows: list[float] = []
+    beside = False
+    for picture in pictures:
+        wide = picture.width > COLUMN
+        height = BETWEEN + picture.height * min(1.0, ACROSS / picture.width)
+        if beside and not wide:
+            rows[-1] = max(rows[-1], height)
+        else:
+            rows.append(height)
+        beside = not wide and not beside
+    return sum(rows)
 
 
 def _say_once(studies: list[dict[str, Any]]) -> None:

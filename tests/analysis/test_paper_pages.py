@@ -1,0 +1,33 @@
+"""Pictures of a study are shared out among figures so that each fits on a page."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.document import Picture
+from analysis.paper import PANEL, TALLEST, _height, _pages
+
+
+def picture(width: float, height: float) -> Picture:
+    return Picture(f"{width} x {height}", "", "", "", "", width, height)
+
+
+NARROW, WIDE = picture(3.4, 2.1), picture(7.1, 5.0)
+
+
+def test_two_narrow_pictures_share_a_row_and_a_wide_one_has_its_own() -> None:
+    assert _height([NARROW, NARROW]) == _height([NARROW]) < _height([NARROW, NARROW, NARROW])
+    assert _height([NARROW, WIDE, NARROW]) == pytest.approx(2 * _height([NARROW]) + _height([WIDE]))
+
+
+@pytest.mark.parametrize(
+    "pictures", [[NARROW] * 9, [WIDE] * 3, [NARROW] * 4 + [WIDE] * 2, [NARROW, WIDE, NARROW]]
+)
+def test_no_part_is_taller_than_a_page_or_too_many(pictures: list[Picture]) -> None:
+    parts = _pages(pictures)
+    assert [one for part in parts for one in part] == pictures
+    assert all(len(part) <= PANEL and _height(part) <= TALLEST for part in parts)
+
+
+def test_a_picture_too_tall_for_a_page_stands_alone() -> None:
+    assert _pages([NARROW, picture(3.4, 9.0), NARROW])[1] == [picture(3.4, 9.0)]

@@ -13,7 +13,7 @@ from typing import Any
 from experiments.record import Curve
 
 DIGITS = 6  # significant ones, of every number in the text
-LAYER_CURVE = "gradient_norm"
+LAYER_CURVES = ("gradient_norm", "weight_norm")
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,12 @@ class Observation:
 
     @property
     def curves(self) -> dict[str, Curve]:
-        """The norm of each layer's gradient by step, as curves of the run."""
+        """The norms of each layer's gradient and weights by step, as curves of the run."""
         found: dict[str, list[tuple[int, float]]] = {}
-        for point in self.layers:
-            name = f"{LAYER_CURVE}/{point.layer}"
-            found.setdefault(name, []).append((point.step, point.numbers[LAYER_CURVE]))
+        for quantity in LAYER_CURVES:
+            for point in self.layers:
+                points = found.setdefault(f"{quantity}/{point.layer}", [])
+                points.append((point.step, point.numbers[quantity]))
         return {name: tuple(points) for name, points in found.items()}
 
     @property

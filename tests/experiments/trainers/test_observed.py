@@ -51,7 +51,9 @@ def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
     (record,) = execute(plan([run()], data_root=None, plugins=())[0])
     assert record.trainer is TrainerName.OBSERVED
     assert [name for name in record.curves if "/" in name] == [
-        f"gradient_norm/layer_{number}" for number in (1, 2, 3)
+        f"{quantity}_norm/layer_{number}"
+        for quantity in ("gradient", "weight")
+        for number in (1, 2, 3)
     ]
     kept = json.loads(record.observation)
     assert kept["surface"] is None

@@ -71,10 +71,10 @@ def gradient_norms(study: Study) -> Axes:
             ax.margins(x=0.1)
     _label_panels(study, panels, made, upper)
     figure.supxlabel("layer, the first one at the left", fontsize=7)
-    figure.supylabel("norm of the gradient before the first step", fontsize=7)
-    _legend(
-        figure, [key_text(key) for key in lines], names_text(study.declaration, made.columns[-1:])
-    )
+    figure.supylabel("norm of the gradient\nbefore the first step", fontsize=7)
+    if len(lines) > 1:
+        title = names_text(study.declaration, made.columns[-1:])
+        _legend(figure, [key_text(key) for key in lines], title)
     corner: Axes = panels[0, 0]
     return corner
 

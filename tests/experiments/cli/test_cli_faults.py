@@ -90,7 +90,8 @@ def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(l
     stopped = ended(driver)
     assert stopped.status == 130
     assert stopped.err == "stopped; everything finished so far is kept\n"
-    assert group_members(driver.pid) == []
+    # Python's own tracker of semaphores ends when it sees that the driver has.
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
     kept = {run.run_id for run in lab.runs("many") if run.status == "FINISHED"}
     assert len(kept) >= 3
 

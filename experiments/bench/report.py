@@ -96,6 +96,7 @@ def _processor() -> str:
 def growth_figure(seconds: Mapping[int, float], path: Path) -> None:
     """Draw seconds against the number of runs, both axes logarithmic."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     # Fixed names inside the file, so that equal figures are equal bytes.
     with mpl.rc_context({"svg.hashsalt": "ablation-lab", "svg.fonttype": "none"}):
@@ -105,6 +106,9 @@ def growth_figure(seconds: Mapping[int, float], path: Path) -> None:
         first = seconds[runs[0]] / runs[0]
         axes.loglog(runs, list(seconds.values()), "o-", color="#0072B2", label="in stacks")
         axes.loglog(runs, [first * n for n in runs], ":", color="0.5", label="in proportion")
+        for axis in (axes.xaxis, axes.yaxis):  # plain numbers, which need no fonts of mathematics
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("runs")
         axes.set_ylabel("seconds for 1,000 steps")
         axes.legend(frameon=False)

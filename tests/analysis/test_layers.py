@@ -123,15 +123,29 @@ def test_a_store_without_the_files_says_so(new_writer: Callable[[], Writer]) -> 
     assert "gradients" in figures_for(made)
 
 
-def test_the_log_holds_curves_and_histograms(
+def test_the_log_has_a_folder_for_each_run_and_says_what_it_lacks(
     store: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--store", store.uri, "--profile", "quick", "--studies", "images"]
-    assert main([*arguments, "--folder", str(tmp_path / "log")]) == 0
+    assert write_events(store, tmp_path / "log") == 0
     said = capsys.readouterr().out
     assert "images: 12 runs; 2 points that are not finite are left out" in said
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    events: Any = reader.EventAccumulator(str(tmp_path / "log" / "images" / "depth=2" / "r1"))
+    runs = {path.parent.relative_to(tmp_path) for path in tmp_path.rglob("events.*")}
+    expected = {Path("log", "images", f"depth={d}", f"r{r}") for d in (2, 3) for r in range(RUNS)}
+    assert runs == expected
+
+
+def write_events(store: Writer, folder: Path) -> int:
+    arguments = ["--store", store.uri, "--profile", "quick", "--studies", "images"]
+    return main([*arguments, "--folder", str(folder)])
+
+
+@pytest.mark.slow
+def test_tensorboard_reads_curves_and_histograms(store: Writer, tmp_path: Path) -> None:
+    """Slow only because its reader is one of the extras."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_events(store, tmp_path / "log")
+    events: Any = EventAccumulator(str(tmp_path / "log" / "images" / "depth=2" / "r1"))
     events.Reload()
     losses = [(event.step, event.value) for event in events.Scalars("train_loss")]
     assert losses[-1] == (100, pytest.approx(0.1))

@@ -82,7 +82,7 @@ def document(
         threats=(*GENERAL, PRINTED) if claims else GENERAL,
         facts=facts(studies, profile=profile),
         references=tuple(work.text for work in cited(studies)),
-        lacking=_lacking(sections),
+        lacking=(*_lacking(sections), *_unanswered(claims, claimed)),
     )
 
 
@@ -132,6 +132,14 @@ def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
     rule = "" if figure.name in WITHOUT_RULE else rule_caption(declaration)
     address = f"data:image/svg+xml;base64,{data}"
     return Picture(figure.name, says, rule, file, address, figure.width, figure.height)
+
+
+def _unanswered(claims: Table | None, claimed: pd.DataFrame) -> tuple[str, ...]:
+    """Nothing is dropped unsaid: where the claims have no table, where they stand."""
+    if claims is not None or claimed.empty:
+        return ()
+    return (f"No study of this report answers one of the {len(claimed)} printed values of the "
+            "ledger; claims.csv lists them, each with the reason.",)  # fmt: skip
 
 
 def _lacking(sections: Sequence[Section]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from analysis.document import Written
 from analysis.links import Server
 from analysis.methods import cited, methods
 from analysis.origin import duration, facts
-from analysis.page import document
+from analysis.page import _unanswered, document
 from analysis.paper import SENTENCES, paper_values
 from analysis.published import Published
 from analysis.report import write_report, write_study
@@ -168,6 +168,9 @@ def test_claims_that_no_study_of_the_report_answers_stand_in_their_file_alone(
     claimed = claim_table(list(studies.values()))
     assert all_claims(claimed) is not None
     assert all_claims(claimed.assign(verdict="not attempted")) is None
+    (said,) = _unanswered(None, claimed)
+    assert f"{len(claimed)} printed values" in said
+    assert _unanswered(all_claims(claimed), claimed) == ()
 
 
 def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(

@@ -23,10 +23,12 @@ from experiments.observation import Observation
 from experiments.record import NoConvergence, Record, Status
 from experiments.run import Run, Stack, TrainerName
 from experiments.trainers.trained import Trained
-from lightning_modules.task import Task
+from lightning_modules.task import Task, task_of
 
 # Generated images that are kept: a square of them.
 SAMPLES = 64
+# What has an answer at a point; of a sequence or an image there is none.
+ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
 
 
 def execute(stack: Stack) -> list[Record]:
@@ -52,8 +54,12 @@ def check(stack: Stack) -> str:
         for name in stack.plugins:
             importlib.import_module(name)
         dataset = DATASETS.get(run.config["data"]["name"])
-        asked(run.config["training"].get("ask") or (), dataset.shape)
+        points = run.config["training"].get("ask") or ()
+        asked(points, dataset.shape)
         module = build_module(run, dataset)
+        if points and task_of(module) not in ANSWERING:
+            family = run.config["model"]["family"]
+            return _place(run, f"training.ask: family {family!r} has no answer at a point")
         if isinstance(module, Classifier | Learner):
             # A setting that the optimiser would ignore is refused here.
             module.configure_optimizers()

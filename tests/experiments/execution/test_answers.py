@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,15 @@ def test_a_stack_answers_as_its_runs_do() -> None:
 def test_a_point_of_another_size_is_refused_before_anything_trains() -> None:
     said = check(Stack((run("points6", [[1, 2, 3]]),), TrainerName.SOLO, ""))
     assert "study/study.yaml: cell: training.ask: expected points of 2 numbers" in said
+
+
+def test_a_family_without_answers_is_refused_before_anything_trains() -> None:
+    model = {"family": "autoencoder", "widths": [3], "init": "xavier_uniform", "bias_init": "zeros"}
+    asking = run("points6", [[1, 2]])
+    stack = Stack(
+        (replace(asking, config={**asking.config, "model": model}),), TrainerName.SOLO, ""
+    )
+    assert "family 'autoencoder' has no answer at a point" in check(stack)
 
 
 @pytest.mark.parametrize("ask", [[], [1], [[]], [["a"]], "all"])

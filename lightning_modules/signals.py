@@ -89,11 +89,11 @@ def layer_signals(module: Classifier | Learner, x: Tensor, y: Tensor) -> list[La
 def prepared(module: Classifier | Learner, x: Tensor) -> Classifier | Learner:
     """Return a copy of a module as its first step finds it, data-dependent initialisation done.
 
-    ``x`` (B, ...) is its first training batch. The global random state stays as it was.
+    ``x`` (B, ...) is its first training batch. The global random state stays as it was: preparing
+    leaves it alone.
     """
     ready = copy.deepcopy(module)
-    with torch.random.fork_rng():
-        ready.prepare(x)
+    ready.prepare(x)
     return ready
 
 

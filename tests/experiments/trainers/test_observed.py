@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.data import DATASETS, load
 from experiments.execution.execute import check, execute
 from experiments.identity.key import run_key
 from experiments.planning.plan import plan
-from experiments.run import Run, Stack, TrainerName
+from experiments.run import Run, Stack, TrainerName, Training
+from experiments.seeds import Role, stream
 from experiments.trainers import observed, solo
+from experiments.trainers.order import batches
+from lightning_modules.layers import layers_of
 
 MLP: dict[str, Any] = {
     "family": "mlp", "widths": [6, 5], "activation": "relu", "init": "lsuv", "bias_init": "zeros",
@@ -45,6 +49,23 @@ def test_looking_changes_nothing(init: str) -> None:
     np.testing.assert_array_equal(seen.predict(test.x), alone.predict(test.x))
     steps = [point.step for point in observation.layers if point.layer == "layer_1"]
     assert steps == [0, *(step for step, _ in alone.curves["train_loss"])]
+
+
+def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
+    """LSUV scales them with the first batch, so they are not those that were drawn."""
+    looked = run()
+    data, _ = load("digits")
+    module = solo.build_module(looked, DATASETS.get("digits"))
+    drawn = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
+    training = Training(**looked.config["training"])
+    seed = stream(looked.seed, Role.ORDER, looked.replicate)
+    first = next(iter(batches(training, examples=len(data.train), seed=seed)))
+    module.prepare(torch.from_numpy(data.train.x)[first])
+    found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
+    _, observation = observed.train(looked, data, DATASETS.get("digits"))
+    seen = [point.numbers["weight_norm"] for point in observation.layers if point.step == 0]
+    assert seen == pytest.approx(found)
+    assert seen != pytest.approx(drawn)
 
 
 def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:

@@ -56,6 +56,7 @@ class ModuleStack(nn.Module):
     def to_device(self, device: torch.device) -> None:
         """Move the numbers that belong to the runs, which are no parameters, to the device."""
         self._buffers_of_runs = {n: b.to(device) for n, b in self._buffers_of_runs.items()}
+        self._of_loss = tuple((module, runs.to(device)) for module, runs in self._of_loss)
 
     def forward(self, x: Tensor, *, own: bool = False) -> Tensor:
         """Return the outputs (K, B, ...) for x (B, ...), or x (K, B, ...) where each has its own.
@@ -78,13 +79,10 @@ class ModuleStack(nn.Module):
         self.values = nn.ParameterList(value.detach()[index] for value in self.values)
         self.l2 = self.l2[index]
         self._buffers_of_runs = {n: b[index] for n, b in self._buffers_of_runs.items()}
-        kept = (
-            (module, [n for n, row in enumerate(rows) if row in runs])
-            for module, runs in self._of_loss
-        )
-        self._of_loss = tuple((module, runs) for module, runs in kept if runs)
+        kept = ((module, torch.isin(index, runs).nonzero()[:, 0]) for module, runs in self._of_loss)
+        self._of_loss = tuple((module, runs) for module, runs in kept if len(runs))
 
-    def at_step(self, step: int) -> None:
+    def at_step(self, step: int | Tensor) -> None:
         """Begin a step: its dropout masks are those of this number."""
         for module in self._module[0].modules():
             if isinstance(module, OwnDropout):
@@ -115,8 +113,7 @@ class ModuleStack(nn.Module):
             if len(runs) == self.size:
                 return _losses(module, outputs, x, y, axis)
             mine = (x, y) if axis is None else (x[runs], y[runs])
-            rows = torch.tensor(runs, device=losses.device)
-            losses = losses.index_put((rows,), _losses(module, outputs[runs], *mine, axis))
+            losses = losses.index_put((runs,), _losses(module, outputs[runs], *mine, axis))
         return losses
 
     def _outputs(
@@ -139,12 +136,12 @@ class ModuleStack(nn.Module):
         return outputs
 
 
-def _by_loss(modules: Sequence[Module]) -> Iterator[tuple[Module, list[int]]]:
+def _by_loss(modules: Sequence[Module]) -> Iterator[tuple[Module, Tensor]]:
     """Yield a module for each loss that occurs, and the runs that have it."""
     losses = [_name_of_loss(module) for module in modules]
     for loss in dict.fromkeys(losses):
         runs = [run for run, name in enumerate(losses) if name is loss]
-        yield modules[runs[0]], runs
+        yield modules[runs[0]], torch.tensor(runs)
 
 
 def _name_of_loss(module: Module) -> Loss:

@@ -41,11 +41,11 @@ class OwnDropout(nn.Module):
         self.stream: Tensor
         self.register_buffer("keep_prob", torch.tensor(keep_prob))
         self.register_buffer("stream", torch.tensor(stream % (1 << 31), dtype=torch.int32))
-        self._step = 0
+        self._step: int | Tensor = 0
         self._calls = 0
 
-    def at_step(self, step: int) -> None:
-        """Begin a step: its masks are those of this number."""
+    def at_step(self, step: int | Tensor) -> None:
+        """Begin a step: its masks are those of this number, or of this int32 tensor of one."""
         self._step, self._calls = step, 0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
         once(runs),
         data_root=invocation.workers_root,
         plugins=invocation.plugins,
-        accelerator=invocation.engine.accelerated,
+        accelerators=invocation.engine.accelerators,
         devices=invocation.engine.devices_per_run,
     )
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
+from experiments.planning.accelerators import Accelerators
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -83,8 +85,8 @@ class EngineSettings(Protocol):
         """How many jobs will run at once, if that is known before the engine starts."""
 
     @property
-    def accelerated(self) -> bool:
-        """Whether every worker has an accelerator, on which larger stacks pay."""
+    def accelerators(self) -> Accelerators | None:
+        """What accelerators the workers have, on which larger stacks pay; None without any."""
 
     @property
     def devices_per_run(self) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from experiments.declaration.section import Section
 from experiments.errors import ConfigurationError
 
+TOOL = "nvidia-smi"
 # A driver of graphics cards that does not answer for so long will not train anything either.
 PATIENCE = 20.0
 
@@ -81,14 +82,30 @@ def take_devices(section: Section, key: str = "gpus") -> Asked:
     )
 
 
+def memory() -> int | None:
+    """Return the bytes of this machine's smallest card, None where that cannot be asked.
+
+    A part of a card (MIG) has less, which its driver does not say in this list.
+    """
+    if any(device.startswith("MIG") for device in visible()):
+        return None
+    answer = _ask("--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    mebibytes = [int(line) for line in answer.splitlines() if line.strip().isdecimal()]
+    return min(mebibytes) << 20 if mebibytes else None
+
+
 def _installed() -> int:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
+    if shutil.which(TOOL) is None:
         return len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return sum(line.startswith("GPU ") for line in _ask("--list-gpus").splitlines())
+
+
+def _ask(*options: str) -> str:
+    """Return what the driver's own tool answers; nothing where it is missing or fails."""
     try:
         answer = subprocess.run(
-            [tool, "--list-gpus"], capture_output=True, text=True, timeout=PATIENCE, check=False
+            [TOOL, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return sum(line.startswith("GPU ") for line in answer.stdout.splitlines())
+        return ""
+    return answer.stdout

@@ -8,6 +8,7 @@ one at a time, so that the one that kills workers is found and reported while it
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ from experiments.declaration.section import Section
 from experiments.engines import devices
 from experiments.engines.contract import Done, Engine
 from experiments.engines.worker import Outcome, attempt, done, failed, prepare
+from experiments.planning.accelerators import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -67,9 +69,13 @@ class LocalSettings:
         return tuple(",".join(found[n : n + size]) for n in first)
 
     @property
-    def accelerated(self) -> bool:
-        """Whether there is a device for the workers."""
-        return bool(self.devices)
+    def accelerators(self) -> Accelerators | None:
+        """The devices of the workers, if there are any, and the memory that was measured."""
+        if not self.devices:
+            return None
+        workers = self.expected_workers
+        sharing = math.ceil(workers / len(self.devices))
+        return Accelerators.of(workers=workers, card=devices.memory(), sharing=sharing)
 
     @property
     def expected_workers(self) -> int:

@@ -16,12 +16,13 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from experiments.declaration.section import Section
-from experiments.engines import worker
+from experiments.engines import devices, worker
 from experiments.engines.contract import Done, Engine
 from experiments.engines.extras import extra
 from experiments.engines.ray_cluster import connect, room
 from experiments.engines.waiting import Attempt, Waiting
 from experiments.errors import ConfigurationError
+from experiments.planning.accelerators import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -64,9 +65,13 @@ class RaySettings:
         return self.workers
 
     @property
-    def accelerated(self) -> bool:
-        """Whether GPUs are asked for; what the cluster has is known only once it is reached."""
-        return bool(self.gpus)
+    def accelerators(self) -> Accelerators | None:
+        """Those that are asked for; what the cluster has is known only once it is reached."""
+        if not self.gpus:
+            return None
+        card = devices.memory() if self.address is None else None
+        workers = self.workers or self.gpus * self.per_gpu
+        return Accelerators.of(workers=workers, card=card, sharing=self.per_gpu)
 
     @property
     def devices_per_run(self) -> int:

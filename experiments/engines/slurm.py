@@ -16,6 +16,7 @@ from experiments.engines import worker
 from experiments.engines.contract import Done, Engine
 from experiments.engines.slurm_queue import Queue, Resources
 from experiments.engines.waiting import Attempt, Waiting
+from experiments.planning.accelerators import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -51,9 +52,11 @@ class SlurmSettings:
         return self.workers
 
     @property
-    def accelerated(self) -> bool:
-        """Whether every job gets a GPU."""
-        return bool(self.resources.gpus)
+    def accelerators(self) -> Accelerators | None:
+        """A GPU for every job, if they ask for one; the cards are those of other machines."""
+        if not self.resources.gpus:
+            return None
+        return Accelerators.of(workers=self.workers, card=None)
 
     @property
     def devices_per_run(self) -> int:

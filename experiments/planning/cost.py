@@ -69,16 +69,18 @@ def memory_of_run(config: Mapping[str, Any]) -> int:
     """Return about how many bytes a run takes on an accelerator while it trains.
 
     Four numbers for each weight (itself, its gradient, two moments) and four for each activation
-    of a batch (itself, its gradient, a mask, what the operation in between keeps), float32.
+    of a batch (itself, its gradient, a mask, what the operation in between keeps), float32; and
+    its order of the examples, int64, where it has one.
     """
-    batch = config["training"]["batch_size"] or _examples(config)
+    given = config["training"]["batch_size"]
+    batch, order = given or _examples(config), _examples(config) if given else 0
     if config["model"]["family"] == "convnet":
         maps, trained = _convnet_sizes(config)
     elif config["model"]["family"] in RECURRENT:
         trained, maps = _recurrent(config)
     else:
         maps, trained = _pieces(config) * sum(_ends(config)), weights(config)
-    return 16 * (trained + batch * maps)
+    return 16 * (trained + batch * maps) + 8 * order
 
 
 def multiply_adds(config: Mapping[str, Any]) -> int:

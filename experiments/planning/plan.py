@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from experiments.planning.accelerators import Accelerators
 from experiments.planning.cost import (
     estimate,
     estimate_innermost,
@@ -37,8 +38,6 @@ LARGEST_INNERMOST = 4096
 # Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
 LARGEST_NETWORK = 65_536
 LARGEST_INPUT = 256
-# Of an accelerator's memory, for the runs of one stack; a stack that does not fit is halved.
-ACCELERATOR_BYTES = 8 << 30
 STACKED_FAMILIES = ("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm")
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 STACKED_OPTIMIZERS = (
@@ -58,13 +57,14 @@ def plan(
     *,
     data_root: str | None,
     plugins: tuple[str, ...],
-    accelerator: bool = False,
+    accelerators: Accelerators | None = None,
     devices: int = 1,
 ) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order.
 
-    With several ``devices`` for each run, every run trains by itself. How runs are grouped does not
-    depend on the number of workers: neither does the rounding of their results.
+    With several ``devices`` for each run, every run trains by itself. Without accelerators, how
+    runs are grouped does not depend on the number of workers: neither does the rounding of their
+    results. With them, stacks are small enough that every worker has one.
     """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
@@ -78,14 +78,15 @@ def plan(
             observed.append(run)
             continue
         spread = f"spread over {devices} devices" if devices > 1 else ""
-        obstacle = spread or why_alone(run.config, accelerator=accelerator)
+        obstacle = spread or why_alone(run.config, accelerator=accelerators is not None)
         if obstacle:
             alone.append((run, obstacle))
         else:
             groups.setdefault(shape(run), []).append(run)
     stacks = []
+    stacked = sum(map(len, groups.values()))
     for group in groups.values():
-        largest, reason = _largest(group[0].config, accelerator=accelerator)
+        largest, reason = _largest(group[0].config, stacked, accelerators)
         for part in _even_parts(group, largest):
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
@@ -165,17 +166,29 @@ def shape(run: Run) -> str:
     return json.dumps([innermost, common], sort_keys=True)
 
 
-def _largest(config: Mapping[str, Any], *, accelerator: bool) -> tuple[int, str]:
-    """Return how many runs of this kind one stack takes, and why."""
+def _largest(
+    config: Mapping[str, Any], stacked: int, accelerators: Accelerators | None
+) -> tuple[int, str]:
+    """Return how many runs of this kind one stack takes, of ``stacked`` in all, and why."""
     if descends_innermost(config):
         cached = max(1, min(LARGEST_STACK, CACHED_ELEMENTS // step_elements(config)))
         return cached, f"small, full batch, plain descent: up to {cached} in one fused step"
-    if accelerator:
-        fitting = max(1, min(LARGEST_STACK, ACCELERATOR_BYTES // memory_of_run(config)))
-        return fitting, f"accelerator: up to {fitting} in {ACCELERATOR_BYTES >> 30} GiB"
+    if accelerators is not None:
+        return _largest_on(accelerators, memory_of_run(config), stacked)
     tiny = step_work(config) <= TINY_STEP
     sharing = LARGEST_TINY_STACK if tiny else LARGEST_MINIBATCH_STACK
     return sharing, f"{'tiny' if tiny else 'small'}: up to {sharing} share a step's overhead"
+
+
+def _largest_on(accelerators: Accelerators, memory: int, stacked: int) -> tuple[int, str]:
+    """Return how many runs of ``memory`` bytes each share an accelerator, and why."""
+    fitting = max(1, min(LARGEST_STACK, accelerators.bytes // memory))
+    share = math.ceil(stacked / accelerators.workers)
+    known = "measured" if accelerators.measured else "assumed"
+    room = f"up to {fitting} in {accelerators.bytes / (1 << 30):.1f} GiB ({known})"
+    if share < fitting:
+        return share, f"accelerator: {room}, {share} for each of {accelerators.workers} workers"
+    return fitting, f"accelerator: {room}"
 
 
 def _even_parts(runs: list[Run], largest: int) -> list[tuple[Run, ...]]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.run import Run
+from experiments.trainers.evaluation import EVALUATION_BATCH
+from experiments.trainers.replay import Repeated
 from experiments.trainers.schedule import Chunk
 from lightning_modules.classifier import Classifier
 from lightning_modules.stack import MLPStack
@@ -31,6 +33,7 @@ class Descent(nn.Module):
         super().__init__()
         self.stack = MLPStack(classifiers)
         self.size = self.stack.size
+        self.examples_at_once = EVALUATION_BATCH
         rates = [run.config["optimizer"]["learning_rate"] for run in runs]
         self.register_buffer("rates", torch.tensor(rates))
         self.rates: Tensor
@@ -38,17 +41,22 @@ class Descent(nn.Module):
 
     def start(self, x: Tensor, y: Tensor) -> None:
         """Take the training set (N, ...), (N,), which lies on the device, and make the step."""
-        self._data = x, y
         step = descent_step(self.stack, self.rates)
-        self._step: Step = torch.compile(step, dynamic=False) if self.compiled else step
+        if self.compiled:
+            step = torch.compile(step, dynamic=False)
+
+        def on_data(*values: Tensor) -> tuple[Tensor, ...]:
+            after, losses = step([*values], x, y)
+            return losses, *after
+
+        self._step = Repeated(on_data, x.device)
 
     def advance(self, chunk: Chunk) -> Tensor:
         """Take the steps of a chunk; return the losses (steps, K) before each update."""
-        x, y = self._data
-        losses = torch.empty(chunk.steps, self.size, device=x.device)
         values = [parameter.detach() for parameter in self.stack.parameters()]
+        losses = torch.empty(chunk.steps, self.size, device=values[0].device)
         for index in range(chunk.steps):
-            values, losses[index] = self._step(values, x, y)
+            losses[index], *values = self._step(*values)
         with torch.no_grad():
             for parameter, value in zip(self.stack.parameters(), values, strict=True):
                 parameter.copy_(value)
@@ -68,7 +76,8 @@ class Descent(nn.Module):
 
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
-        return {"layout": "runs innermost", "compiled": str(self.compiled).lower()}
+        compiled = str(self.compiled).lower()
+        return {"layout": "runs innermost", "compiled": compiled, "step": self._step.way}
 
 
 def worth_compiling(layer_steps: int) -> bool:

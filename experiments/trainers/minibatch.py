@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from experiments.run import Run, Training
 from experiments.seeds import Role, stream
+from experiments.trainers.evaluation import EVALUATION_BATCH
+from experiments.trainers.replay import Repeated
 from experiments.trainers.rules import Rules
 from experiments.trainers.schedule import Chunk
 from lightning_modules.module_stack import Module, ModuleStack
@@ -33,7 +35,6 @@ class MiniBatch(nn.Module):
     ) -> None:
         super().__init__()
         dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
-        orders = [stream(run.seed, Role.ORDER, run.replicate) for run in runs]
         self.stack = ModuleStack(modules, dropout)
         self.size = self.stack.size
         self.task = task_of(modules[0])
@@ -41,7 +42,13 @@ class MiniBatch(nn.Module):
         self._rows = list(range(self.size))
         self._left: dict[int, list[Tensor]] = {}
         self._settings = modules[0].optimizer_settings
-        self._orders = Orders(examples=examples, batch_size=training.batch_size, seeds=orders)
+        self._batch = training.batch_size
+        self.examples_at_once = EVALUATION_BATCH
+        self._orders = Orders(
+            examples=examples,
+            batch_size=training.batch_size,
+            seeds=[stream(run.seed, Role.ORDER, run.replicate) for run in runs],
+        )
         # Of a solo run's rules, only the falling rate: it is the same for all runs.
         self._rates = Rules(training)
 
@@ -49,32 +56,38 @@ class MiniBatch(nn.Module):
         """Take the training set, x (N, ...) and y (N, ...), which lies on the device."""
         self._data = x, y
         self.stack.to_device(x.device)
+        self._orders.to_device(x.device)
         # Made here: a fused optimiser has to know the device.
         self._optimizer = build_optimizer(self.stack.parameters(), self._settings)
+        self._backward = Repeated(self._loss_and_gradients, x.device)
+        if x.device.type != "cpu" and self._batch is not None:
+            # All runs at once: as many need less memory than a training step, which the plan knows.
+            self.examples_at_once = 2 * self._batch
 
     def advance(self, chunk: Chunk) -> Tensor:
         """Take the steps of a chunk; return the losses (steps, K) before each update.
 
         A run that is left out has a loss of 0.
         """
-        losses = torch.empty(chunk.steps, self.stack.size, device=self._data[0].device)
-        for index in range(chunk.steps):
+        device = self._data[0].device
+        losses = torch.empty(chunk.steps, self.stack.size, device=device)
+        numbers = torch.arange(chunk.first, chunk.first + chunk.steps, device=device)
+        for index, step in enumerate(numbers.int().unbind()):
             self._rates.before_step(self._optimizer, chunk.first + index)
-            self.stack.at_step(chunk.first + index)
-            each = self._objective()
-            self._optimizer.zero_grad(set_to_none=True)
-            each.sum().backward()
+            (losses[index],) = self._backward(step, *self._orders.next())
             self._optimizer.step()
-            losses[index] = each.detach()
         return self._of_all(losses.t()).t()
 
-    def _objective(self) -> Tensor:
+    def _loss_and_gradients(self, step: Tensor, *indices: Tensor) -> tuple[Tensor]:
+        """Return the losses (K,) of a step, and leave its gradients with the parameters."""
         x, y = self._data
-        indices = self._orders.next()
-        if indices is None:
-            return self.stack.objective(x, y, own=False)
-        indices = indices.to(x.device)
-        return self.stack.objective(x[indices], y[indices], own=True)
+        self._optimizer.zero_grad(set_to_none=True)
+        self.stack.at_step(step)
+        for own in indices:
+            x, y = x[own], y[own]
+        each = self.stack.objective(x, y, own=bool(indices))
+        each.sum().backward()
+        return (each.detach(),)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (K, N, C) of examples (N, ...), or what else the task gives.
@@ -104,6 +117,7 @@ class MiniBatch(nn.Module):
         before = list(self.stack.values)
         self.stack.keep(rows)
         replace_parameters(self._optimizer, before, list(self.stack.values), rows)
+        self._backward = Repeated(self._loss_and_gradients, self._data[0].device)
         self._orders.keep(rows)
         self._rows = [self._rows[row] for row in rows]
 
@@ -117,7 +131,7 @@ class MiniBatch(nn.Module):
 
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
-        return {"layout": "runs first"}
+        return {"layout": "runs first", "step": self._backward.way}
 
 
 class Orders:
@@ -130,19 +144,24 @@ class Orders:
         self._examples = examples
         self._batch = None if batch_size is None else min(batch_size, examples)
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._device = torch.device("cpu")
         self._epoch = torch.empty(0)
         self._next = 0
         self._steps = 0
 
-    def next(self) -> Tensor | None:
-        """Return the indices (K, B) of the next step; None is the full batch."""
+    def to_device(self, device: torch.device) -> None:
+        """Lay the orders of every further epoch on the device."""
+        self._device = device
+
+    def next(self) -> tuple[Tensor, ...]:
+        """Return the indices (K, B) of the next step; none of them is the full batch."""
         if self._batch is None:
-            return None
+            return ()
         if self._next == self._steps:
             self._draw(self._batch)
         indices = self._epoch[:, self._next]
         self._next += 1
-        return indices
+        return (indices,)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone."""
@@ -153,7 +172,7 @@ class Orders:
         self._steps = self._examples // batch
         drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
         used = torch.stack(drawn)[:, : self._steps * batch]
-        self._epoch = used.view(len(drawn), self._steps, batch)
+        self._epoch = used.view(len(drawn), self._steps, batch).to(self._device)
         self._next = 0
 
 

@@ -173,9 +173,8 @@ class StackLoop(pl.LightningModule):
         """Return what the task measures on validation, for every run."""
         x, y = self._validation
         with torch.no_grad():
-            outputs = torch.cat(
-                [self.program.logits(part) for part in x.split(EVALUATION_BATCH)], 1
-            )
+            parts = x.split(self.program.examples_at_once)
+            outputs = torch.cat([self.program.logits(part) for part in parts], 1)
             measured = torch.vmap(self._measure, in_dims=(0, None, None))(outputs, x, y)
         values: list[float] = measured.tolist()
         return values

@@ -125,7 +125,9 @@ def test_a_worker_sees_all_devices_of_its_run(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(spread, LocalSettings)
     # The one that is left over trains nothing: a run needs two.
     assert spread.devices == ("0,1", "2,3")
-    assert (spread.expected_workers, spread.accelerated) == (2, True)
+    assert spread.expected_workers == 2
+    assert spread.accelerators is not None
+    assert spread.accelerators.workers == 2
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(ConfigurationError, match=r"devices_per_run: expected at most the 1 CUDA"):
         settings("local", devices_per_run=2).start(())
@@ -135,4 +137,4 @@ def test_without_gpus_a_run_may_be_spread_over_processes(monkeypatch: pytest.Mon
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr("experiments.engines.devices.cores", lambda: 8)
     spread = settings("local", threads=2, devices_per_run=2)
-    assert (spread.expected_workers, spread.accelerated) == (2, False)
+    assert (spread.expected_workers, spread.accelerators) == (2, None)

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.engines import devices, ray_cluster, slurm_queue
 from experiments.errors import ConfigurationError
+from experiments.planning.accelerators import Accelerators
 from tests.experiments.engines.lab import settings
 
 Command = Callable[..., None]
@@ -84,7 +85,39 @@ def test_devices_are_counted_by_their_driver(
     assert devices.visible() == ("0", "1")
     assert devices.chosen(1, "here") == ("0",)
     command("nvidia-smi", "echo 'no driver is running'", "exit 9")
-    assert devices.visible() == ()
+    assert (devices.visible(), devices.memory()) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("visible", "changes", "expected"),
+    [
+        ("0,1", {}, (2, 8 << 30, True)),
+        ("0,1", {"per_gpu": 2}, (4, 4 << 30, True)),
+        ("0,1", {"workers": 3}, (3, 4 << 30, True)),
+        ("MIG-x", {}, (1, 8 << 30, False)),
+    ],
+)
+def test_memory_is_that_of_the_smallest_card_shared_by_its_workers(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str,
+    changes: dict[str, object],
+    expected: tuple[int, int, bool],
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    command(
+        "nvidia-smi", 'test "$1" = --query-gpu=memory.total || exit 2', "echo 81559; echo 10240"
+    )
+    workers, memory, measured = expected
+    found = settings("local", **changes).accelerators
+    assert found == Accelerators(workers=workers, bytes=memory, measured=measured)
+
+
+def test_of_the_cards_of_other_machines_nothing_is_known() -> None:
+    slurm, ray = settings("slurm", gpus=1), settings("ray", gpus=2, per_gpu=2, address="head:1")
+    assert settings("slurm").accelerators is settings("ray").accelerators is None
+    assert slurm.accelerators == Accelerators(workers=32, bytes=8 << 30, measured=False)
+    assert ray.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +179,8 @@ def test_a_slurm_that_does_not_answer(command: Command, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
+# Ray reads its token once for the whole process, which later connects to the cluster of the tests.
+@pytest.mark.usefixtures("ray_token")
 def test_an_address_that_answers_but_is_no_ray() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"

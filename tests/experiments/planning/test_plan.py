@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.data import DATASETS
 from experiments.driver.schedule import once
+from experiments.planning.accelerators import Accelerators
 from experiments.planning.cost import memory_of_run, step_elements
 from experiments.planning.plan import (
-    ACCELERATOR_BYTES,
     CACHED_ELEMENTS,
     LARGEST_STACK,
     estimated,
@@ -99,11 +100,28 @@ def test_an_accelerator_stacks_what_a_cpu_does_not_as_far_as_memory_goes(
     )
     runs = [dataclasses.replace(first, replicate=n, key=str(n)) for n in range(500)]
     on_a_cpu = plan(runs, data_root=None, plugins=())
-    on_a_card = plan(runs, data_root=None, plugins=(), accelerator=True)
+    card = Accelerators.of(workers=1, card=10 << 30)
+    on_a_card = plan(runs, data_root=None, plugins=(), accelerators=card)
     assert {len(stack.runs) for stack in on_a_cpu} == {1}
     assert sum(len(stack.runs) for stack in on_a_card) == 500
     for stack in on_a_card:
-        assert 1 < len(stack.runs) <= ACCELERATOR_BYTES // memory_of_run(first.config)
+        assert 1 < len(stack.runs) <= 0.8 * (10 << 30) / memory_of_run(first.config)
+        assert stack.reason.endswith("in 8.0 GiB (measured)")
+    shared = Accelerators.of(workers=2, card=10 << 30, sharing=2)
+    halves = plan(runs, data_root=None, plugins=(), accelerators=shared)
+    assert len(halves) == pytest.approx(2 * len(on_a_card), abs=1)
+
+
+def test_no_accelerator_waits_for_another(make_run: MakeRun) -> None:
+    """A stack that fits one is cut where several workers would have nothing to do."""
+    adam = {"data__name": "digits", "optimizer__name": "adam", "training__batch_size": 10}
+    runs = [make_run(replicate=n, **adam) for n in range(10)]
+    for workers, sizes in [(1, [10]), (4, [3, 3, 3, 1]), (20, [1] * 10)]:
+        cards = Accelerators.of(workers=workers, card=None)
+        stacks = plan(runs, data_root=None, plugins=(), accelerators=cards)
+        assert [len(stack.runs) for stack in stacks] == sizes
+    assert "1 for each of 20 workers" in stacks[0].reason
+    assert "(assumed)" in stacks[0].reason
 
 
 def test_a_run_that_is_spread_over_devices_trains_by_itself(make_run: MakeRun) -> None:
@@ -117,9 +135,10 @@ def test_a_run_that_is_spread_over_devices_trains_by_itself(make_run: MakeRun) -
 def test_memory_counts_weights_and_maps(make_run: MakeRun) -> None:
     net = {"family": "convnet", "channels": [2], "dense": [5]}
     config = make_run(data__name="digits", model=net, training__batch_size=10).config
+    order = 8 * DATASETS.get("digits").examples
     # 8x8 -> two maps, pooled to 4x4 -> 32 -> 5 -> 10; maps are counted before and after the pool.
     maps = 64 + 2 * 2 * 64 + 32 + 5 + 10
-    assert memory_of_run(config) == 16 * (9 * 2 + 32 * 5 + 5 * 10 + 10 * maps)
+    assert memory_of_run(config) == 16 * (9 * 2 + 32 * 5 + 5 * 10 + 10 * maps) + order
 
 
 @given(size=st.integers(1, 60))

@@ -8,12 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 BEST_ON_VALIDATION = "best_on_validation"
+KEEP = "keep"
 
 
 class TrainerName(StrEnum):
     """Who produced a run's result."""
 
     SOLO = "solo"
+    WHOLE_EPOCHS = "whole_epochs"
     STACKED = "stacked"
     OBSERVED = "observed"
     ENSEMBLE = "ensemble"
@@ -25,6 +27,8 @@ class Training:
     """How long and on what cost a run trains; ``batch_size`` None is the full batch.
 
     ``order`` "stored" keeps the examples in their order, None shuffles them in every epoch.
+    ``remainder`` "keep" trains on the examples that do not fill a last batch of an epoch too, None
+    leaves them out.
     ``selection`` "best_on_validation" gives back the state of the best point of the validation
     curve, None the last state.
     ``patience`` stops after that many points of the validation curve without a better one, and
@@ -40,6 +44,7 @@ class Training:
     loss: str
     l2: float
     order: str | None = None
+    remainder: str | None = None
     patience: int | None = None
     divide_rate_at: tuple[int, ...] | None = None
     selection: str | None = None

@@ -15,10 +15,19 @@ from typing import Any
 
 from experiments.declaration.section import Section
 from experiments.errors import ConfigurationError, nearest
-from experiments.run import BEST_ON_VALIDATION, Combination, Training
+from experiments.run import BEST_ON_VALIDATION, KEEP, Combination, Training
 
 # Optional settings that a configuration shows only where they are set.
-NEW = ("order", "patience", "divide_rate_at", "selection", "precision", "observe", "ask")
+NEW = (
+    "order",
+    "remainder",
+    "patience",
+    "divide_rate_at",
+    "selection",
+    "precision",
+    "observe",
+    "ask",
+)
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
@@ -193,6 +202,7 @@ def _training(section: Section) -> dict[str, Any]:
         loss=section.take("loss", str, "stable"),
         l2=_share(section, "l2", 0.0),
         order=section.take("order", str, None),
+        remainder=section.take("remainder", str, None),
         patience=_count(section, "patience", None),
         divide_rate_at=_steps(section, "divide_rate_at"),
         selection=section.take("selection", str, None),
@@ -215,6 +225,8 @@ def _training(section: Section) -> dict[str, Any]:
         raise ConfigurationError(
             f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
         )
+    if training.remainder is not None:
+        _check_remainder(training, section.place)
     if training.selection not in (None, BEST_ON_VALIDATION):
         raise ConfigurationError(
             f"{section.place}.selection: unknown value {training.selection!r}; "
@@ -226,6 +238,25 @@ def _training(section: Section) -> dict[str, Any]:
             "known: null, tf32, bf16"
         )
     return {key: value for key, value in asdict(training).items() if key not in NEW or value}
+
+
+def _check_remainder(training: Training, place: str) -> None:
+    """Refuse to keep the remainder of an epoch where there is none, or where nothing would."""
+    if training.remainder != KEEP:
+        raise ConfigurationError(
+            f"{place}.remainder: unknown value {training.remainder!r}; known: null, {KEEP}"
+        )
+    for name, value, needed in [
+        ("batch_size", training.batch_size is not None, "a number of examples"),
+        ("epochs", training.epochs is not None, "a number of them instead of steps"),
+        ("order", training.order is None, "null, shuffled epochs"),
+        ("observe", not training.observe, "null"),
+    ]:
+        if not value:
+            raise ConfigurationError(
+                f"{place}.{name}: remainder {KEEP!r} needs {needed}, found "
+                f"{getattr(training, name)!r}"
+            )
 
 
 def _ensemble(section: Section) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from experiments.driver.validation import on_validation
 from experiments.engines.contract import Engine
 from experiments.errors import ConfigurationError, StoreError, shown
 from experiments.identity.key import run_key
-from experiments.run import Run, Stack, TrainerName
+from experiments.planning.plan import trainer_alone
+from experiments.run import Run, Stack
 
 # Trials of a cell before its pruner compares, and before TPE does more than draw.
 STARTUP = 4
@@ -159,7 +160,9 @@ class Tuner:
             known = self._known(each, replicate)
             if known is None:
                 run = self._run(each.cell, FIRST_TUNING_REPLICATE + replicate)
-                jobs[each.cell.name] = Stack((run,), TrainerName.SOLO, "tuning", data_root, plugins)
+                jobs[each.cell.name] = Stack(
+                    (run,), trainer_alone(run.config), "tuning", data_root, plugins
+                )
             else:
                 each.values.append(known)
         values = self._values(engine, jobs.values())

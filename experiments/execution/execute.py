@@ -76,7 +76,7 @@ def _place(run: Run, error: str) -> str:
 
 def _train(stack: Stack, started: float) -> list[Record]:
     # Imported here so that a driver that only plans never waits for torch.
-    from experiments.trainers import distributed, observed, solo, stacked
+    from experiments.trainers import distributed, observed, solo, stacked, whole_epochs
     from experiments.trainers.precision import precision
 
     data_section = stack.runs[0].config["data"]
@@ -89,6 +89,8 @@ def _train(stack: Stack, started: float) -> list[Record]:
             trained = [result]
         elif stack.trainer is TrainerName.STACKED:
             trained = stacked.train(list(stack.runs), data, dataset)
+        elif stack.trainer is TrainerName.WHOLE_EPOCHS:
+            trained = [whole_epochs.train(stack.runs[0], data, dataset)]
         elif stack.devices > 1:
             trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
         else:

@@ -36,6 +36,10 @@ ENTRIES = {
         ("experiments.trainers.solo", "train"),
         ("experiments.execution.execute", "_record"),
     ),
+    TrainerName.WHOLE_EPOCHS: (
+        ("experiments.trainers.whole_epochs", "train"),
+        ("experiments.execution.execute", "_record"),
+    ),
     TrainerName.STACKED: (
         ("experiments.trainers.stacked", "train"),
         ("experiments.execution.execute", "_record"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.data import checksum
 from experiments.identity.fingerprint import check_fingerprint, family_source, fingerprint
-from experiments.planning.plan import why_alone
+from experiments.planning.plan import trainer_alone, why_alone
 from experiments.run import TrainerName
 
 # What counts only for runs that are asked something.
@@ -64,7 +64,7 @@ def _trainer(config: Mapping[str, Any]) -> TrainerName:
         return TrainerName.OBSERVED
     # As on a CPU: a key must not depend on the machine. Where an accelerator stacks more, a test
     # holds that a stack is its runs.
-    return TrainerName.SOLO if why_alone(config) else TrainerName.STACKED
+    return trainer_alone(config) if why_alone(config) else TrainerName.STACKED
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.data import DATASETS
 from experiments.run import Training
-from experiments.trainers.schedule import total_steps
+from experiments.trainers.schedule import filled, total_steps
 
 # Measured on one core of a small cloud machine: per fit, per step, per multiply-add of a forward
 # and backward pass.
@@ -31,7 +31,8 @@ UNKNOWN_WEIGHTS = 100_000
 
 def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     """Return about how many seconds ``runs`` runs of equal shape take as one stack on one core."""
-    steps = total_steps(Training(**config["training"]), _examples(config))
+    training = Training(**config["training"])
+    steps = total_steps(training, filled(training, _examples(config)))
     work = step_work(config) * runs
     return SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
 

@@ -22,7 +22,7 @@ from experiments.planning.cost import (
     step_work,
     weights,
 )
-from experiments.run import Run, Stack, TrainerName
+from experiments.run import KEEP, Run, Stack, TrainerName
 
 # Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU, for
 # small steps and for tiny ones, which are nothing but overhead.
@@ -97,9 +97,15 @@ def plan(
     reason = "its layers are looked at while it trains"
     stacks += [Stack((run,), TrainerName.OBSERVED, reason, data_root, plugins) for run in observed]
     return stacks + [
-        Stack((run,), TrainerName.SOLO, obstacle, data_root, plugins, devices)
+        Stack((run,), trainer_alone(run.config), obstacle, data_root, plugins, devices)
         for run, obstacle in alone
     ]
+
+
+def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
+    """Return who trains a run by itself: the solo trainer, unless its epochs have a remainder."""
+    keeps = config["training"].get("remainder") == KEEP
+    return TrainerName.WHOLE_EPOCHS if keeps else TrainerName.SOLO
 
 
 def estimated(stack: Stack) -> float:

@@ -47,6 +47,7 @@ class MiniBatch(nn.Module):
         self._orders = Orders(
             examples=examples,
             batch_size=training.batch_size,
+            whole=training.remainder is not None,
             seeds=[stream(run.seed, Role.ORDER, run.replicate) for run in runs],
         )
         # Of a solo run's rules, only the falling rate: it is the same for all runs.
@@ -74,20 +75,23 @@ class MiniBatch(nn.Module):
         numbers = torch.arange(chunk.first, chunk.first + chunk.steps, device=device)
         for index, step in enumerate(numbers.int().unbind()):
             self._rates.before_step(self._optimizer, chunk.first + index)
-            (losses[index],) = self._backward(step, *self._orders.next())
+            losses[index], *gradients = self._backward(step, *self._orders.next())
+            for parameter, gradient in zip(self.stack.values, gradients, strict=True):
+                parameter.grad = gradient
             self._optimizer.step()
         return self._of_all(losses.t()).t()
 
-    def _loss_and_gradients(self, step: Tensor, *indices: Tensor) -> tuple[Tensor]:
-        """Return the losses (K,) of a step, and leave its gradients with the parameters."""
+    def _loss_and_gradients(self, step: Tensor, *indices: Tensor) -> tuple[Tensor, ...]:
+        """Return the losses (K,) of a step before its update, and the gradient of every value."""
         x, y = self._data
         self._optimizer.zero_grad(set_to_none=True)
         self.stack.at_step(step)
         for own in indices:
             x, y = x[own], y[own]
         each = self.stack.objective(x, y, own=bool(indices))
+        # Not torch.autograd.grad: fused optimisers rely on gradients that lie as their parameters.
         each.sum().backward()
-        return (each.detach(),)
+        return each.detach(), *(value.grad for value in self.stack.values if value.grad is not None)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (K, N, C) of examples (N, ...), or what else the task gives.
@@ -135,19 +139,22 @@ class MiniBatch(nn.Module):
 
 
 class Orders:
-    """The examples of each step for K runs, each as ``Order`` gives them to that run alone.
+    """The examples of each step for K runs, each as its solo trainer gives them to that run alone.
 
     The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
+    With ``whole`` epochs the last batch holds what is left over, else that is left out.
     """
 
-    def __init__(self, *, examples: int, batch_size: int | None, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, *, examples: int, batch_size: int | None, whole: bool, seeds: Sequence[int]
+    ) -> None:
         self._examples = examples
         self._batch = None if batch_size is None else min(batch_size, examples)
+        self._used = examples - (0 if whole or self._batch is None else examples % self._batch)
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._device = torch.device("cpu")
-        self._epoch = torch.empty(0)
+        self._epoch = torch.empty(len(seeds), 0)
         self._next = 0
-        self._steps = 0
 
     def to_device(self, device: torch.device) -> None:
         """Lay the orders of every further epoch on the device."""
@@ -157,23 +164,18 @@ class Orders:
         """Return the indices (K, B) of the next step; none of them is the full batch."""
         if self._batch is None:
             return ()
-        if self._next == self._steps:
-            self._draw(self._batch)
-        indices = self._epoch[:, self._next]
-        self._next += 1
+        if self._next >= self._epoch.shape[1]:
+            drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
+            self._epoch = torch.stack(drawn)[:, : self._used].to(self._device)
+            self._next = 0
+        indices = self._epoch[:, self._next : self._next + self._batch]
+        self._next += self._batch
         return (indices,)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone."""
         self._generators = [self._generators[row] for row in rows]
-        self._epoch = self._epoch[rows] if self._steps else self._epoch
-
-    def _draw(self, batch: int) -> None:
-        self._steps = self._examples // batch
-        drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
-        used = torch.stack(drawn)[:, : self._steps * batch]
-        self._epoch = used.view(len(drawn), self._steps, batch).to(self._device)
-        self._next = 0
+        self._epoch = self._epoch[list(rows)]
 
 
 def replace_parameters(

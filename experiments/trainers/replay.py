@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,43 +22,58 @@ WARM_UP = 3
 
 
 class Repeated:
-    """``compute`` for one kind of input, as its device does it best.
+    """``compute`` as its device does it best, for any number of calls.
 
-    It has to depend on its inputs, and on tensors that stay where they are, alone; what it changes
-    besides, such as gradients, has to be overwritten by the next call. The next call overwrites
-    what it returned, too. ``way`` says how the calls are done.
+    What it gives has to depend on its inputs, and on tensors that stay where they are, alone. The
+    next call may overwrite what it gave. ``way`` says how the calls are done.
     """
 
     def __init__(self, compute: Compute, device: torch.device) -> None:
         self._compute = compute
         self._capture = CAPTURES.get(device.type)
-        self._replay: Replay | None = None
-        self._inputs: list[Tensor] = []
-        self._outputs: tuple[Tensor, ...] = ()
+        self._captured: dict[tuple[torch.Size, ...], _Captured] = {}
         self.way = "one operation at a time"
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return what ``compute`` gives for inputs of the shapes of the first call."""
-        if self._capture is not None:
-            self._try(self._capture, inputs)
-        if self._replay is None:
+        """Return what ``compute`` gives."""
+        if self._capture is None:
             return self._compute(*inputs)
-        for own, value in zip(self._inputs, inputs, strict=True):
-            own.copy_(value)
-        self._replay()
-        return self._outputs
+        shapes = tuple(value.shape for value in inputs)
+        if shapes not in self._captured and not self._try(self._capture, shapes, inputs):
+            return self._compute(*inputs)
+        return self._captured[shapes].replay(inputs)
 
-    def _try(self, capture: Capture, inputs: Sequence[Tensor]) -> None:
-        """Capture once. What cannot be captured, because it looks at numbers, goes on as it is."""
-        self._capture = None
-        self._inputs = [value.clone() for value in inputs]
+    def _try(
+        self, capture: Capture, shapes: tuple[torch.Size, ...], inputs: Sequence[Tensor]
+    ) -> bool:
+        """Capture for inputs of these shapes; what looks at numbers, and so cannot, goes on."""
+        own = [value.clone() for value in inputs]
         try:
-            self._replay, self._outputs = capture(self._compute, self._inputs)
-            self.way = "captured and replayed"
+            start, outputs = capture(self._compute, own)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            self._capture = None
             self.way = f"one operation at a time, as capturing failed: {error}".splitlines()[0]
+            return False
+        self._captured[shapes] = _Captured(own, start, outputs)
+        self.way = "captured and replayed"
+        return True
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A capture, with the tensors that it reads and those that it writes."""
+
+    inputs: list[Tensor]
+    start: Replay
+    outputs: tuple[Tensor, ...]
+
+    def replay(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        for own, value in zip(self.inputs, inputs, strict=True):
+            own.copy_(value)
+        self.start()
+        return self.outputs
 
 
 def cuda_graph(compute: Compute, inputs: Sequence[Tensor]) -> tuple[Replay, tuple[Tensor, ...]]:

@@ -1,6 +1,7 @@
 """When a run takes its steps, and when it writes a point of its curves. Pure, without torch.
 
-As in the decks, the remainder of an epoch that does not fill a batch is dropped.
+As in the decks, the remainder of an epoch that does not fill a batch is dropped, unless the recipe
+keeps it: then an epoch has as many steps as if its last batch were full.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ def total_steps(training: Training, examples: int) -> int:
         return training.steps
     assert training.epochs is not None
     return training.epochs * steps_per_epoch(examples, training.batch_size)
+
+
+def filled(training: Training, examples: int) -> int:
+    """Return how many examples full batches would hold, where a recipe keeps the remainder.
+
+    Else the examples as they are.
+    """
+    if training.remainder is None or training.batch_size is None:
+        return examples
+    return math.ceil(examples / training.batch_size) * training.batch_size
 
 
 def chunks(training: Training, examples: int) -> list[Chunk]:

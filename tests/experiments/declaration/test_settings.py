@@ -40,6 +40,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.epochs", 3, ": training: expected either 'epochs' or 'steps', found epochs=3 and"),
     ("training.batch_size", 0, ": training.batch_size: expected at least 1, found 0"),
     ("training.loss", "printd", ": training.loss: unknown value 'printd'; nearest: 'printed'"),
+    ("training.remainder", "all", ": training.remainder: unknown value 'all'; known: null, keep"),
+    ("training.remainder", "keep", ": training.batch_size: remainder 'keep' needs a number of ex"),
     ("training.l2", -1, ": training.l2: expected at least 0, found -1.0"),
     ("training.epoch", 3, ": training: unknown key 'epoch'; nearest: 'epochs'"),
     ("ensemble", {"size": 0}, ": ensemble.size: expected at least 1, found 0"),

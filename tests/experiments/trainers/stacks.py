@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from experiments.data import DATASETS, TrainingData, load
-from experiments.run import Run
+from experiments.planning.plan import trainer_alone
+from experiments.run import Run, TrainerName
 from experiments.seeds import Role, stream
-from experiments.trainers import resident, solo, stacked
+from experiments.trainers import resident, solo, stacked, whole_epochs
 from experiments.trainers.descent import Descent
 from experiments.trainers.minibatch import MiniBatch
 from experiments.trainers.order import Order
@@ -83,7 +84,10 @@ def train_stack(runs: list[Run]) -> list[Trained]:
 
 
 def train_solo(run: Run) -> Trained:
-    return solo.train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
+    """Train a run by itself, as the plan would have it."""
+    trainers = {TrainerName.SOLO: solo.train, TrainerName.WHOLE_EPOCHS: whole_epochs.train}
+    train = trainers[trainer_alone(run.config)]
+    return train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
 
 
 def as_solo(program: Descent | MiniBatch, index: int) -> Values:

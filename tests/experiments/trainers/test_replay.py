@@ -47,13 +47,14 @@ def as_they_are(runs: list[Run]) -> list[Trained]:
         (DIGITS, [{"training__loss": "printed"}, {"training__l2": 0.01}, {}]),
         ({**DROPPING, "optimizer": {"name": "ftrl", "learning_rate": 0.1}}, [{}, {}]),
         ({**DIGITS, "training__divide_rate_at": [1, 2]}, [{}, {}]),
+        ({**DROPPING, "training__batch_size": 16, "training__remainder": "keep"}, [{}, {}]),
         (
             {**DIGITS, "model": {"family": "convnet", "channels": [2], "dense": [], "kernel": 3}},
             [{}, {}],
         ),
         ({"model__widths": [4, 3], "training__steps": 60}, [{}, {"model__init": "he_normal"}]),
     ],
-    ids=["dropout", "losses", "ftrl", "falls", "convnet", "innermost"],
+    ids=["dropout", "losses", "ftrl", "falls", "remainder", "convnet", "innermost"],
 )
 def test_replayed_steps_are_the_steps(
     make_run: MakeRun,
@@ -64,7 +65,7 @@ def test_replayed_steps_are_the_steps(
     runs = [make_run(replicate=n, **{**settings, **own}) for n, own in enumerate(differences)]
     assert not any(why_alone(run.config, accelerator=True) for run in runs)
     replayed, plain = train_stack(runs), as_they_are(runs)
-    assert len(captured) == 1
+    assert len(captured) == (2 if runs[0].config["training"].get("remainder") else 1)
     for run, one, other in zip(runs, replayed, plain, strict=True):
         x = data_of(run).validation.x
         assert one.facts["step"] == "captured and replayed"

@@ -1,0 +1,67 @@
+"""The trainer of recipes that leave no example out: the last batch of an epoch is a smaller one.
+
+Comes in: a run whose training section says ``remainder: keep``, as Keras trains. Else it is the
+solo trainer's loop. The cost that an epoch writes is the mean over its batches, each counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from experiments.data import Dataset, TrainingData
+from experiments.run import Run, Training
+from experiments.seeds import Role, stream
+from experiments.trainers.evaluation import describe
+from experiments.trainers.lightning import lightning_trainer
+from experiments.trainers.resident import ResidentLoop
+from experiments.trainers.rules import Rules
+from experiments.trainers.schedule import chunks, filled
+from experiments.trainers.solo import build_module
+from experiments.trainers.trained import Trained
+from lightning_modules.classifier import Classifier
+from lightning_modules.learner import Learner
+
+
+class WholeOrder:
+    """The examples of each step: those of ``Order``, and at the end of an epoch the rest."""
+
+    def __init__(self, *, examples: int, batch_size: int, seed: int) -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield the indices of every batch, without end."""
+        while True:
+            permutation = torch.randperm(self.examples, generator=self._generator)
+            yield from permutation.split(self.batch_size)
+
+
+def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
+    """Train one run on all examples in every epoch.
+
+    Errors: TypeError for a module that Lightning fits batch by batch: its batches are its own.
+    """
+    module = build_module(run, dataset)
+    if not isinstance(module, Classifier | Learner):
+        family = run.config["model"]["family"]
+        raise TypeError(f"training.remainder: family {family!r} trains by itself; leave it out")
+    torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
+    training = Training(**run.config["training"])
+    assert training.batch_size is not None
+    seed = stream(run.seed, Role.ORDER, run.replicate)
+    order = WholeOrder(examples=len(data.train), batch_size=training.batch_size, seed=seed)
+    plan = chunks(training, filled(training, len(data.train)))
+    loop = ResidentLoop(module, data, order, plan, Rules(training))
+    trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
+    trainer.fit(loop, train_dataloaders=range(len(plan)))
+    loop.rules.give_back(module)
+    device = trainer.strategy.root_device
+    return replace(
+        describe(module, loop.curves, loop.steps, loop.nonfinite_step, device),
+        selected_step=loop.rules.selected_step,
+    )

@@ -22,6 +22,8 @@ from lightning_modules.stack import MLPStack
 
 # Compiling a shape costs seconds, so that it pays from about this many layer-steps of single runs.
 COMPILE_FROM = 10_000_000
+# Of what a compiler says, in letters: it may quote the whole program.
+LONGEST_REASON = 200
 
 Step = Callable[[list[Tensor], Tensor, Tensor], tuple[list[Tensor], Tensor]]
 
@@ -37,16 +39,14 @@ class Descent(nn.Module):
         rates = [run.config["optimizer"]["learning_rate"] for run in runs]
         self.register_buffer("rates", torch.tensor(rates))
         self.rates: Tensor
-        self.compiled = worth_compiling(self.size * self.stack.layers * steps)
+        self._wanted = worth_compiling(self.size * self.stack.layers * steps)
 
     def start(self, x: Tensor, y: Tensor) -> None:
         """Take the training set (N, ...), (N,), which lies on the device, and make the step."""
-        step = descent_step(self.stack, self.rates)
-        if self.compiled:
-            step = torch.compile(step, dynamic=False)
+        self._compiled = Compiled(descent_step(self.stack, self.rates), wanted=self._wanted)
 
         def on_data(*values: Tensor) -> tuple[Tensor, ...]:
-            after, losses = step([*values], x, y)
+            after, losses = self._compiled([*values], x, y)
             return losses, *after
 
         self._step = Repeated(on_data, x.device)
@@ -76,8 +76,41 @@ class Descent(nn.Module):
 
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
-        compiled = str(self.compiled).lower()
-        return {"layout": "runs innermost", "compiled": compiled, "step": self._step.way}
+        return {
+            "layout": "runs innermost",
+            "compiled": self._compiled.way,
+            "step": self._step.way,
+        }
+
+
+class Compiled:
+    """A step that is compiled where that is ``wanted``, and as it was written where it fails.
+
+    Whether a compiler works shows at the first call only: it may lack the headers of Python, or
+    room for its files. What is wrong with the step itself, the step as written says again. ``way``
+    says whether it is compiled, and why not where it was to be.
+    """
+
+    def __init__(self, step: Step, *, wanted: bool) -> None:
+        self._step = step
+        self._fast: Step | None = torch.compile(step, dynamic=False) if wanted else None
+        self.way = str(wanted).lower()
+
+    def __call__(self, values: list[Tensor], x: Tensor, y: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Take the step."""
+        if self._fast is None:
+            return self._step(values, x, y)
+        try:
+            return self._fast(values, x, y)
+        except torch.OutOfMemoryError:
+            # The stack has to be halved instead.
+            raise
+        except Exception as error:  # a compiler raises whatever it likes
+            self._fast = None
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self.way = f"false, as compiling failed: {reason[:LONGEST_REASON]}"
+        # Outside the except clause, whose traceback would keep tensors alive.
+        return self._step(values, x, y)
 
 
 def worth_compiling(layer_steps: int) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from experiments.data import DATASETS
 from experiments.planning.plan import descends_innermost
 from experiments.trainers import descent, solo
-from experiments.trainers.descent import Descent
+from experiments.trainers.descent import Compiled, Descent
 from lightning_modules.classifier import Classifier
 from lightning_modules.stack import MLPStack
 from tests.experiments.trainers.stacks import (
@@ -137,6 +137,47 @@ def test_compiled_is_eager(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -
         ):
             # A compiler may fuse and reorder float32 operations.
             assert fast == pytest.approx(slow, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.slow
+def test_a_compiler_that_fails_costs_no_run(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor import config
+    from torch._inductor.utils import fresh_cache
+
+    runs = [make_run(replicate=n, model__widths=[3]) for n in range(3)]
+    monkeypatch.setattr(config.cpp, "cxx", (None, "/bin/false"))
+    monkeypatch.setattr(descent, "worth_compiling", lambda _: True)
+    with fresh_cache():
+        failed = train_stack(runs)
+    monkeypatch.setattr(descent, "worth_compiling", lambda _: False)
+    for one, other in zip(failed, train_stack(runs), strict=True):
+        assert one.facts["compiled"].startswith("false, as compiling failed: InductorError: ")
+        assert "No working C++ compiler" in one.facts["compiled"]
+        assert one.curves == other.curves
+
+
+def test_a_compiled_step_fails_once_and_a_full_device_is_no_failure_of_its_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors = [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("no\n  headers")]
+
+    def raising(step: Any, dynamic: bool) -> Any:
+        def fast(*values: Any) -> Any:
+            raise errors.pop(0)
+
+        return fast
+
+    monkeypatch.setattr(torch, "compile", raising)
+    step = Compiled(lambda values, x, y: (values, x + y), wanted=True)
+    one = torch.ones(1)
+    with pytest.raises(torch.OutOfMemoryError):
+        step([], one, one)
+    assert step.way == "true"
+    assert [step([], one, one)[1].item() for _ in range(2)] == [2.0, 2.0]
+    assert step.way == "false, as compiling failed: RuntimeError: no headers"
 
 
 def test_the_innermost_stack_refuses_another_network(make_run: MakeRun) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +23,11 @@ from experiments.execution.execute import execute
 from experiments.record import Status
 from experiments.run import Stack, TrainerName
 from lightning_modules import activations, initializers, optimizers
+from tests.lightning_modules.properties import (
+    check_activation,
+    check_initializer,
+    check_optimizer,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -99,3 +107,28 @@ def test_with_them_every_level_trains() -> None:
         losses[run.cell] = curve[-1][1]
     # Each of the three changes the result, so each was really used.
     assert len(set(losses.values())) == 8
+
+
+@pytest.mark.usefixtures("added")
+def test_every_property_of_its_kind_holds_of_each() -> None:
+    check_activation("hard_tanh")
+    check_initializer("triangular")
+    check_optimizer("nesterov")
+
+
+@pytest.mark.slow
+def test_with_the_functions_in_their_files_the_tests_of_their_kinds_pass(tmp_path: Path) -> None:
+    for name in ("experiments", "lightning_modules", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    files = []
+    for (module, _), block in zip(PLACES, FUNCTIONS, strict=True):
+        source = Path(str(module.__file__))
+        with (tmp_path / "lightning_modules" / source.name).open("a", encoding="utf-8") as file:
+            file.write("\n\n" + block)
+        files.append(f"tests/lightning_modules/test_{source.name}")
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-vv", *files]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    for name in ("hard_tanh", "triangular", "nesterov"):
+        assert f"[{name}] PASSED" in done.stdout

@@ -1,20 +1,14 @@
-"""Vocabularies, index sequences and windows of the decks' recurrent networks."""
+"""Vocabularies, index sequences and windows of the decks' recurrent networks.
+
+Comes in: the data sets that those networks train on. Goes out: numbers.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 
 from experiments.checks.registry import CHECKS
-
-SENTENCE = " My name is Joongheon Kim."
-# The printed char2idx, as the characters in the order of their index; set() has no fixed order.
-PRINTED_ORDER = "enmJ yhsigKM.oa"
-ROWS, WINDOW = 100, 5
-
-
-def one_hot(text: str, order: str) -> np.ndarray:
-    """Return the text as one-hot rows (length, symbols)."""
-    return np.eye(len(order))[[order.index(character) for character in text]]
+from experiments.data import load
 
 
 @CHECKS.register("hello_vocabulary")
@@ -26,27 +20,37 @@ def hello_vocabulary() -> Iterable[float]:
 @CHECKS.register("hihello_one_hot")
 def hihello_one_hot() -> Iterable[float]:
     """Symbols, input size and sequence length of "hihello", whose target is one character ahead."""
-    text = "hihello"
-    rows = one_hot(text[:-1], "hielo")
-    return [len(set(text)), rows.shape[1], rows.shape[0]]
+    indices, one_hot = sequence("hihello")
+    length, size = one_hot.shape
+    return [len(set(indices)), size, length]
 
 
 @CHECKS.register("sentence_sizes")
 def sentence_sizes() -> Iterable[float]:
     """Distinct characters of the sentence, and the length of its input sequence."""
-    return [len(set(SENTENCE)), len(SENTENCE) - 1]
+    indices, one_hot = sequence("name_text")
+    return [len(set(indices)), len(one_hot)]
 
 
 @CHECKS.register("sentence_indices")
 def sentence_indices() -> Iterable[float]:
     """The sentence as indices into the printed dictionary."""
-    return [PRINTED_ORDER.index(character) for character in SENTENCE]
+    return sequence("name_text")[0]
 
 
 @CHECKS.register("ramp_shapes")
 def ramp_shapes() -> Iterable[float]:
     """Shapes of the windows x (rows, steps) and targets y (rows, 1) of the ramp, and test rows."""
-    starts = np.arange(ROWS)
-    x = (starts[:, None] + np.arange(WINDOW)) / 100
-    y = (starts + WINDOW)[:, None] / 100
-    return [*x.shape, *y.shape, ROWS // 5]
+    training, test = load("ramp")
+    rows = len(training.train) + len(test)
+    return [rows, test.x.shape[1], rows, test.y.shape[1], len(test)]
+
+
+def sequence(name: str) -> tuple[list[int], np.ndarray]:
+    """Return the whole text of a data set as indices, and its inputs as one-hot rows (T, C).
+
+    The targets are the inputs moved by one, so that only the last one is news.
+    """
+    training, _ = load(name)
+    one_hot, following = training.train.x[0], training.train.y[0]
+    return [*one_hot.argmax(1).tolist(), int(following[-1])], one_hot

@@ -13,6 +13,7 @@ from lightning_modules.activations import (
     pieces,
 )
 from lightning_modules.registry import UnknownName
+from tests.lightning_modules.properties import check_activation
 
 AT_TWO_AND_MINUS_THREE = {
     "sigmoid": (1 / (1 + math.exp(-2)), 1 / (1 + math.exp(3))),
@@ -30,8 +31,9 @@ def test_values(name: str) -> None:
     torch.testing.assert_close(found, torch.tensor(AT_TWO_AND_MINUS_THREE[name]))
 
 
-def test_every_activation_is_tested() -> None:
-    assert set(ACTIVATIONS.names()) == {*AT_TWO_AND_MINUS_THREE, "maxout"}
+@pytest.mark.parametrize("name", ACTIVATIONS.names())
+def test_what_holds_of_every_activation(name: str) -> None:
+    check_activation(name)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS.names())

@@ -21,7 +21,7 @@ from experiments.checks.convolution import output_size
 from experiments.checks.detection import RCNN, RCNN_BOXES
 from experiments.checks.gates import FIRST, OUTPUT, ROWS, SECOND
 from experiments.checks.gradients import FACTORS
-from experiments.checks.sequences import SENTENCE
+from experiments.data import DATASETS
 from experiments.data.embedded import POINTS6
 from experiments.declaration.declare import declare
 from experiments.declaration.settings import Presets, resolve
@@ -33,6 +33,7 @@ from experiments.identity import source
 from experiments.planning.plan import estimated, plan
 from experiments.record import Status
 from experiments.run import Run, Stack, TrainerName
+from lightning_modules.optimizers import OPTIMIZERS
 from lightning_modules.registry import UnknownName
 
 OVER_DATA = (
@@ -128,9 +129,34 @@ def test_every_check_gives_numbers_twice_the_same(name: str) -> None:
 
 
 def test_the_sentence_can_be_read_back() -> None:
-    symbols = {int(i): c for i, c in zip(value("sentence_indices"), SENTENCE, strict=True)}
-    assert "".join(symbols[int(i)] for i in value("sentence_indices")) == SENTENCE
-    assert sorted(symbols) == list(range(15))
+    # The printed char2idx, and the printed sentence, written here a second time.
+    symbols = dict(enumerate("enmJ yhsigKM.oa"))
+    read = "".join(symbols[int(i)] for i in value("sentence_indices"))
+    assert read == " My name is Joongheon Kim."
+    assert value("sentence_sizes") == (len(set(read)), len(read) - 1)
+
+
+@pytest.mark.parametrize(
+    ("check", "data", "other", "expected"),
+    [
+        ("sentence_sizes", "name_text", "hihello", (5, 6)),
+        ("hihello_one_hot", "hihello", "name_text", (15, 15, 25)),
+        ("ramp_shapes", "ramp", "line2", (4, 2, 4, 1, 1)),
+    ],
+)
+def test_a_check_of_a_sequence_reads_the_data_that_trains(
+    check: str, data: str, other: str, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS._things, data, DATASETS.get(other))
+    assert value(check) == expected
+
+
+def test_the_optimisers_that_are_offered_step_as_tensorflow_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert value("optimizers_offered") == (10.0,)
+    monkeypatch.delitem(OPTIMIZERS._things, "adam_tf")
+    assert value("optimizers_offered") == (9.0,)
 
 
 def test_what_does_not_fit_is_no_whole_number() -> None:

@@ -1,7 +1,8 @@
 """The only Hydra entry: a command line in, an exit status out.
 
-Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started;
-130 on Ctrl-C, with everything finished so far kept.
+Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started, or
+runs for which their device has no room, which only trying shows; 130 on Ctrl-C, with everything
+finished so far kept.
 """
 
 from __future__ import annotations

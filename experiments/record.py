@@ -35,7 +35,8 @@ class Record:
 
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
     ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``observation`` is
-    the text of an observed run's layers.
+    the text of an observed run's layers. ``fits`` is false for a run that failed because its device
+    has no room for it, which is the user's to mend.
     """
 
     run: Run
@@ -50,6 +51,7 @@ class Record:
     started: float = 0.0
     reason: str = ""
     error: str = ""
+    fits: bool = True
     provenance: Mapping[str, str] = field(default_factory=dict)
     logits: np.ndarray | None = None
     images: np.ndarray | None = None

@@ -93,8 +93,7 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
         if stack.trainer is TrainerName.COMPUTED:
             continue
         for run in stack.runs:
-            alone = Stack((run,), stack.trainer, stack.reason, stack.data_root, stack.plugins)
-            first.setdefault((run.study, run.cell), alone)
+            first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
     for done in engine.map(check, first.values()):
         if done.error or done.result:
             raise ConfigurationError(done.error or str(done.result))

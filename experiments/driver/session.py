@@ -15,6 +15,7 @@ from experiments.declaration.claims import ledger_json
 from experiments.declaration.configuration import Invocation
 from experiments.declaration.declare import Declared, declaration_json
 from experiments.declaration.names import check_names
+from experiments.driver.failures import failures, misfits, status
 from experiments.driver.finished import finished_runs, stored_runs
 from experiments.driver.nuisances import tuned_declaration
 from experiments.driver.provenance import provenance
@@ -22,7 +23,6 @@ from experiments.driver.reporting import Report
 from experiments.driver.schedule import Pending, once, pending
 from experiments.output import say
 from experiments.planning.plan import estimated, plan
-from experiments.record import Record
 from experiments.run import Run, Stack
 
 # Between looks at cells that another driver holds, in seconds.
@@ -56,7 +56,7 @@ def carry_out(invocation: Invocation) -> int:
         for line in describe(stacks, wanted.ensembles):
             say(line)
         return 0
-    failed = _train(invocation, declared, wanted, until=until) if len(wanted) else 0
+    ended = _train(invocation, declared, wanted, until=until) if len(wanted) else 0
     if len(wanted):
         stored = stored_runs(invocation.tracking_uri, names)
     if invocation.reports:
@@ -69,9 +69,9 @@ def carry_out(invocation: Invocation) -> int:
         if not report.is_current(declared, stored):
             _declare(invocation, declared)
             if not report.write(declared, stored):
-                return 1
+                return ended or 1
         say(f"report: {report.index}")
-    return 1 if failed else 0
+    return ended
 
 
 def _adopt(invocation: Invocation, work: Pending) -> None:
@@ -146,7 +146,7 @@ def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
 
 
 def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, until: float) -> int:
-    """Carry out the pending runs; return how many failed."""
+    """Carry out the pending runs; return the exit status of a call in which they ended so."""
     used = {run.config["data"]["name"] for run in work.training if "data" in run.config}
     for name in sorted(used):
         verify(name, invocation.root)
@@ -199,9 +199,9 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
                         time.sleep(PATIENCE)
             finally:
                 driver.release()
-    for line in failures(driver.failed):
+    for line in [*failures(driver.failed), *misfits(driver.failed)]:
         print(line, file=sys.stderr)  # noqa: T201 - what a user must know
-    return len(driver.failed)
+    return status(driver.failed)
 
 
 @contextmanager
@@ -213,22 +213,6 @@ def _imported_meanwhile(*modules: str) -> Iterator[None]:
         yield
     finally:
         thread.join()
-
-
-def failures(failed: list[tuple[Record, str]]) -> list[str]:
-    """Return one line for each reason: how many runs, the first one's name and its traceback."""
-    groups: dict[str, list[tuple[Record, str]]] = {}
-    for record, run_id in failed:
-        groups.setdefault(record.reason, []).append((record, run_id))
-    lines = []
-    for reason, group in groups.items():
-        run, run_id = group[0][0].run, group[0][1]
-        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-        lines.append(
-            f"failed: {run.study} {run.cell} replicate {run.replicate}{more}: {reason} "
-            f"(traceback.txt of MLflow run {run_id})"
-        )
-    return lines
 
 
 def _held_by_others(

@@ -12,18 +12,23 @@ import traceback
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
 from experiments.execution.answers import answers, asked
 from experiments.execution.convergence import no_convergence
+from experiments.execution.memory import does_not_fit, is_out_of_memory
 from experiments.execution.tasks import first_exact_step, score
 from experiments.observation import Observation
 from experiments.record import NoConvergence, Record, Status
-from experiments.run import Run, Stack, TrainerName
+from experiments.run import Run, Stack, TrainerName, Training
 from experiments.trainers.trained import Trained
 from lightning_modules.task import Task, task_of
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 # Generated images that are kept: a square of them.
 SAMPLES = 64
@@ -63,11 +68,37 @@ def check(stack: Stack) -> str:
         if isinstance(module, Classifier | Learner):
             # A setting that the optimiser would ignore is refused here.
             module.configure_optimizers()
+        refuse_training(module, run, dataset, devices=stack.devices)
         if run.config["training"].get("observe"):
             return _place(run, why_not(module, run.config["model"]["family"]))
     except (ValueError, TypeError, KeyError, ImportError) as error:
         return _place(run, str(error))
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return _place(run, does_not_fit(error))
+        raise
     return ""
+
+
+def refuse_training(
+    module: pl.LightningModule, run: Run, dataset: Dataset, *, devices: int
+) -> None:
+    """Refuse settings of the training that whoever trains such a module would ignore.
+
+    Errors: ValueError.
+    """
+    from experiments.trainers import distributed
+    from experiments.trainers.rules import refuse_rules
+    from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
+
+    training = Training(**run.config["training"])
+    if devices > 1:
+        size = run.config["data"]["train_size"]
+        examples = min(dataset.examples, size or dataset.examples)
+        distributed.refuse(training, examples=examples, devices=devices)
+    if not isinstance(module, Classifier | Learner):
+        refuse_rules(training, run.config["model"]["family"])
 
 
 def _place(run: Run, error: str) -> str:
@@ -177,12 +208,15 @@ def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
 
 
 def _failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:
+    fits = not is_out_of_memory(error)
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return Record(
         run=run,
         status=Status.FAILED,
         trainer=stack.trainer,
         seconds=(time.time() - started) / len(stack.runs),
         started=started,
-        reason=f"{type(error).__name__}: {error}".splitlines()[0],
+        reason=reason if fits else does_not_fit(error),
         error="".join(traceback.format_exception(error)),
+        fits=fits,
     )

@@ -24,7 +24,6 @@ from experiments.trainers.evaluation import describe, tensors
 from experiments.trainers.lightning import lightning_trainer
 from experiments.trainers.order import batches
 from experiments.trainers.plain import CurveWriter
-from experiments.trainers.rules import refuse_rules
 from experiments.trainers.schedule import Chunk, chunks
 from experiments.trainers.solo import build_module
 from experiments.trainers.trained import Trained
@@ -32,6 +31,10 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
 from lightning_modules.measures import MEASURES
 from lightning_modules.task import task_of
+
+# Settings of a training that only a run on one device has.
+ONE_DEVICE = ("precision", "remainder", "patience", "divide_rate_at", "selection")
+FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Trained:
@@ -41,18 +44,8 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     """
     module = build_module(run, dataset)
     training = Training(**run.config["training"])
-    if training.precision is not None:
-        raise ValueError(
-            f"training.precision: {training.precision!r} is for a run on one device; leave it out"
-        )
-    refuse_rules(training, "a run on several devices")
     examples = len(data.train)
-    size = min(training.batch_size or examples, examples)
-    if size % devices:
-        raise ValueError(
-            f"a batch of {size} examples cannot be shared equally by {devices} devices; "
-            "change training.batch_size or engine.devices"
-        )
+    refuse(training, examples=examples, devices=devices)
     seed = stream(run.seed, Role.ORDER, run.replicate)
     order = partial(batches, training, examples=examples, seed=seed)
     if isinstance(module, Classifier | Learner):
@@ -81,6 +74,26 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     )
     facts = {"devices": str(devices), "backend": result["backend"]}
     return Trained(**{**vars(trained), "facts": {**trained.facts, **facts}})
+
+
+def refuse(training: Training, *, examples: int, devices: int) -> None:
+    """Refuse what several devices cannot share, or would ignore.
+
+    Errors: ValueError.
+    """
+    for name in ONE_DEVICE:
+        value = getattr(training, name)
+        if value:
+            raise ValueError(
+                f"training.{name}: {value!r} is for a run on one device, found {devices}; leave it "
+                f"out, or {FEWER}"
+            )
+    size = min(training.batch_size or examples, examples)
+    if size % devices:
+        raise ValueError(
+            f"training.batch_size: {size} examples cannot be shared equally by {devices} devices; "
+            f"choose a multiple of {devices}, or {FEWER}"
+        )
 
 
 class Shares:

@@ -143,6 +143,26 @@ def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab
     assert "2 cells, 4 runs: 2 done, 2 to do" in again.out
 
 
+@pytest.mark.slow
+def test_what_does_not_fit_ends_the_call_as_bad_input_and_the_others_keep_their_results(
+    lab: Lab,
+) -> None:
+    larger = FRAGILE.replace('raise RuntimeError("row 17 is upside down")', "np.empty(10**15)")
+    (lab.own / "fragile.py").write_text(f"import numpy as np{larger}", encoding="utf-8")
+    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    lab.declare("breaking", BREAKING)
+    call = lab.call("study=breaking", "plugins=[fragile]", ONE_WORKER)
+    assert call.status == 2
+    (line,) = call.err.splitlines()
+    assert line.startswith(
+        "error: study/breaking.yaml: rows=fragile: one run does not fit the memory of its device: "
+        "Unable to allocate 7.11 PiB for an array "
+    )
+    assert "give it a smaller training.batch_size" in line
+    assert [run.status for run in lab.runs("breaking")] == ["FAILED"] * 2 + ["FINISHED"] * 2
+    assert "report: " in call.out
+
+
 def traceback_of(lab: Lab, run_id: str) -> str:
     """Read the traceback that a failed run left in the store."""
     path = MlflowClient(lab.uri).download_artifacts(run_id, "traceback.txt")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
+import torch
 
 from experiments.execution.execute import check, execute
+from experiments.execution.memory import ADVICE
 from experiments.record import NoConvergence, Record, Status
 from experiments.run import Run, Stack, TrainerName
+from experiments.trainers import solo, stacked
 
 MakeRun = Callable[..., Run]
 DIGITS: dict[str, Any] = {
@@ -100,6 +105,70 @@ def test_check_says_what_is_wrong_before_anything_trains(make_run: MakeRun) -> N
     assert "nearest: 'xavier_uniform'" in line(model__init="xaviar_uniform")
     assert line(optimizer__name="sdg").startswith(place + "unknown optimiser 'sdg'")
     assert line(model__bias_init="he_normal").startswith(place + "initialiser 'he_normal' for")
+
+
+def test_what_several_devices_would_ignore_or_cannot_share_fails_the_check(
+    make_run: MakeRun,
+) -> None:
+    def line(**training: Any) -> str:
+        run = make_run(**DIGITS | {"training": {"epochs": 4, "batch_size": 20} | training})
+        return check(Stack((run,), TrainerName.SOLO, "r", devices=4))
+
+    assert line() == ""
+    # Of 200 examples, a full batch.
+    assert line(batch_size=None) == ""
+    assert line(batch_size=30).startswith(
+        "study/small.yaml: c: training.batch_size: 30 examples cannot be shared equally by 4 dev"
+    )
+    assert "engine.devices_per_run=1" in line(batch_size=30)
+    for name, value in [
+        ("precision", "bf16"),
+        ("patience", 3),
+        ("selection", "best_on_validation"),
+        ("remainder", "keep"),
+    ]:
+        assert f"training.{name}: {value!r} is for a run on one device" in line(**{name: value})
+
+
+def test_rules_that_a_module_of_ones_own_would_ignore_fail_the_check(make_run: MakeRun) -> None:
+    class Own(pl.LightningModule):
+        def __init__(self, **_: Any) -> None:
+            super().__init__()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solo, "build_module", lambda run, dataset: Own())
+        own = Stack((make_run(training__patience=3),), TrainerName.SOLO, "r")
+        assert check(own).startswith("study/small.yaml: c: training.patience: family 'mlp' trains")
+        assert check(replace(own, runs=(make_run(),))) == ""
+
+
+def test_a_network_without_room_fails_the_check(make_run: MakeRun) -> None:
+    run = make_run(model__widths=[10**7, 10**7])
+    line = check(Stack((run,), TrainerName.SOLO, "r"))
+    assert line.startswith("study/small.yaml: c: one run does not fit the memory of its device: ")
+    assert "you tried to allocate 400000000000000 bytes" in line
+    assert "give it a smaller training.batch_size" in line
+
+
+@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+def test_a_run_without_room_says_what_did_not_fit(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, trainer: TrainerName
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 "
+            "GiB of which 9.00 GiB is free. Process 1 has 70.10 GiB memory in use."
+        )
+
+    monkeypatch.setattr(solo, "train", full)
+    monkeypatch.setattr(stacked, "_train_together", full)
+    (record,) = execute(Stack((make_run(),), trainer, "r"))
+    assert (record.status, record.fits) == (Status.FAILED, False)
+    assert record.reason == (
+        "one run does not fit the memory of its device: CUDA out of memory. Tried to allocate "
+        f"20.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 9.00 GiB is free; {ADVICE}"
+    )
+    assert "Process 1 has" in record.error
 
 
 def test_a_plugin_that_is_not_there_fails_the_check(make_run: MakeRun) -> None:

@@ -43,7 +43,7 @@ def test_two_processes_train_the_run_of_one(make_run: MakeRun) -> None:
 
 def test_a_batch_that_cannot_be_shared_is_refused(make_run: MakeRun) -> None:
     data, dataset = load("digits")[0], DATASETS.get("digits")
-    with pytest.raises(ValueError, match="a batch of 20 examples cannot be shared equally by 3"):
+    with pytest.raises(ValueError, match="batch_size: 20 examples cannot be shared equally by 3"):
         distributed.train(make_run(**SETTINGS), data, dataset, devices=3)
     fewer = make_run(**SETTINGS, training__precision="bf16")
     with pytest.raises(ValueError, match="'bf16' is for a run on one device"):

@@ -10,8 +10,8 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN     := .venv/bin
 STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,gradients_xor,boundaries,computed
-# The others, each a few seconds; but fitnet4, whose 200 steps take longer, and data_facts, which reads real files.
-MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,xor_weights,zoo
+# The others, each a few seconds; data_facts, which reads real files, only where ABLATION_DATA says where they are.
+MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,fitnet4,fitnet4_reduced,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,xor_weights,zoo
 # The small systems whose printed values need no data files; the others of them are in STUDIES.
 TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xor_weights
 comma   := ,

@@ -120,6 +120,10 @@ class FitNet(Classifier):
         )
         self.augment = augment
 
+    def prepare(self, x: Tensor) -> None:
+        """Prepare with images as training sees them: LSUV's batch is a changed one, too."""
+        super().prepare(mirror_and_crop(x) if self.augment else x)
+
     def objective(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the objective of `Classifier`, in training on changed images if asked for."""
         return super().objective(mirror_and_crop(x) if self.augment and self.training else x, y)

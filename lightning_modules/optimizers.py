@@ -8,7 +8,7 @@ the loss, as in the decks.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -57,6 +57,7 @@ Builder: TypeAlias = Callable[[Parameters, OptimizerSettings], torch.optim.Optim
 OPTIMIZERS: Registry[Builder] = Registry("optimiser")
 
 DEFAULT_MOMENTUM = 0.9
+CLIP_NORM = 50.0
 
 
 def optimizer_settings(settings: OptimizerSettings | Mapping[str, object]) -> OptimizerSettings:
@@ -97,6 +98,33 @@ def momentum(parameters: Parameters, settings: OptimizerSettings) -> torch.optim
     """Gradient descent with momentum, 0.9 unless it is given: v <- m v + g, w <- w - lr v."""
     _refuse_epsilon(settings)
     return _sgd(parameters, settings, momentum=settings.momentum or DEFAULT_MOMENTUM)
+
+
+@OPTIMIZERS.register("momentum_clipped")
+def momentum_clipped(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """Gradient descent with momentum, 0.9 unless it is given, on clipped gradients.
+
+    g <- g min(1, 50 / |g|) for the norm |g| over all parameters, as the `clip_gradients: 50` of the
+    solvers behind the LSUV table (Mishkin and Matas, 2015).
+    """
+    _refuse_epsilon(settings)
+    momentum = settings.momentum or DEFAULT_MOMENTUM
+    return ClippedSGD(parameters, lr=settings.learning_rate, momentum=momentum)
+
+
+class ClippedSGD(torch.optim.SGD):
+    """Torch's gradient descent, before each step of which gradients are clipped to a norm of 50."""
+
+    def step(self, closure: Any = None) -> Any:
+        """Clip and update; return the loss of the closure, if given."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], CLIP_NORM)
+        super().step()
+        return loss
 
 
 @OPTIMIZERS.register("adam")

@@ -19,7 +19,8 @@ REDUCTIONS: Registry[Reduction] = Registry("reduction")
 
 # Of the mean variance, added to each feature's own: pixels that never vary have none.
 SHRINKAGE = 1e-3
-BATCH, STEPS, RATE = 100, 3000, 0.01
+BATCH, STEPS, RATE = 100, 3000, 0.001
+HIDDEN = 256
 
 
 class Projection(nn.Module):
@@ -94,10 +95,17 @@ class Code(nn.Module):
 
 @REDUCTIONS.register("autoencoder")
 def autoencoder(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
-    """The code of an autoencoder D-width-D, trained by 3,000 steps of Adam on batches of 100."""
-    optimizer_settings = {"name": "adam", "learning_rate": RATE}
+    """The code of an autoencoder D-256-width-256-D after 3,000 steps of Adam on batches of 100.
+
+    Its units are very leaky ReLUs: on MNIST, sigmoids and tanh of so few units saturate, until the
+    code is the same for every image.
+    """
     module = Autoencoder(
-        input_shape=(x.shape[1],), widths=(width,), optimizer=optimizer_settings, seed=seed
+        input_shape=(x.shape[1],),
+        widths=(HIDDEN, width),
+        activation="very_leaky_relu",
+        optimizer={"name": "adam", "learning_rate": RATE},
+        seed=seed,
     ).to(x.device)
     optimizer = module.configure_optimizers()
     batches = _batches(len(x), torch.Generator().manual_seed(seed))

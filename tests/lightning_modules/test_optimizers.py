@@ -21,6 +21,8 @@ RATE = 0.1
 STEPS = {
     "sgd": (-RATE * 2, -RATE * 2),
     "momentum": (-RATE * 2, -RATE * (2 + 0.9 * 2)),
+    # Three gradients of 2 have a norm below 50.
+    "momentum_clipped": (-RATE * 2, -RATE * (2 + 0.9 * 2)),
     "adam": (-RATE, -RATE),
     "rmsprop": (-RATE * 2 / math.sqrt(0.1 * 4), -RATE * 2 / math.sqrt(0.09 * 4 + 0.1 * 4)),
     "adagrad": (-RATE * 2 / math.sqrt(0.1 + 4), -RATE * 2 / math.sqrt(0.1 + 8)),
@@ -63,6 +65,23 @@ def test_sgd_takes_momentum_and_momentum_takes_its_own() -> None:
     for name in ("sgd", "momentum"):
         settings = OptimizerSettings(name=name, momentum=0.5)
         assert build_optimizer(parameters, settings).defaults["momentum"] == 0.5
+
+
+def test_gradients_are_clipped_to_a_norm_of_50_over_all_parameters() -> None:
+    parameters = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(2))]
+    optimizer = build_optimizer(
+        parameters, OptimizerSettings(name="momentum_clipped", learning_rate=RATE, momentum=0.5)
+    )
+    # |(30, 0, 40)| = 50 stays, ten times that becomes it; v2 = 0.5 v1 + g2.
+    for size, change in [(1, 1.0), (10, 1.5)]:
+        before = [parameter.detach().clone() for parameter in parameters]
+        parameters[0].grad = torch.tensor([30.0 * size])
+        parameters[1].grad = torch.tensor([0.0, 40.0 * size])
+        optimizer.step()
+        moved = [p.detach() - old for p, old in zip(parameters, before, strict=True)]
+        torch.testing.assert_close(
+            torch.cat(moved), -RATE * change * torch.tensor([30.0, 0.0, 40.0]), rtol=1e-4, atol=0
+        )
 
 
 def test_epsilon_is_passed_on() -> None:

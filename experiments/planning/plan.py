@@ -16,12 +16,11 @@ from experiments.planning.accelerators import Accelerators
 from experiments.planning.cost import (
     estimate,
     estimate_innermost,
-    inputs,
     memory_of_run,
     step_elements,
     step_work,
-    weights,
 )
+from experiments.planning.networks import inputs, size
 from experiments.run import KEEP, Run, Stack, TrainerName
 
 # Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU, for
@@ -38,7 +37,9 @@ LARGEST_INNERMOST = 4096
 # Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
 LARGEST_NETWORK = 65_536
 LARGEST_INPUT = 256
-STACKED_FAMILIES = ("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm")
+STACKED_FAMILIES = (
+    *("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm", "autoencoder"),
+)
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 STACKED_OPTIMIZERS = (
     *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
@@ -141,7 +142,7 @@ def _why_never(config: Mapping[str, Any]) -> str:
 def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
     if config["model"]["family"] == "convnet":
         return "convolutions: on a CPU a stack of them is slower than its runs"
-    if weights(config) > LARGEST_NETWORK:
+    if size(config).weights > LARGEST_NETWORK:
         return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
     if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
         return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"
@@ -158,7 +159,7 @@ def descends_innermost(config: Mapping[str, Any]) -> bool:
         and optimizer["name"] == "sgd"
         and not optimizer["momentum"]
         and not config["training"].get("divide_rate_at")
-        and weights(config) <= LARGEST_INNERMOST
+        and size(config).weights <= LARGEST_INNERMOST
     )
 
 

@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 
 from experiments.data import DATASETS
-from experiments.planning.cost import (
-    UNKNOWN_WEIGHTS,
-    estimate,
-    memory_of_run,
-    multiply_adds,
-    weights,
-)
+from experiments.planning.cost import estimate, memory_of_run
+from experiments.planning.networks import SIZES, UNKNOWN, size
 from experiments.run import Run
 from experiments.trainers.solo import build_module
+from lightning_modules.families import FAMILIES
 
 MakeRun = Callable[..., Run]
+MAXOUT = {"activation": "maxout"}
 
 
 @pytest.mark.parametrize(
@@ -33,34 +30,54 @@ MakeRun = Callable[..., Run]
     ],
 )
 def test_dense_weights(make_run: MakeRun, changes: dict[str, Any], count: int) -> None:
-    config = make_run(**changes).config
-    assert weights(config) == multiply_adds(config) == count
+    found = size(make_run(**changes).config)
+    assert found.weights == found.multiply_adds == count
 
 
 @pytest.mark.parametrize(
-    ("family", "data", "steps"),
-    [("linear_regression", "ramp", 1), ("lstm", "ramp", 5), ("char_rnn", "hihello", 6)],
+    ("model", "data"),
+    [
+        ({"family": "mlp", "widths": [8, 6], **MAXOUT}, "digits"),
+        ({"family": "linear"}, "digits"),
+        ({"family": "rbm_mlp", "widths": [8, 6]}, "digits"),
+        ({"family": "linear_regression"}, "ramp"),
+        ({"family": "lstm"}, "ramp"),
+        ({"family": "char_rnn"}, "hihello"),
+        ({"family": "autoencoder", "widths": [8, 3]}, "digits"),
+        ({"family": "gan", "width": 7, "latent": 5}, "digits"),
+        ({"family": "convnet", "channels": [3, 4], "dense": [5]}, "digits"),
+        ({"family": "fitnet"}, "digits"),
+        ({"family": "fitnet", "stages": [[4, 4], [5], [6]], "units": 8, **MAXOUT}, "digits"),
+        ({"family": "resnet"}, "digits"),
+    ],
 )
 def test_weights_are_those_of_the_module(
-    make_run: MakeRun, family: str, data: str, steps: int
+    make_run: MakeRun, model: dict[str, Any], data: str
 ) -> None:
-    run = make_run(model={"family": family}, data__name=data, training__loss="stable")
+    run = make_run(model=model, data__name=data, training__loss="stable")
     module = build_module(run, DATASETS.get(data))
     trained = sum(value.numel() for value in module.parameters() if value.dim() > 1)
-    assert weights(run.config) == trained
-    assert multiply_adds(run.config) == steps * trained
+    assert size(run.config).weights == trained
     assert memory_of_run(run.config) > 16 * trained
 
 
-def test_convolutions_are_counted_by_position(make_run: MakeRun) -> None:
+def test_every_built_in_family_is_known_or_guessed_on_purpose(make_run: MakeRun) -> None:
+    # What a reduction costs is found before the first step.
+    assert set(FAMILIES.names()) - set(SIZES) == {"reduced"}
+    config = {**make_run().config, "model": {"family": "somebody's"}}
+    assert size(config) == UNKNOWN
+
+
+def test_weights_that_are_used_at_every_step_or_position(make_run: MakeRun) -> None:
+    for family, data, steps in [("lstm", "ramp", 5), ("char_rnn", "hihello", 6)]:
+        found = size(make_run(model={"family": family}, data__name=data).config)
+        assert found.multiply_adds == steps * found.weights
     config = make_run(model={"family": "convnet"}, data__name="mnist").config
     first, second = 28 * 28 * 1 * 32 * 9, 14 * 14 * 32 * 64 * 9
-    assert multiply_adds(config) == first + second + 7 * 7 * 64 * 10
-
-
-def test_an_unknown_family_has_a_guess(make_run: MakeRun) -> None:
-    config = {**make_run().config, "model": {"family": "somebody's"}}
-    assert multiply_adds(config) == UNKNOWN_WEIGHTS
+    assert size(config).multiply_adds == first + second + 7 * 7 * 64 * 10
+    # ResNet-20 on images of 32 x 32: about 41 million (He et al., 2016, section 4.2).
+    config = make_run(model={"family": "resnet"}, data__name="cifar10_gcn").config
+    assert size(config).multiply_adds == pytest.approx(41e6, rel=0.02)
 
 
 def test_more_work_takes_longer(make_run: MakeRun) -> None:

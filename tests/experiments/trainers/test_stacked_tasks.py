@@ -11,7 +11,7 @@ from experiments.declaration.declare import declare
 from experiments.declaration.settings import Presets
 from experiments.declaration.spec import parse_study
 from experiments.execution.execute import execute
-from experiments.planning.plan import plan, why_alone
+from experiments.planning.plan import plan, trainer_alone, why_alone
 from experiments.record import Record, Status
 from experiments.run import Run, Stack, TrainerName
 from experiments.trainers.minibatch import MiniBatch
@@ -45,6 +45,12 @@ RAMP: dict[str, Any] = {
     "training": {"epochs": 6, "batch_size": 32},
 }
 
+CODE: dict[str, Any] = {
+    **DIGITS,
+    "model": {"family": "autoencoder", "widths": [6, 3]},
+    "model__widths": [6, 3],
+}
+
 INITS = ("normal", "zeros", "normal_001")
 
 
@@ -59,10 +65,11 @@ INITS = ("normal", "zeros", "normal_001")
         (RAMP, Task.REGRESSION),
         ({**RAMP, "training": {"steps": 9}, "model__recurrent_init": "normal"}, None),
         ({**RAMP, "optimizer__learning_rate": 0.5, "training__patience": 1}, None),
+        ({**CODE, "training__l2": 0.01, "training__patience": 2}, Task.RECONSTRUCTION),
     ],
     ids=[
         *("line", "line on batches", "line with L2 and falls", "text", "text with L2"),
-        *("ramp on batches", "ramp", "ramp with patience"),
+        *("ramp on batches", "ramp", "ramp with patience", "code"),
     ],
 )
 def test_a_stack_of_a_task_is_its_runs(
@@ -89,11 +96,9 @@ def test_an_optimiser_of_tensorflow_sees_every_run_by_itself(
 
 def records(runs: list[Run], *, together: bool) -> list[Record]:
     """Return what workers make of the runs: as planned, or one by one; in the order of the runs."""
-    alone = [Stack((run,), TrainerName.SOLO, "a test") for run in runs]
+    alone = [Stack((run,), trainer_alone(run.config), "a test") for run in runs]
     stacks = plan(runs, data_root=None, plugins=()) if together else alone
-    assert {stack.trainer for stack in stacks} == {
-        TrainerName.STACKED if together else TrainerName.SOLO
-    }
+    assert {stack.trainer is TrainerName.STACKED for stack in stacks} == {together}
     found = {record.run.key: record for stack in stacks for record in execute(stack)}
     return [found[run.key] for run in runs]
 

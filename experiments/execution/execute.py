@@ -98,7 +98,13 @@ def refuse_training(
         examples = min(dataset.examples, size or dataset.examples)
         distributed.refuse(training, examples=examples, devices=devices)
     if not isinstance(module, Classifier | Learner):
-        refuse_rules(training, run.config["model"]["family"])
+        family = run.config["model"]["family"]
+        refuse_rules(training, family)
+        if training.remainder:
+            raise ValueError(
+                f"training.remainder: family {family!r} trains by itself and would ignore "
+                f"{training.remainder!r}; leave it out"
+            )
 
 
 def _place(run: Run, error: str) -> str:

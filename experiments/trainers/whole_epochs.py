@@ -42,14 +42,9 @@ class WholeOrder:
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
-    """Train one run on all examples in every epoch.
-
-    Errors: TypeError for a module that Lightning fits batch by batch: its batches are its own.
-    """
+    """Train one run on all examples in every epoch; no module that Lightning fits by itself."""
     module = build_module(run, dataset)
-    if not isinstance(module, Classifier | Learner):
-        family = run.config["model"]["family"]
-        raise TypeError(f"training.remainder: family {family!r} trains by itself; leave it out")
+    assert isinstance(module, Classifier | Learner), "refused before anything trains"
     torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
     training = Training(**run.config["training"])
     assert training.batch_size is not None

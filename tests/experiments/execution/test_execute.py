@@ -139,6 +139,9 @@ def test_rules_that_a_module_of_ones_own_would_ignore_fail_the_check(make_run: M
         patch.setattr(solo, "build_module", lambda run, dataset: Own())
         own = Stack((make_run(training__patience=3),), TrainerName.SOLO, "r")
         assert check(own).startswith("study/small.yaml: c: training.patience: family 'mlp' trains")
+        keeping = {"epochs": 1, "batch_size": 3, "remainder": "keep"}
+        kept = replace(own, runs=(make_run(training=keeping),))
+        assert "training.remainder: family 'mlp' trains by itself" in check(kept)
         assert check(replace(own, runs=(make_run(),))) == ""
 
 

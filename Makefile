@@ -12,6 +12,8 @@ BIN     := .venv/bin
 STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,gradients_xor,boundaries,computed
 # The others, each a few seconds; data_facts, which reads real files, only where ABLATION_DATA says where they are.
 MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,fitnet4,fitnet4_reduced,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,xor_weights,zoo
+# Systems and tables of the decks that train on embedded data in seconds each, at sizes made for them.
+LECTURES := autoencoder,batch_size,factorial,features,frameworks,full_model,gan,gradients,keras,learning_rate,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,train_size
 # The small systems whose printed values need no data files; the others of them are in STUDIES.
 TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xor_weights
 comma   := ,
@@ -20,7 +22,7 @@ run      = $(BIN)/python -m experiments engine=$(ENGINE)
 # Compiled programs lie with the store, not in the system's temporary folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 
-.PHONY: help ablation paper toys report claims tensorboard serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys lectures report claims tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,6 +37,9 @@ paper: .venv/.ready  ## the same on the real data sets, at the settings of the d
 
 toys: .venv/.ready  ## the small systems of the decks, on embedded data, so that claims decides theirs too
 	@$(run) profile=$(PROFILE) study=[$(TOYS)] $(ARGS)
+
+lectures: .venv/.ready  ## the other systems and tables of the decks, on embedded data
+	@$(run) profile=$(PROFILE) study=[$(LECTURES)] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))

@@ -14,3 +14,15 @@ def test_every_study_is_in_the_smoke_list() -> None:
     studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")}
     assert studies - set(names) == {"data_facts"}
     assert set(names) <= studies
+
+
+def test_every_study_with_a_quick_profile_is_one_command_of_it() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = re.findall(r"^(?:STUDIES|TOYS|LECTURES)\s*:= (\S+)$", text, flags=re.MULTILINE)
+    names = [name for line in listed for name in line.split(",")]
+    assert len(names) == len(set(names))
+    declared = (ROOT / "conf" / "study").glob("*.yaml")
+    quick = {path.stem for path in declared if re.search(r"^    quick:", path.read_text(), re.M)}
+    # It reads real files.
+    assert quick - set(names) == {"data_facts"}
+    assert set(names) <= quick

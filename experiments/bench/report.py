@@ -1,88 +1,69 @@
-"""The measurements as a table in Markdown, with the machine that gave them, and the figure."""
+"""The page: what was measured on which machine, one section after the other, and the figure."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import matplotlib as mpl
-import torch
 
+from experiments.bench.rows import Row, table
 from experiments.driver.provenance import provenance
 
 INTRODUCTION = """# How quick it is
 
 `make bench` measured this on one machine in one process run; rivals and lab took turns. Every
-figure is the median of {rounds} rounds, with the least and the most in brackets. *Plain loop* is a
+figure is the median of n measurements, with the least and the most in brackets. *Plain loop* is a
 PyTorch loop over data in memory with torch's own optimiser; *Lightning fit* is one `pl.Trainer.fit`
-with a DataLoader, set-up included. Both, and the lab, use one thread unless it says otherwise.
-Steps of a stack are divided by its runs. Ratios are against the plain loop of the same network;
-more is quicker.
+with a DataLoader. Ratios are of medians; more is quicker. Each figure that was wanted stands
+with its verdict.
 
 {machine}
-
-| what | how | median (least to most) | × plain loop |
-| --- | --- | --- | --- |
 """
-AFTER = """
+FIGURE = """
 ![Seconds against the number of runs](bench_growth.svg)
 
 *Figure: seconds that 1,000 steps of so many XOR 2-10-10-10-1 runs take on one core, set-up
-included, in stacks of up to 1,000.*
+included, in stacks of up to 1,000; median of {rounds}, bars from the least to the most.*
 """
 
 
 @dataclass(frozen=True)
-class Row:
-    """One measured thing: its rounds in seconds, the unit that it is told in, and its rival."""
+class Section:
+    """A part of the page: rows that are measured in so many rounds, and what they are."""
 
     title: str
-    name: str
-    unit: str
-    scale: float
-    values: Sequence[float]
-    rival: float | None
+    text: str
+    measure: Callable[[int], Iterable[Row]]
 
-    @property
-    def line(self) -> str:
-        """Return the row of the table."""
-        value, low, high = (
-            _three(self.scale * each)
-            for each in (median(self.values), min(self.values), max(self.values))
-        )
-        spread = f" ({low} to {high})" if len(self.values) > 1 else ""
-        ratio = f"{_three(self.rival / median(self.values))}" if self.rival else ""
-        return f"| {self.title} | {self.name} | {value} {self.unit}{spread} | {ratio} |"
+    def markdown(self, rows: Sequence[Row]) -> str:
+        """Return the section with its rows."""
+        return f"\n## {self.title}\n\n{self.text}\n{table(rows)}"
 
 
-@dataclass
-class Report:
-    """The rows in the order in which they were measured."""
-
-    rounds: int
-    rows: list[Row] = field(default_factory=list)
-
-    def add(self, row: Row) -> None:
-        """Keep one more row."""
-        self.rows.append(row)
-
-    def markdown(self) -> str:
-        """Return the page."""
-        head = INTRODUCTION.format(rounds=self.rounds, machine=machine())
-        return head + "".join(f"{row.line}\n" for row in self.rows) + AFTER
+def page(
+    sections: Mapping[Section, Sequence[Row]],
+    growth: Mapping[int, Sequence[float]],
+    *,
+    accelerator: str,
+) -> str:
+    """Return the whole page; ``growth`` is what its figure shows, ``accelerator`` what was used."""
+    parts = [section.markdown(rows) for section, rows in sections.items()]
+    figure = FIGURE.format(rounds=min(map(len, growth.values())))
+    return INTRODUCTION.format(machine=machine(accelerator)) + "".join(parts) + figure
 
 
-def machine() -> str:
+def machine(accelerator: str) -> str:
     """Return what the figures were measured on, in one line."""
     facts = provenance()
     return (
         f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {facts['python']}, torch {facts['torch']}, "
-        f"accelerator: {'yes' if torch.cuda.is_available() else 'none'}; commit {facts['commit']}."
+        f"Python {facts['python']}, torch {facts['torch']}, accelerator: {accelerator}; "
+        f"commit {facts['commit']}."
     )
 
 
@@ -93,8 +74,8 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def growth_figure(seconds: Mapping[int, float], path: Path) -> None:
-    """Draw seconds against the number of runs, both axes logarithmic."""
+def growth_figure(seconds: Mapping[int, Sequence[float]], path: Path) -> None:
+    """Draw seconds, round by round, against the number of runs; both axes are logarithmic."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -103,9 +84,16 @@ def growth_figure(seconds: Mapping[int, float], path: Path) -> None:
         figure = Figure(figsize=(5, 3.2), layout="constrained")
         axes = figure.subplots()
         runs = list(seconds)
-        first = seconds[runs[0]] / runs[0]
-        axes.loglog(runs, list(seconds.values()), "o-", color="#0072B2", label="in stacks")
-        axes.loglog(runs, [first * n for n in runs], ":", color="0.5", label="in proportion")
+        middle = [median(values) for values in seconds.values()]
+        bars = [
+            [m - min(values) for m, values in zip(middle, seconds.values(), strict=True)],
+            [max(values) - m for m, values in zip(middle, seconds.values(), strict=True)],
+        ]
+        axes.errorbar(runs, middle, yerr=bars, fmt="o-", color="#0072B2", label="in stacks")
+        proportion = [middle[0] / runs[0] * n for n in runs]
+        axes.plot(runs, proportion, ":", color="0.5", label="in proportion")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):  # plain numbers, which need no fonts of mathematics
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             axis.set_minor_formatter(NullFormatter())
@@ -113,8 +101,3 @@ def growth_figure(seconds: Mapping[int, float], path: Path) -> None:
         axes.set_ylabel("seconds for 1,000 steps")
         axes.legend(frameon=False)
         figure.savefig(path, metadata={"Date": None})
-
-
-def _three(number: float) -> str:
-    """Return a number to three digits, without an exponent."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from experiments.bench.measure import Cost, cost
 from experiments.bench.workloads import Workload
 from experiments.data import Part
 from experiments.trainers.lightning import lightning_trainer
@@ -99,12 +100,19 @@ class PlainModule(pl.LightningModule):
         return optimizer(self.work, self.network)
 
 
-def lightning_fit(work: Workload, train: Part) -> float:
-    """Return the seconds a step of one ``pl.Trainer.fit`` takes, with a DataLoader."""
+def lightning_fit(work: Workload, train: Part, steps: int) -> float:
+    """Return the seconds of one ``pl.Trainer.fit`` of so many steps, with a DataLoader."""
     x, y = torch.from_numpy(train.x), torch.from_numpy(train.y)
     batch = min(work.batch_size or len(y), len(y))
-    loader = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True, drop_last=True)
-    trainer = lightning_trainer(max_epochs=-1, max_steps=work.steps, accelerator="cpu", devices=1)
     started = time.perf_counter()
+    loader = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True, drop_last=True)
+    trainer = lightning_trainer(max_epochs=-1, max_steps=steps, accelerator="auto", devices=1)
     trainer.fit(PlainModule(work), loader)
-    return (time.perf_counter() - started) / work.steps
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def lightning_cost(work: Workload, train: Part) -> Cost:
+    """Return what such a fit costs: to set it up, and a step."""
+    return cost(lambda steps: lightning_fit(work, train, steps), work.steps)

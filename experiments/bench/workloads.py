@@ -5,7 +5,8 @@ Speed does not depend on the values of the data, so that images are drawn, not r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
 from experiments.declaration.configuration import CONF, group_presets
 from experiments.declaration.settings import Presets, resolve
+from experiments.planning.cost import step_work
+from experiments.planning.networks import inputs
 from experiments.run import Run
 
 ADAM = {"name": "adam", "learning_rate": 0.001}
@@ -25,7 +28,7 @@ IMAGES = 6_000
 class Workload:
     """One network with its data set, and how many steps a measurement takes.
 
-    ``flops`` are those of one example's forward and backward pass (six a weight and use).
+    ``stacks`` are the sizes of stacks that are measured, each with the steps that one takes.
     """
 
     name: str
@@ -35,13 +38,29 @@ class Workload:
     optimizer: dict[str, Any]
     batch_size: int | None
     steps: int
+    stacks: Mapping[int, int]
     loss: str = "stable"
-    stacks: tuple[int, ...] = field(default=(1, 10))
 
     @property
     def dataset(self) -> Dataset:
         """Return the data set whose shape the inputs have."""
         return DATASETS.get(self.data)
+
+    @property
+    def operations(self) -> int:
+        """Return the additions and multiplications of the products of a step.
+
+        Two for each multiply-add, of which a weight has three in a step: forward, and one for each
+        gradient; but those of the first layer have two, because nothing asks for the gradient of
+        the inputs.
+        """
+        config = self.runs(1)[0].config
+        model, batch = config["model"], self.batch_size or self.dataset.examples
+        if model["family"] == "convnet":
+            first = inputs(config) * model["channels"][0] * model["kernel"] ** 2
+        else:
+            first = inputs(config) * model["widths"][0]
+        return 6 * step_work(config) - 2 * int(first) * batch
 
     def runs(self, count: int, *, steps: int | None = None) -> list[Run]:
         """Return replicates 0 to ``count`` - 1 of this workload."""
@@ -55,61 +74,64 @@ class Workload:
                 "loss": self.loss,
             },
         }
-        presets = Presets(model=group_presets("model", [CONF]), data=group_presets("data", [CONF]))
-        config = resolve(section, [], presets, f"bench: {self.name}")
-        return [
-            Run("bench", "bench", self.name, n, f"{self.name}-{n}", 0, config, {})
-            for n in range(count)
-        ]
+        return replicates(self.name, section, count)
 
     def training_data(self) -> TrainingData:
         """Return XOR itself, or drawn images."""
-        if self.data == "xor":
-            return load("xor")[0]
-        draw = np.random.default_rng(0)
-        x = draw.random((IMAGES, *self.dataset.shape), dtype=np.float32)
-        y = draw.integers(0, self.dataset.classes, IMAGES)
-        return TrainingData(Part(x, y), Part(x[:100], y[:100]))
+        return load("xor")[0] if self.data == "xor" else drawn(self.dataset, IMAGES)
+
+
+def replicates(name: str, section: Mapping[str, Any], count: int) -> list[Run]:
+    """Return replicates 0 to ``count`` - 1 of what the ``run`` section of a study would declare."""
+    presets = Presets(model=group_presets("model", [CONF]), data=group_presets("data", [CONF]))
+    config = resolve(section, [], presets, f"bench: {name}")
+    return [Run("bench", "bench", name, n, f"{name}-{n}", 0, config, {}) for n in range(count)]
+
+
+def drawn(dataset: Dataset, examples: int, *, validation: int = 100) -> TrainingData:
+    """Return random examples of a data set's shape, the first of them for validation too."""
+    draw = np.random.default_rng(0)
+    x = draw.random((examples, *dataset.shape), dtype=np.float32)
+    y = draw.integers(0, dataset.classes, examples)
+    return TrainingData(Part(x, y), Part(x[:validation], y[:validation]))
 
 
 def _xor(name: str, title: str, widths: list[int]) -> Workload:
     model = {"family": "mlp", "widths": widths, "activation": "sigmoid", "init": "normal"}
-    return Workload(
-        name, title, model, "xor", DESCENT, None, 1_000, "printed", stacks=(1, 10, 100, 1000)
-    )
+    sizes = dict.fromkeys((1, 10, 100, 1000), 1_000)
+    return Workload(name, title, model, "xor", DESCENT, None, 1_000, sizes, "printed")
+
+
+def _images(
+    name: str, title: str, model: dict[str, Any], *, steps: int, stacks: Mapping[int, int]
+) -> Workload:
+    return Workload(name, title, model, "mnist", ADAM, 100, steps, stacks)
 
 
 XOR = _xor("xor", "XOR 2-10-10-10-1", [10, 10, 10])
-MLP = Workload(
+MLP = _images(
     "mlp",
     "MLP 784-256-256-10",
     {"family": "mlp", "widths": [256, 256]},
-    "mnist",
-    ADAM,
-    100,
-    120,
+    steps=120,
+    stacks={1: 120, 10: 20, 100: 4, 1000: 1},
 )
 WORKLOADS = (
     XOR,
     _xor("xor9", "XOR, nine layers", [10, 10, 10, 5, 5, 5, 5, 5]),
     MLP,
-    Workload(
+    _images(
         "dropout",
         "MLP 784-512×4-10, dropout",
         {"family": "mlp", "widths": [512] * 4, "keep_prob": 0.7},
-        "mnist",
-        ADAM,
-        100,
-        40,
+        steps=40,
+        stacks={1: 40, 10: 8, 100: 2, 1000: 1},
     ),
-    Workload(
+    _images(
         "cnn",
         "CNN 32-64",
         {"family": "convnet", "channels": [32, 64]},
-        "mnist",
-        ADAM,
-        100,
-        12,
-        stacks=(1, 4),
+        steps=12,
+        stacks={1: 12, 10: 2, 100: 1, 1000: 1},
     ),
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ConfigurationError(ValueError):
@@ -21,6 +24,13 @@ def nearest(found: object, known: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.4)
     hint = f"nearest: {close[0]!r}; " if close else ""
     return f"{hint}known: {', '.join(names) if names else 'none'}"
+
+
+def installing(requirement: str) -> str:
+    """Return the command that installs a package for the Python that runs this."""
+    python, here = Path(sys.executable), Path.cwd()
+    short = python.relative_to(here) if python.is_relative_to(here) else python
+    return f"{shlex.quote(str(short))} -m pip install '{requirement}'"
 
 
 def shown(uri: str) -> str:

@@ -7,16 +7,15 @@ store is asked through MLflow. Both give the same answer; a test holds that.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from experiments.driver.places import database, is_absent, refuse_file, said
+from experiments.driver.schema import refuse_older
 from experiments.errors import StoreError, shown
 
-SQLITE = "sqlite:///"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 QUERY = text(
@@ -35,14 +34,15 @@ QUERY = text(
 def stored_runs(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[str, str]]]:
     """Return study → key → (MLflow run id, status); a finished run hides failed ones.
 
-    Errors: ``StoreError`` if a database store exists and cannot be read, or cannot be created.
+    Errors: ``StoreError`` if a database store exists and cannot be read, is of an older schema, or
+    cannot be created.
     """
     if "://" not in uri:
         raise StoreError(
             f"tracking.uri: expected an address such as sqlite:///runs/mlflow.db, found {uri!r}"
         )
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        _check_place(Path(uri.removeprefix(SQLITE)))
+    if is_absent(uri):
+        refuse_file(uri, "store", "tracking.uri")
         return {study: {} for study in studies}
     if uri.startswith(DATABASES):
         return _from_database(uri, studies)
@@ -62,20 +62,11 @@ def finished_runs(
     }
 
 
-def _check_place(path: Path) -> None:
-    """Refuse a place where no store can be created; create nothing."""
-    folder = next(parent for parent in path.parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise StoreError(
-            f"store {path}: cannot be created: {folder} is no folder that can be written; "
-            "set tracking.uri to a place that is"
-        )
-
-
 def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[str, str]]]:
-    engine = _engine(uri)
+    engine = database(uri, "store", "tracking.uri")
     try:
         with engine.connect() as connection:
+            refuse_older(connection, uri)
             return {
                 study: _merge(
                     [
@@ -88,25 +79,12 @@ def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[st
                 for study in studies
             }
     except SQLAlchemyError as error:
-        line = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+        line = said(error)
         if "no such table" in line or "does not exist" in line:
             return {study: {} for study in studies}
         raise StoreError(f"store {shown(uri)}: cannot be read: {line}") from None
     finally:
         engine.dispose()
-
-
-def _engine(uri: str) -> Engine:
-    """Return SQLAlchemy's engine; refuse an address that it cannot read or has no driver for."""
-    try:
-        return create_engine(uri)
-    except ArgumentError:
-        raise StoreError(f"tracking.uri: no address of a database: {shown(uri)!r}") from None
-    except ImportError as error:
-        raise StoreError(
-            f"store {shown(uri)}: its driver is not installed ({error}); "
-            "PostgreSQL's is `pip install 'psycopg[binary]'`"
-        ) from None
 
 
 def _merge(rows: list[tuple[str, str, str]]) -> dict[str, tuple[str, str]]:

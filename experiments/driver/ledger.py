@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -27,6 +28,7 @@ from sqlalchemy import Engine, delete, func, insert, select
 
 from experiments import process
 from experiments.declaration.study import Metric
+from experiments.driver.places import SQLITE
 from experiments.driver.sqlite import use_write_ahead_log
 from experiments.errors import StoreError, shown
 
@@ -58,23 +60,17 @@ class Ledger:
         levels: Mapping[str, tuple[str, ...]],
         metric: Metric = Metric.SUCCESS,
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        use_write_ahead_log()
         self.metric = metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
-        try:
-            self._storage = optuna.storages.RDBStorage(uri)
-            self._study = optuna.create_study(
-                study_name=f"{name} {digest}",
-                storage=self._storage,
-                direction="maximize" if metric.higher_is_better else "minimize",
-                load_if_exists=True,
-                sampler=optuna.samplers.RandomSampler(seed=0),
-            )
-        except Exception as error:  # storages raise whatever their driver does
-            text = " ".join(str(error).split())[:300]
-            raise StoreError(f"ledger {shown(uri)}: cannot be opened: {text}") from None
+        self._storage = storage(uri)
+        self._study = optuna.create_study(
+            study_name=f"{name} {digest}",
+            storage=self._storage,
+            direction="maximize" if metric.higher_is_better else "minimize",
+            load_if_exists=True,
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
         self._lease = process.name()
         self._claims: dict[str, Claim] = {}
         # Leases are renewed by another thread than the one that ends cells.
@@ -191,6 +187,22 @@ class Ledger:
 
     def _write_lease(self, trial_id: int) -> None:
         self._storage.set_trial_user_attr(trial_id, LEASE, f"{self._lease}@{time.time():.0f}")
+
+
+def storage(uri: str) -> optuna.storages.RDBStorage:
+    """Open the Optuna storage at ``uri``, which is created where it does not exist.
+
+    Errors: ``StoreError``.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    use_write_ahead_log()
+    try:
+        if uri.startswith(SQLITE):
+            Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.RDBStorage(uri)
+    except Exception as error:  # storages raise whatever their driver does
+        text = " ".join(str(error).split())[:300]
+        raise StoreError(f"ledger {shown(uri)}: cannot be opened: {text}") from None
 
 
 @contextmanager

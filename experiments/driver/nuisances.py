@@ -1,71 +1,150 @@
-"""A study whose nuisance factors are tuned, before anything of it is declared.
+"""Studies whose nuisance factors are tuned, before anything of them is declared for good.
 
-Comes in: an invocation and a study. Goes out: the study as declared, with the tuned levels in the
-configuration, and so in the key, of every run. What is tuned already is read, not done again.
+Comes in: an invocation and its studies, declared with the first levels. Goes out: the studies as
+declared, with the tuned levels in the configuration, and so in the key, of every run. What is tuned
+already is read, not done again. Trials cost hours, so whatever a later step would refuse of any
+study is looked at before the first of them.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from experiments.data import verify
 from experiments.declaration.configuration import Invocation
 from experiments.declaration.declare import Declared, declare
-from experiments.declaration.grid import Cell, Choices
+from experiments.declaration.grid import Cell, Choices, expand
 from experiments.declaration.names import check_names
-from experiments.declaration.study import Study, Tuning
+from experiments.driver.places import is_absent, refuse_places
+from experiments.driver.schedule import verify_modules
 from experiments.output import say
+from experiments.planning.plan import plan
+from experiments.run import Run
+
+if TYPE_CHECKING:
+    # Optuna takes a second to import, which studies without nuisance factors need not wait for.
+    from experiments.driver.tuning import Tuner
 
 
-def tuned_declaration(invocation: Invocation, study: Study, *, until: float) -> Declared:
-    """Declare a study, after tuning its nuisance factors if it has any.
+def tuned(invocation: Invocation, declared: list[Declared], *, until: float) -> list[Declared]:
+    """Return the studies as declared after tuning the nuisance factors of those that have any.
 
     Only the cells that this call wants are tuned, and no trial begins after ``until`` (of the
     monotonic clock). A dry run tunes nothing and declares the first levels where nothing is tuned.
     """
-    declared = declare(study, invocation.profile, invocation.presets)
-    budget = study.budget(invocation.profile).tuning
-    if budget is None:
+    tuning = [entry for entry in declared if entry.study.budget(invocation.profile).tuning]
+    if not tuning:
         return declared
     if not invocation.plugins:  # a plugin may register more names
-        check_names(declared)
-    cells = [cell for cell in declared.cells if not cell.reason]
-    choices = _choices(invocation, study, cells, budget, until=until)
-    made = declare(study, invocation.profile, invocation.presets, choices=choices)
-    return replace(made, untuned=frozenset(cell.name for cell in cells) - set(choices))
+        for entry in tuning:
+            check_names(replace(entry, cells=tuple(_level_by_level(invocation, entry))))
+    if not invocation.dry_run:
+        refuse_places(invocation)
+    # A ledger that does not exist yet is not created for a call that may be refused.
+    tuners = {} if is_absent(invocation.ledger_uri) else _tuners(invocation, tuning)
+    missing = {e.study.name: _open(invocation, e, _choices(tuners, e)) for e in tuning}
+    if invocation.dry_run:
+        for entry in tuning:
+            _say_what_is_tuned(invocation, entry, missing[entry.study.name])
+    elif any(missing.values()):
+        _tune(invocation, declared, missing, until=until)
+        tuners = _tuners(invocation, tuning)
+    return [
+        _with(invocation, entry, _choices(tuners, entry)) if entry in tuning else entry
+        for entry in declared
+    ]
 
 
-def _choices(
-    invocation: Invocation, study: Study, cells: list[Cell], budget: Tuning, *, until: float
-) -> Choices:
-    # Optuna takes a second to import, which studies without nuisance factors need not wait for.
+def _tuners(invocation: Invocation, tuning: list[Declared]) -> dict[str, Tuner]:
     from experiments.driver.tuning import Tuner
 
-    tuner = Tuner(invocation.ledger_uri, study, invocation.profile, invocation.presets)
-    choices = tuner.choices()
-    missing = [
-        cell.name
-        for cell in cells
-        if cell.name not in choices and invocation.now.wants_cell(cell.factors)
-    ]
-    if not missing:
-        return choices
-    names = ", ".join(factor.name for factor in study.nuisances)
-    say(
-        f"{study.name}: tuning {names}, cells: {len(missing)}, trials of each: {budget.trials}, "
-        f"replicates of a trial: {budget.replicates}"
-    )
-    if invocation.dry_run:
-        return choices
-    for name in sorted({cell.config["data"]["name"] for cell in cells}):
+    return {
+        entry.study.name: Tuner(
+            invocation.ledger_uri, entry.study, invocation.profile, invocation.presets
+        )
+        for entry in tuning
+    }
+
+
+def _choices(tuners: Mapping[str, Tuner], entry: Declared) -> Choices:
+    tuner = tuners.get(entry.study.name)
+    return {} if tuner is None else tuner.choices()
+
+
+def _tune(
+    invocation: Invocation,
+    declared: list[Declared],
+    missing: Mapping[str, list[str]],
+    *,
+    until: float,
+) -> None:
+    runs = [run for entry in declared for run in _first_runs(invocation, entry)]
+    for name in sorted({run.config["data"]["name"] for run in runs if "data" in run.config}):
         verify(name, invocation.root)
     with invocation.engine.start(invocation.plugins) as engine:
-        tuner.tune(
-            engine,
-            missing,
+        stacks = plan(
+            runs,
             data_root=invocation.workers_root,
             plugins=invocation.plugins,
-            goes_on=lambda: time.monotonic() < until,
+            devices=invocation.engine.devices_per_run,
         )
-    return tuner.choices()
+        verify_modules(stacks, engine)
+        tuning = [entry for entry in declared if missing.get(entry.study.name)]
+        for entry, tuner in zip(tuning, _tuners(invocation, tuning).values(), strict=True):
+            _say_what_is_tuned(invocation, entry, missing[entry.study.name])
+            tuner.tune(
+                engine,
+                missing[entry.study.name],
+                data_root=invocation.workers_root,
+                plugins=invocation.plugins,
+                goes_on=lambda: time.monotonic() < until,
+            )
+
+
+def _with(invocation: Invocation, entry: Declared, choices: Choices) -> Declared:
+    made = declare(entry.study, invocation.profile, invocation.presets, choices=choices)
+    untuned = {cell.name for cell in entry.cells if not cell.reason} - set(choices)
+    return replace(made, untuned=frozenset(untuned))
+
+
+def _open(invocation: Invocation, entry: Declared, choices: Choices) -> list[str]:
+    """Return the names of the cells that are still to be tuned, of those that this call wants."""
+    return [
+        cell.name
+        for cell in entry.cells
+        if not cell.reason and cell.name not in choices and invocation.now.wants_cell(cell.factors)
+    ]
+
+
+def _say_what_is_tuned(invocation: Invocation, entry: Declared, cells: list[str]) -> None:
+    budget = entry.study.budget(invocation.profile).tuning
+    if cells and budget is not None:
+        names = ", ".join(factor.name for factor in entry.study.nuisances)
+        say(
+            f"{entry.study.name}: tuning {names}, cells: {len(cells)}, "
+            f"trials of each: {budget.trials}, replicates of a trial: {budget.replicates}"
+        )
+
+
+def _first_runs(invocation: Invocation, entry: Declared) -> Iterator[Run]:
+    """Yield a run of every cell that trains; where something is tuned, with each of its levels."""
+    first = {run.cell: run for run in reversed(entry.runs) if not run.is_ensemble}
+    yield from (run for run in first.values() if invocation.now.wants(run))
+    for cell in _level_by_level(invocation, entry):
+        run = first.get(cell.name.partition("; ")[0])
+        if run is not None and invocation.now.wants(run):
+            yield replace(run, cell=cell.name, config=cell.config)
+
+
+def _level_by_level(invocation: Invocation, entry: Declared) -> Iterator[Cell]:
+    """Yield every cell with its nuisance factors at their first levels, at their second, ..."""
+    factors = entry.study.nuisances
+    for index in range(max((len(factor.levels) for factor in factors), default=0)):
+        labels = {f.name: f.levels[min(index, len(f.levels) - 1)].label for f in factors}
+        text = ", ".join(f"{name}={label}" for name, label in labels.items())
+        choices = {cell.name: labels for cell in entry.cells}
+        for cell in expand(entry.study, invocation.profile, invocation.presets, choices=choices):
+            yield replace(cell, name=f"{cell.name}; {text}")

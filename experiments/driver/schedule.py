@@ -12,13 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.declaration.declare import Declared
 from experiments.declaration.study import Metric
 from experiments.engines.contract import Done, Engine
+from experiments.engines.local import LocalEngine
 from experiments.errors import ConfigurationError
 from experiments.execution.ensemble import combine_members
 from experiments.execution.execute import check
@@ -86,6 +87,7 @@ def once(runs: Iterable[Run]) -> list[Run]:
 def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
     """Build one module of every cell in a worker, before anything trains.
 
+    An engine whose jobs wait in a queue is not asked: what is wrong is said at once.
     Errors: ``ConfigurationError`` with the first thing that is wrong.
     """
     first: dict[tuple[str, str], Stack] = {}
@@ -94,9 +96,10 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
             continue
         for run in stack.runs:
             first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
-    for done in engine.map(check, first.values()):
-        if done.error or done.result:
-            raise ConfigurationError(done.error or str(done.result))
+    with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
+        for done in nearby.map(check, first.values()):
+            if done.error or done.result:
+                raise ConfigurationError(done.error or str(done.result))
 
 
 class Driver:

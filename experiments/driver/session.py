@@ -7,17 +7,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 
 from experiments.data import verify
 from experiments.declaration.claims import ledger_json
 from experiments.declaration.configuration import Invocation
-from experiments.declaration.declare import Declared, declaration_json
+from experiments.declaration.declare import Declared, declaration_json, declare
 from experiments.declaration.names import check_names
 from experiments.driver.failures import failures, misfits, status
 from experiments.driver.finished import finished_runs, stored_runs
-from experiments.driver.nuisances import tuned_declaration
+from experiments.driver.nuisances import tuned
+from experiments.driver.places import refuse_places
 from experiments.driver.provenance import provenance
 from experiments.driver.reporting import Report
 from experiments.driver.schedule import Pending, once, pending
@@ -32,13 +33,18 @@ PATIENCE = 2.0
 def carry_out(invocation: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
     until = time.monotonic() + invocation.now.seconds
-    declared = [tuned_declaration(invocation, study, until=until) for study in invocation.studies]
+    declared = [
+        declare(study, invocation.profile, invocation.presets) for study in invocation.studies
+    ]
     if not invocation.plugins:  # a plugin may register more names
         for entry in declared:
             check_names(entry)
     names = [entry.study.name for entry in declared]
     stored = stored_runs(invocation.tracking_uri, names)
+    declared = tuned(invocation, declared, until=until)
     work = pending(declared, finished_runs(stored))
+    if len(work) and not invocation.dry_run:
+        refuse_places(invocation)
     if invocation.adopt and len(work) and not invocation.dry_run:
         _adopt(invocation, work)
         stored = stored_runs(invocation.tracking_uri, names)
@@ -67,6 +73,7 @@ def carry_out(invocation: Invocation) -> int:
             ledger=ledger_json(invocation.ledger),
         )
         if not report.is_current(declared, stored):
+            refuse_places(invocation)
             _declare(invocation, declared)
             if not report.write(declared, stored):
                 return ended or 1
@@ -153,22 +160,16 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
     # Nothing of this is imported when there is nothing to do.
     from experiments.driver.progress import Display
     from experiments.driver.schedule import Driver, verify_modules
-    from experiments.engines.local import LocalEngine
 
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
     with invocation.engine.start(invocation.plugins) as engine:
-        with (
-            # The first worker imports torch meanwhile: seconds in each of the two processes.
-            _imported_meanwhile("experiments.tracking", "experiments.driver.ledger"),
-            # Not in a queue: what is wrong is said at once.
-            LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby,
-        ):
-            verify_modules(_plan(invocation, work.training), nearby)
+        # The first worker imports torch meanwhile: seconds in each of the two processes.
+        with _imported_meanwhile("experiments.tracking", "experiments.driver.ledger"):
+            verify_modules(_plan(invocation, work.training), engine)
         from experiments.driver.ledger import Ledger
         from experiments.tracking import Tracker
 
         # Only now: a call that is refused leaves no store behind.
-        tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         ledgers = {
             entry.study.name: Ledger(
                 invocation.ledger_uri,
@@ -178,6 +179,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
             )
             for entry in declared
         }
+        tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         for entry in declared:
             tracker.sweep(entry.study.name)
         _declare(invocation, declared)

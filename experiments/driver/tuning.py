@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -23,11 +22,10 @@ from optuna.trial import FrozenTrial, TrialState
 from experiments.declaration.grid import Cell, expand
 from experiments.declaration.settings import Presets
 from experiments.declaration.study import FIRST_TUNING_REPLICATE, Study, Tuning
-from experiments.driver.ledger import one_at_a_time
-from experiments.driver.sqlite import use_write_ahead_log
+from experiments.driver.ledger import one_at_a_time, storage
 from experiments.driver.validation import on_validation
 from experiments.engines.contract import Engine
-from experiments.errors import ConfigurationError, StoreError, shown
+from experiments.errors import ConfigurationError
 from experiments.identity.key import run_key
 from experiments.planning.plan import trainer_alone
 from experiments.run import Run, Stack
@@ -35,7 +33,6 @@ from experiments.run import Run, Stack
 # Trials of a cell before its pruner compares, and before TPE does more than draw.
 STARTUP = 4
 DAY = 86_400.0
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Tuner:
     def __init__(self, uri: str, study: Study, profile: str, presets: Presets) -> None:
         self._study, self._profile, self._presets = study, profile, presets
         self._budget: Tuning = study.budget(profile).tuning or Tuning(0, 0)
-        self._storage = _storage(uri)
+        self._storage = storage(uri)
         cells = [cell for cell in expand(study, profile, presets) if not cell.reason]
         self._ledgers = {cell.name: self._ledger(cell) for cell in cells}
 
@@ -207,18 +204,6 @@ class Tuner:
             config=cell.config,
             factors=cell.factors,
         )
-
-
-def _storage(uri: str) -> optuna.storages.RDBStorage:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    use_write_ahead_log()
-    try:
-        if uri.startswith(SQLITE):
-            Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.RDBStorage(uri)
-    except Exception as error:  # storages raise whatever their driver does
-        text = " ".join(str(error).split())[:300]
-        raise StoreError(f"ledger {shown(uri)}: cannot be opened: {text}") from None
 
 
 def _mean(values: list[float]) -> float:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from experiments.data import DATASETS, TrainingData, load
-from experiments.run import Stack
+from experiments.run import Stack, TrainerName
 
 
 def on_validation(stack: Stack) -> float:
@@ -19,14 +19,15 @@ def on_validation(stack: Stack) -> float:
 
     NaN where a loss or parameter did not stay finite.
     """
-    from experiments.trainers import solo
+    from experiments.trainers import solo, whole_epochs
 
     for name in stack.plugins:
         importlib.import_module(name)
     (run,) = stack.runs
     section = run.config["data"]
     data = _training_data(section["name"], stack.data_root, section["train_size"])
-    trained = solo.train(run, data, DATASETS.get(section["name"]))
+    train = whole_epochs.train if stack.trainer is TrainerName.WHOLE_EPOCHS else solo.train
+    trained = train(run, data, DATASETS.get(section["name"]))
     (curve,) = (points for name, points in trained.curves.items() if name.startswith("val_"))
     if not trained.finite:
         return math.nan

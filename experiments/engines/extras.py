@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from experiments.errors import ConfigurationError
+from experiments.errors import ConfigurationError, installing
 
 
 def extra(package: str, *, engine: str) -> ModuleType:
@@ -20,5 +20,5 @@ def extra(package: str, *, engine: str) -> ModuleType:
             raise
         raise ConfigurationError(
             f"engine={engine}: needs the package {package!r}, which is not installed; "
-            f"install it with: pip install '.[{engine}]'"
+            f"install it with: {installing(f'.[{engine}]')}"
         ) from None

@@ -18,7 +18,9 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from experiments.driver.sqlite import is_database, use_write_ahead_log
+from experiments.driver.places import SQLITE, refuse_file
+from experiments.driver.schema import older
+from experiments.driver.sqlite import use_write_ahead_log
 from experiments.errors import StoreError, shown
 
 PAGE = 5000
@@ -93,20 +95,10 @@ def milliseconds(seconds: float) -> int:
 
 def _open(uri: str) -> MlflowClient:
     """Open the store, or say in one line why it cannot be used."""
-    if uri.startswith("sqlite:///"):
-        path = Path(uri.removeprefix("sqlite:///"))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writable = os.access(path if path.exists() else path.parent, os.W_OK)
-        except OSError as error:
-            raise StoreError(f"store {path}: cannot be created: {error.strerror}") from None
-        if not writable:
-            raise StoreError(f"store {path}: not writable; set tracking.uri to one that is")
+    if uri.startswith(SQLITE):
         # MLflow would try again for minutes.
-        if path.is_file() and not is_database(path):
-            raise StoreError(
-                f"store {path}: not an SQLite database; move it away, or set tracking.uri"
-            )
+        refuse_file(uri, "store", "tracking.uri")
+        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
     if uri.startswith(("http://", "https://")):
         # MLflow would try again for minutes.
         try:
@@ -132,6 +124,5 @@ def _open(uri: str) -> MlflowClient:
 def _one_line(error: Exception, uri: str) -> str:
     text = " ".join(str(error).split())
     if "out-of-date database schema" in text:
-        advice = f"back it up, then run `mlflow db upgrade {shown(uri)}`"
-        return f"its schema is not the one of this MLflow; if it is older, {advice}"
+        return older(uri)
     return text[:300]

@@ -92,6 +92,24 @@ class Outcome:
     err: str
 
 
+def refused(outcome: Outcome, folder: Path) -> str:
+    """Check that a call was refused properly; return its one line."""
+    assert outcome.status == 2, outcome
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("error: ")
+    assert not (folder / "runs").exists()
+    assert not (folder / "reports").exists()
+    return outcome.err
+
+
+def store_of_an_older_schema(path: Path) -> None:
+    """Create as much of an older store as says that it is one."""
+    with sqlite3.connect(path) as store:
+        store.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        store.execute("INSERT INTO alembic_version VALUES ('bd07f7e963c5')")
+    store.close()
+
+
 @dataclass(frozen=True)
 class Stored:
     """One run in MLflow's database."""

@@ -21,6 +21,8 @@ from tests.experiments.cli.lab import (
     Outcome,
     clean_environment,
     ended,
+    refused,
+    store_of_an_older_schema,
     study_with,
 )
 
@@ -30,16 +32,6 @@ BASE = ("study_dir=.", "study=tiny", "profile=smoke")
 def write_study(folder: Path, text: str) -> None:
     (folder / "study").mkdir()
     (folder / "study" / "tiny.yaml").write_text(text, encoding="utf-8")
-
-
-def refused(outcome: Outcome, folder: Path) -> str:
-    """Check that a call was refused properly; return its one line."""
-    assert outcome.status == 2, outcome
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert outcome.err.startswith("error: ")
-    assert not (folder / "runs").exists()
-    assert not (folder / "reports").exists()
-    return outcome.err
 
 
 @pytest.mark.parametrize(
@@ -132,11 +124,26 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
             "store broken.py/mlflow.db: cannot be created: broken.py is no folder that can be w",
         ),
         ("tracking.uri=sqlite:///broken.py", "broken.py: cannot be read: file is not a database"),
+        (
+            "tracking.uri=sqlite:///old.db",
+            "store sqlite:///old.db: its schema is not the one of ",
+        ),
+        (
+            "tracking.ledger=runs",
+            "tracking.ledger: expected an address such as sqlite:///runs/optu",
+        ),
+        (
+            "tracking.ledger=sqlite:///broken.py/optuna.db",
+            "ledger broken.py/optuna.db: cannot be created: broken.py is no folder that can be wr",
+        ),
+        ("tracking.artifacts=broken.py", "artifacts broken.py: cannot be written: broken.py is n"),
+        ("reports=broken.py/reports", "reports broken.py/reports: cannot be written: broken.py is"),
     ],
 )
 def test_argument_is_refused(forked_call: Call, tmp_path: Path, argument: str, line: str) -> None:
     write_study(tmp_path, yaml.safe_dump({"tiny": STUDY}, sort_keys=False))
     (tmp_path / "broken.py").write_text("1 / 0\n")
+    store_of_an_older_schema(tmp_path / "old.db")
     given = argument.partition("=")[0]
     others = [base for base in BASE if not base.startswith(f"{given}=")]
     assert line in refused(forked_call(tmp_path, *others, argument), tmp_path)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 
-from tests.experiments.cli.lab import ONE_WORKER, Lab
+from tests.experiments.cli.lab import (
+    ONE_WORKER,
+    STUDY,
+    Call,
+    Lab,
+    Outcome,
+    refused,
+    store_of_an_older_schema,
+    study_with,
+)
 
-TUNED = {
+TUNED: dict[str, Any] = {
     "title": "Width, each with its own rate",
     "question": "Is a wider network better, if each has the rate that suits it?",
     "source": "a test",
@@ -33,6 +46,62 @@ TUNED = {
     },
     "profiles": {"smoke": {"replicates": 2, "tuning": {"trials": 5, "replicates": 1}}},
 }
+
+
+def call_with(forked_call: Call, folder: Path, other: dict[str, Any], *arguments: str) -> Outcome:
+    """Make a call for the study that is tuned and another one behind it."""
+    (folder / "study").mkdir()
+    for name, study in {"tuned": TUNED, "other": other}.items():
+        text = yaml.safe_dump({name: study}, sort_keys=False)
+        (folder / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return forked_call(folder, "study_dir=.", "profile=smoke", "study=[tuned,other]", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("factor", "line"),
+    [
+        ({}, "study/other.yaml: width=small: model.activation: unknown name 'rleu'; nearest: 're"),
+        (
+            {"role": "nuisance", "key": "model.activation", "levels": ["relu", "rleu"]},
+            "study/other.yaml: width=small; rate=0.02, act=rleu: model.activation: unkno",
+        ),
+    ],
+)
+def test_a_misspelt_name_of_any_study_is_found_before_anything_is_tuned(
+    forked_call: Call, tmp_path: Path, factor: dict[str, Any], line: str
+) -> None:
+    if factor:
+        other = copy.deepcopy(TUNED)
+        other["factors"]["act"] = factor
+    else:
+        other = study_with("run.model.activation", "rleu")
+    assert line in refused(call_with(forked_call, tmp_path, other), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("tracking.uri=sqlite:///old.db", "its schema is not the one of this MLflow"),
+        ("reports=old.db", "reports old.db: cannot be written: old.db is no folder that can be "),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_tuned(
+    forked_call: Call, tmp_path: Path, argument: str, line: str
+) -> None:
+    store_of_an_older_schema(tmp_path / "old.db")
+    assert line in refused(call_with(forked_call, tmp_path, STUDY, argument), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_setting_that_would_be_ignored_is_found_before_anything_is_tuned(lab: Lab) -> None:
+    lab.declare("tuned", TUNED)
+    lab.declare("other", study_with("run.optimizer.epsilon", 0.1))
+    call = lab.call("study=[tuned,other]", ONE_WORKER, "tracking.ledger=sqlite:///own.db")
+    assert call.status == 2
+    assert call.err.startswith("error: study/other.yaml: width=")
+    assert "epsilon" in call.err
+    assert "tuning" not in call.out
+    assert not (lab.folder / "own.db").exists()
 
 
 @pytest.mark.slow

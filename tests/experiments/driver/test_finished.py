@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from experiments.driver import finished as module
 from experiments.driver.finished import finished_runs, stored_runs
+from experiments.driver.schema import newest
 from experiments.errors import StoreError
 from experiments.record import Record, Status
 from experiments.run import Run, TrainerName
@@ -106,3 +107,10 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read: file is not a database") as error:
         stored_runs(f"sqlite:///{path}", ["a"])
     assert "\n" not in str(error.value)
+
+
+def test_the_newest_schema_is_that_of_a_new_store(store: str) -> None:
+    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+        ((found,),) = connection.execute("SELECT version_num FROM alembic_version")
+    connection.close()
+    assert newest() == found

@@ -18,7 +18,8 @@ from experiments.driver.tuning import STARTUP, Tuner
 from experiments.driver.validation import on_validation
 from experiments.engines.contract import Done
 from experiments.errors import ConfigurationError
-from experiments.run import Stack
+from experiments.planning.plan import trainer_alone
+from experiments.run import Run, Stack
 
 RATE = "learning_rate"
 
@@ -202,3 +203,19 @@ def test_neither_ensembles_nor_data_without_a_validation_set_can_be_tuned(preset
     value["run"]["data"] = {"name": "xor"}
     with pytest.raises(ConfigurationError, match="tuning of nuisance factors chooses on the valid"):
         declare(parse_study("small", value), "smoke", presets)
+
+
+def test_a_trial_keeps_the_remainder_of_an_epoch_where_its_run_will(
+    make_run: Callable[..., Run],
+) -> None:
+    def value(**training: Any) -> float:
+        settings = {"epochs": 3, "batch_size": 8, **training}
+        run = make_run(
+            model__init="xavier_uniform",
+            data={"name": "digits", "train_size": 15},
+            optimizer={"name": "adam", "learning_rate": 0.05},
+            training=settings,
+        )
+        return on_validation(Stack((run,), trainer_alone(run.config), "a test"))
+
+    assert value(remainder="keep") != value()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,10 +51,13 @@ def test_a_missing_package_names_its_extra(
         raise ModuleNotFoundError(f"No module named {wanted!r}", name=wanted)
 
     monkeypatch.setattr(importlib, "import_module", absent)
+    monkeypatch.setattr(sys, "executable", str(Path.cwd() / ".venv" / "bin" / "python"))
     assert refusal(name) == (
         f"engine={name}: needs the package {package!r}, which is not installed; "
-        f"install it with: pip install '.[{name}]'"
+        f"install it with: .venv/bin/python -m pip install '.[{name}]'"
     )
+    monkeypatch.setattr(sys, "executable", "/opt/a b/python")
+    assert refusal(name).endswith(f"with: '/opt/a b/python' -m pip install '.[{name}]'")
 
 
 @pytest.mark.parametrize(

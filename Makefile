@@ -19,8 +19,9 @@ TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xo
 comma   := ,
 run      = $(BIN)/python -m experiments engine=$(ENGINE)
 
-# Compiled programs lie with the store, not in the system's temporary folder.
+# Compiled programs and lists of fonts lie with the store, not outside this folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
+export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
 .PHONY: help ablation paper toys lectures report claims tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help

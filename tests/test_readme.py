@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,10 +27,17 @@ def test_doctests_pass() -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("name", ["study/width.yaml", "study/my_study.yaml", "my_package.py"])
-def test_examples_are_shown_as_they_are(name: str) -> None:
-    text = (ROOT / "docs" / "examples" / name).read_text(encoding="utf-8")
+def test_the_example_study_is_shown_as_it_is() -> None:
+    text = (ROOT / "docs" / "examples" / "study" / "width.yaml").read_text(encoding="utf-8")
     assert text.rstrip() in [block.rstrip() for block in BLOCKS]
+
+
+def test_what_is_shown_of_the_example_package_is_in_it_and_is_short() -> None:
+    text = (ROOT / "docs" / "examples" / "my_package.py").read_text(encoding="utf-8")
+    shown = [block for block in BLOCKS if ".register(" in block]
+    assert [block.split(".")[0] for block in shown] == ["@FAMILIES", "DATASETS"]
+    assert all(block in text for block in shown)
+    assert sum(block.count("\n") for block in shown) <= 35
 
 
 def test_links_lead_somewhere() -> None:
@@ -46,15 +53,37 @@ def test_every_make_target_exists() -> None:
     assert {target for target in named if not re.search(rf"^{target}:", makefile, re.M)} == set()
 
 
-def test_the_xor_table_is_that_of_the_committed_runs() -> None:
+def printed_in_deck_0() -> dict[tuple[str, str, str], float]:
+    """Return the printed accuracies of the study's cells, by depth, activation and init."""
+    text = (ROOT / "conf" / "claims" / "deck0.yaml").read_text(encoding="utf-8")
+    entries = yaml.safe_load(text)["claims"].values()
+    found = {}
+    for entry in entries:
+        if entry.get("study") == "xor_depth" and entry["metric"] == "train_accuracy":
+            cell = entry["cell"]
+            found[str(cell["depth"]), cell["activation"], cell["init"]] = entry["printed"]
+    return found
+
+
+def test_the_xor_table_is_that_of_the_committed_runs_and_of_the_deck() -> None:
     cells = read("docs/results/quick/xor_depth/cells.csv")
     found = {(c["depth"], c["activation"], c["init"]): c for c in cells}
-    rows = re.findall(r"^\| (\d) \| ([\d |]+) \|$", README, flags=re.MULTILINE)
+    printed = printed_in_deck_0()
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", README, flags=re.MULTILINE)
     assert [depth for depth, _ in rows] == ["1", "2", "3", "4", "9"]
-    for depth, counts in rows:
-        for shown, (activation, init) in zip(counts.split(" | "), ORDER, strict=True):
-            cell = found.get((depth, activation, init)) or found[depth, "", init]
-            assert (shown, cell["n"]) == (cell["successes"], "200")
+    named = 0
+    for depth, shown in rows:
+        for text, (activation, init) in zip(shown.split(" | "), ORDER, strict=True):
+            cell = found.get((depth, activation, init))
+            if cell is None and activation == "relu":
+                assert text == "–"
+                continue
+            cell = cell or found[depth, "", init]
+            value = printed.get((depth, activation, init))
+            also = "" if value is None else f"; printed {value}"
+            assert (text, cell["n"]) == (f"{cell['successes']}{also}", "200")
+            named += bool(also)
+    assert named == len(printed) == 3
 
 
 def test_the_ladder_is_that_of_the_committed_runs() -> None:

@@ -53,7 +53,7 @@ def tuned(invocation: Invocation, declared: list[Declared], *, until: float) -> 
         _tune(invocation, declared, missing, until=until)
         tuners = _tuners(invocation, tuning)
     return [
-        _with(invocation, entry, _choices(tuners, entry)) if entry in tuning else entry
+        _with(invocation, entry, _choices(tuners, entry)) if entry.study.name in missing else entry
         for entry in declared
     ]
 

@@ -23,6 +23,7 @@ from experiments.driver.provenance import provenance
 from experiments.driver.reporting import Report
 from experiments.driver.schedule import Pending, once, pending
 from experiments.output import say
+from experiments.planning.accelerators import Accelerators
 from experiments.planning.plan import estimated, plan
 from experiments.run import Run, Stack
 
@@ -55,12 +56,14 @@ def carry_out(invocation: Invocation) -> int:
     wanted = work.only(
         lambda run: invocation.now.wants(run) and (run.study, run.cell) not in open_cells
     )
-    stacks = _plan(invocation, wanted.training)
+    stacks = _plan(invocation, wanted.training, invocation.engine.accelerators)
     workers = invocation.engine.expected_workers if len(wanted) else None
     say(preflight(declared, work, wanted, stacks, workers=workers))
     if invocation.dry_run:
         for line in describe(stacks, wanted.ensembles):
             say(line)
+        if stacks and invocation.engine.unknown:
+            say(f"  planned {invocation.engine.unknown}")
         return 0
     ended = _train(invocation, declared, wanted, until=until) if len(wanted) else 0
     if len(wanted):
@@ -142,12 +145,14 @@ def describe(stacks: list[Stack], ensembles: Sequence[Run]) -> list[str]:
     ]
 
 
-def _plan(invocation: Invocation, runs: tuple[Run, ...]) -> list[Stack]:
+def _plan(
+    invocation: Invocation, runs: tuple[Run, ...], accelerators: Accelerators | None
+) -> list[Stack]:
     return plan(
         once(runs),
         data_root=invocation.workers_root,
         plugins=invocation.plugins,
-        accelerators=invocation.engine.accelerators,
+        accelerators=accelerators,
         devices=invocation.engine.devices_per_run,
     )
 
@@ -165,7 +170,8 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
     with invocation.engine.start(invocation.plugins) as engine:
         # The first worker imports torch meanwhile: seconds in each of the two processes.
         with _imported_meanwhile("experiments.tracking", "experiments.driver.ledger"):
-            verify_modules(_plan(invocation, work.training), engine)
+            stacks = _plan(invocation, work.training, engine.accelerators)
+            verify_modules(stacks, engine)
         from experiments.driver.ledger import Ledger
         from experiments.tracking import Tracker
 
@@ -194,7 +200,8 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
                 while len(work):
                     mine = driver.claim(work, lambda: _finished(invocation, declared))
                     with driver.leases_renewed():
-                        driver.train(_plan(invocation, mine.training), engine)
+                        stacks = _plan(invocation, mine.training, engine.accelerators)
+                        driver.train(stacks, engine)
                         driver.combine(mine.ensembles, invocation.data_root)
                     work = _held_by_others(invocation, declared, mine, work)
                     if len(work):

@@ -38,6 +38,9 @@ class Engine(ABC):
 
     workers: int
 
+    accelerators: Accelerators | None = None
+    """What accelerators the workers have, now that the engine has started."""
+
     def __enter__(self) -> Self:
         """Return the engine itself."""
         return self
@@ -86,7 +89,14 @@ class EngineSettings(Protocol):
 
     @property
     def accelerators(self) -> Accelerators | None:
-        """What accelerators the workers have, on which larger stacks pay; None without any."""
+        """What accelerators the workers have, on which larger stacks pay; None without any.
+
+        A cluster that has not been asked yet may turn out to have others: then the engine says so.
+        """
+
+    @property
+    def unknown(self) -> str:
+        """What of a plan only the started engine can tell, in one line; '' if it is all known."""
 
     @property
     def devices_per_run(self) -> int:

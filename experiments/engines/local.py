@@ -86,11 +86,18 @@ class LocalSettings:
             return self.per_gpu * len(self.devices)
         return max(1, devices.cores() // (self.threads * self.devices_per_run))
 
+    @property
+    def unknown(self) -> str:
+        """Nothing: this machine has been looked at."""
+        return ""
+
     def start(self, plugins: tuple[str, ...]) -> LocalEngine:
         """Return the engine; its processes start with the first job."""
-        return LocalEngine(
+        engine = LocalEngine(
             workers=self.expected_workers, threads=self.threads, devices=self.devices
         )
+        engine.accelerators = self.accelerators
+        return engine
 
 
 class LocalEngine(Engine):

@@ -66,12 +66,24 @@ class RaySettings:
 
     @property
     def accelerators(self) -> Accelerators | None:
-        """Those that are asked for; what the cluster has is known only once it is reached."""
-        if not self.gpus:
-            return None
+        """Those that are asked for; all of this machine; those of a cluster once it is reached."""
+        here = len(devices.visible()) if self.address is None else 0
+        gpus = here if self.gpus is None else self.gpus
+        return self._accelerators(self.workers or gpus * self.per_gpu) if gpus else None
+
+    def _accelerators(self, workers: int) -> Accelerators:
         card = devices.memory() if self.address is None else None
-        workers = self.workers or self.gpus * self.per_gpu
         return Accelerators.of(workers=workers, card=card, sharing=self.per_gpu)
+
+    @property
+    def unknown(self) -> str:
+        """The GPUs of a cluster of which all are asked for."""
+        if self.address is None or self.gpus is not None:
+            return ""
+        return (
+            f"without GPUs: those of the cluster at {self.address} are counted when it is reached, "
+            "and more runs share a stack on them"
+        )
 
     @property
     def devices_per_run(self) -> int:
@@ -87,8 +99,11 @@ class RaySettings:
         ray = extra("ray", engine="ray")
         connect(ray, self.address, self.threads, plugins)
         try:
-            gpus, workers = room(ray, self.place, self.threads, self.gpus, self.per_gpu)
-            return RayEngine(ray, workers=self.workers or workers, cpus=self.threads, gpus=gpus)
+            gpus, room_for = room(ray, self.place, self.threads, self.gpus, self.per_gpu)
+            workers = self.workers or room_for
+            engine = RayEngine(ray, workers=workers, cpus=self.threads, gpus=gpus)
+            engine.accelerators = self._accelerators(workers) if gpus else None
+            return engine
         except BaseException:
             ray.shutdown()
             raise

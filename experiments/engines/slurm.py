@@ -63,10 +63,17 @@ class SlurmSettings:
         """All GPUs of a job."""
         return max(1, self.resources.gpus)
 
+    @property
+    def unknown(self) -> str:
+        """Nothing: a job gets what it asks for."""
+        return ""
+
     def start(self, plugins: tuple[str, ...]) -> SlurmEngine:
         """Ask Slurm whether it would take such jobs; return the engine."""
         queue = Queue(self.resources, workers=self.workers, place=self.place)
-        return SlurmEngine(queue, workers=self.workers, batch_seconds=self.batch_seconds)
+        engine = SlurmEngine(queue, workers=self.workers, batch_seconds=self.batch_seconds)
+        engine.accelerators = self.accelerators
+        return engine
 
 
 class SlurmEngine(Engine):

@@ -7,8 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from experiments.engines.ray_cluster import room
+from experiments.planning.accelerators import Accelerators
+from tests.experiments.cli.lab import Lab
 from tests.experiments.engines.lab import (
     Jobs,
     free_address,
@@ -17,6 +20,22 @@ from tests.experiments.engines.lab import (
     stop,
     until,
 )
+
+# On a CPU each of these networks trains by itself.
+IMAGES = {
+    "title": "Small convolutions",
+    "question": "Do they share a card?",
+    "source": "a test",
+    "metric": "test_accuracy",
+    "run": {
+        "model": {"family": "convnet", "channels": [2], "dense": [], "kernel": 3},
+        "data": {"name": "digits", "train_size": 100},
+        "optimizer": {"name": "adam", "learning_rate": 0.01},
+        "training": {"epochs": 1, "batch_size": 20},
+    },
+    "factors": {"init": {"key": "model.init", "levels": ["normal", "he_normal"]}},
+    "profiles": {"smoke": {"replicates": 2}},
+}
 
 # A package that a study brings along; it says from where it was imported.
 PLUGIN = """
@@ -68,6 +87,41 @@ def test_two_workers_share_a_gpu(ray_cluster: str, jobs: Jobs, tmp_path: Path) -
         done = list(engine.map(jobs["meet"], [(first, second), (second, first)]))
     (seen,) = {each.result for each in done}
     assert seen in ("0", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Accelerators(workers=2, bytes=8 << 30, measured=False)),
+        ({"gpus": 1, "per_gpu": 2}, Accelerators(workers=2, bytes=4 << 30, measured=False)),
+        ({"gpus": 0}, None),
+    ],
+)
+def test_an_engine_that_has_started_knows_the_cards_of_its_cluster(
+    ray_cluster: str, changes: dict[str, object], expected: Accelerators | None
+) -> None:
+    with settings("ray", address=ray_cluster, **changes).start(()) as engine:
+        assert engine.accelerators == expected
+
+
+@pytest.mark.slow
+def test_what_only_cards_stack_is_stacked_on_all_cards_of_a_cluster(
+    ray_cluster: str, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    lab.declare("images", IMAGES)
+    arguments = ("study=images", "reports=null", "engine=ray", f"engine.address={ray_cluster}")
+    planned = lab.call(*arguments, "dry_run=true")
+    assert "4 × solo, 1 run each: convolutions" in planned.out
+    assert f"  planned without GPUs: those of the cluster at {ray_cluster} are" in planned.out
+    call = lab.call(*arguments)
+    assert (call.status, call.err) == (0, "")
+    store = MlflowClient(lab.uri)
+    tags = [store.get_run(run.run_id).data.tags for run in lab.runs("images")]
+    assert [each["ablation.trainer"] for each in tags] == ["stacked"] * 4
+    # Each of the two cards has its part of the four runs.
+    assert "2 for each of 2 workers" in tags[0]["ablation.provenance"]
 
 
 @pytest.mark.slow

@@ -124,6 +124,21 @@ def test_of_the_cards_of_other_machines_nothing_is_known() -> None:
     assert ray.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False)
 
 
+def test_a_ray_of_this_machine_has_its_cards_and_one_elsewhere_says_what_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b")
+    here = settings("ray", address=None, per_gpu=2)
+    assert here.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False)
+    assert here.unknown == ""
+    assert settings("ray", address=None, gpus=0).accelerators is None
+    there = settings("ray", address="head:1")
+    assert there.accelerators is None
+    assert there.unknown.startswith("without GPUs: those of the cluster at head:1 are counted when")
+    assert settings("ray", address="head:1", gpus=1).unknown == ""
+    assert settings("local").unknown == settings("slurm").unknown == ""
+
+
 @pytest.mark.parametrize(
     ("address", "line"),
     [

@@ -15,7 +15,7 @@ class TrainerName(StrEnum):
     """Who produced a run's result."""
 
     SOLO = "solo"
-    WHOLE_EPOCHS = "whole_epochs"
+    OWN_SCHEDULE = "own_schedule"
     STACKED = "stacked"
     OBSERVED = "observed"
     ENSEMBLE = "ensemble"
@@ -31,6 +31,7 @@ class Training:
     leaves them out.
     ``selection`` "best_on_validation" gives back the state of the best point of the validation
     curve, None the last state.
+    ``points`` are updates after which the curves get a point besides the usual ones.
     ``patience`` stops after that many points of the validation curve without a better one, and
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
@@ -45,6 +46,7 @@ class Training:
     l2: float
     order: str | None = None
     remainder: str | None = None
+    points: tuple[int, ...] | None = None
     patience: int | None = None
     divide_rate_at: tuple[int, ...] | None = None
     selection: str | None = None

@@ -21,6 +21,7 @@ from experiments.run import BEST_ON_VALIDATION, KEEP, Combination, Training
 NEW = (
     "order",
     "remainder",
+    "points",
     "patience",
     "divide_rate_at",
     "selection",
@@ -203,6 +204,7 @@ def _training(section: Section) -> dict[str, Any]:
         l2=_share(section, "l2", 0.0),
         order=section.take("order", str, None),
         remainder=section.take("remainder", str, None),
+        points=_steps(section, "points"),
         patience=_count(section, "patience", None),
         divide_rate_at=_steps(section, "divide_rate_at"),
         selection=section.take("selection", str, None),
@@ -224,6 +226,11 @@ def _training(section: Section) -> dict[str, Any]:
     if training.order not in (None, "stored"):
         raise ConfigurationError(
             f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
+        )
+    if training.points and (training.steps is None or training.observe):
+        raise ConfigurationError(
+            f"{section.place}.points: expected 'steps', and no 'observe', beside them, found "
+            f"steps={training.steps} and observe={training.observe}"
         )
     if training.remainder is not None:
         _check_remainder(training, section.place)

@@ -19,14 +19,14 @@ def on_validation(stack: Stack) -> float:
 
     NaN where a loss or parameter did not stay finite.
     """
-    from experiments.trainers import solo, whole_epochs
+    from experiments.trainers import own_schedule, solo
 
     for name in stack.plugins:
         importlib.import_module(name)
     (run,) = stack.runs
     section = run.config["data"]
     data = _training_data(section["name"], stack.data_root, section["train_size"])
-    train = whole_epochs.train if stack.trainer is TrainerName.WHOLE_EPOCHS else solo.train
+    train = own_schedule.train if stack.trainer is TrainerName.OWN_SCHEDULE else solo.train
     trained = train(run, data, DATASETS.get(section["name"]))
     (curve,) = (points for name, points in trained.curves.items() if name.startswith("val_"))
     if not trained.finite:

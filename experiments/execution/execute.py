@@ -100,11 +100,12 @@ def refuse_training(
     if not isinstance(module, Classifier | Learner):
         family = run.config["model"]["family"]
         refuse_rules(training, family)
-        if training.remainder:
-            raise ValueError(
-                f"training.remainder: family {family!r} trains by itself and would ignore "
-                f"{training.remainder!r}; leave it out"
-            )
+        for name in ("remainder", "points"):
+            if value := getattr(training, name):
+                raise ValueError(
+                    f"training.{name}: family {family!r} trains by itself and would ignore "
+                    f"{value!r}; leave it out"
+                )
 
 
 def _place(run: Run, error: str) -> str:
@@ -113,7 +114,7 @@ def _place(run: Run, error: str) -> str:
 
 def _train(stack: Stack, started: float) -> list[Record]:
     # Imported here so that a driver that only plans never waits for torch.
-    from experiments.trainers import distributed, observed, solo, stacked, whole_epochs
+    from experiments.trainers import distributed, observed, own_schedule, solo, stacked
     from experiments.trainers.precision import precision
 
     data_section = stack.runs[0].config["data"]
@@ -126,8 +127,8 @@ def _train(stack: Stack, started: float) -> list[Record]:
             trained = [result]
         elif stack.trainer is TrainerName.STACKED:
             trained = stacked.train(list(stack.runs), data, dataset)
-        elif stack.trainer is TrainerName.WHOLE_EPOCHS:
-            trained = [whole_epochs.train(stack.runs[0], data, dataset)]
+        elif stack.trainer is TrainerName.OWN_SCHEDULE:
+            trained = [own_schedule.train(stack.runs[0], data, dataset)]
         elif stack.devices > 1:
             trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
         else:

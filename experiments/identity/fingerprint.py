@@ -36,8 +36,8 @@ ENTRIES = {
         ("experiments.trainers.solo", "train"),
         ("experiments.execution.execute", "_record"),
     ),
-    TrainerName.WHOLE_EPOCHS: (
-        ("experiments.trainers.whole_epochs", "train"),
+    TrainerName.OWN_SCHEDULE: (
+        ("experiments.trainers.own_schedule", "train"),
         ("experiments.execution.execute", "_record"),
     ),
     TrainerName.STACKED: (

@@ -21,7 +21,7 @@ from experiments.planning.cost import (
     step_work,
 )
 from experiments.planning.networks import inputs, size
-from experiments.run import KEEP, Run, Stack, TrainerName
+from experiments.run import Run, Stack, TrainerName
 
 # Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU, for
 # small steps and for tiny ones, which are nothing but overhead.
@@ -104,9 +104,9 @@ def plan(
 
 
 def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
-    """Return who trains a run by itself: the solo trainer, unless its epochs have a remainder."""
-    keeps = config["training"].get("remainder") == KEEP
-    return TrainerName.WHOLE_EPOCHS if keeps else TrainerName.SOLO
+    """Return who trains a run by itself: the solo trainer, unless its recipe has a schedule."""
+    own = config["training"].get("remainder") or config["training"].get("points")
+    return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
 
 
 def estimated(stack: Stack) -> float:

@@ -33,7 +33,7 @@ from lightning_modules.measures import MEASURES
 from lightning_modules.task import task_of
 
 # Settings of a training that only a run on one device has.
-ONE_DEVICE = ("precision", "remainder", "patience", "divide_rate_at", "selection")
+ONE_DEVICE = ("precision", "remainder", "points", "patience", "divide_rate_at", "selection")
 FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
 
 

@@ -66,6 +66,19 @@ def chunks(training: Training, examples: int) -> list[Chunk]:
     return list(_cut(points, window))
 
 
+def planned(training: Training, examples: int) -> list[Chunk]:
+    """Cut a run into chunks as ``chunks`` does, and at the points that its recipe names besides.
+
+    Of these, those beyond the last step are left out.
+    """
+    usual = chunks(training, filled(training, examples))
+    if not training.points:
+        return usual
+    ends = {chunk.first + chunk.steps for chunk in usual if chunk.point}
+    named = {point for point in training.points if point < max(ends)}
+    return list(_cut(sorted(ends | named), usual[0].window))
+
+
 def log_spaced(last: int, count: int) -> list[int]:
     """Return at most ``count`` whole numbers from 1 to ``last``, log-spaced, both ends included.
 

@@ -25,7 +25,7 @@ from experiments.trainers.evaluation import EVALUATION_BATCH, tensors
 from experiments.trainers.lightning import lightning_trainer
 from experiments.trainers.minibatch import MiniBatch
 from experiments.trainers.order import Order
-from experiments.trainers.schedule import Chunk, chunks, filled, total_steps
+from experiments.trainers.schedule import Chunk, planned, total_steps
 from experiments.trainers.solo import build_module
 from experiments.trainers.stack_rules import StackRules
 from experiments.trainers.trained import Predict, Trained
@@ -54,7 +54,7 @@ def train(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained
 def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
     training = Training(**runs[0].config["training"])
     program = program_of(runs, data, dataset)
-    plan = chunks(training, filled(training, len(data.train)))
+    plan = planned(training, len(data.train))
     loop = StackLoop(program, data, plan, StackRules(training, program.size))
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))

@@ -42,6 +42,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.loss", "printd", ": training.loss: unknown value 'printd'; nearest: 'printed'"),
     ("training.remainder", "all", ": training.remainder: unknown value 'all'; known: null, keep"),
     ("training.remainder", "keep", ": training.batch_size: remainder 'keep' needs a number of ex"),
+    ("training.points", [5, 5.5], ": training.points: expected a rising list of positive integers"),
+    ("training.points", [9, 5], ": training.points: expected a rising list of positive integers"),
     ("training.l2", -1, ": training.l2: expected at least 0, found -1.0"),
     ("training.epoch", 3, ": training: unknown key 'epoch'; nearest: 'epochs'"),
     ("ensemble", {"size": 0}, ": ensemble.size: expected at least 1, found 0"),

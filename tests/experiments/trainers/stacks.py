@@ -13,7 +13,7 @@ from experiments.data import DATASETS, TrainingData, load
 from experiments.planning.plan import trainer_alone
 from experiments.run import Run, TrainerName
 from experiments.seeds import Role, stream
-from experiments.trainers import resident, solo, stacked, whole_epochs
+from experiments.trainers import own_schedule, resident, solo, stacked
 from experiments.trainers.descent import Descent
 from experiments.trainers.minibatch import MiniBatch
 from experiments.trainers.order import Order
@@ -85,7 +85,7 @@ def train_stack(runs: list[Run]) -> list[Trained]:
 
 def train_solo(run: Run) -> Trained:
     """Train a run by itself, as the plan would have it."""
-    trainers = {TrainerName.SOLO: solo.train, TrainerName.WHOLE_EPOCHS: whole_epochs.train}
+    trainers = {TrainerName.SOLO: solo.train, TrainerName.OWN_SCHEDULE: own_schedule.train}
     train = trainers[trainer_alone(run.config)]
     return train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
 

@@ -1,4 +1,4 @@
-"""A recipe that keeps the remainder trains on every example of every epoch."""
+"""Recipes with a schedule of their own: whole epochs, and points at the steps that they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from experiments.planning.plan import plan, why_alone
 from experiments.run import TrainerName
 from experiments.trainers.order import Order
-from experiments.trainers.whole_epochs import WholeOrder
+from experiments.trainers.own_schedule import WholeOrder
 from tests.experiments.trainers.stacks import (
     DIGITS,
     MakeRun,
@@ -77,4 +77,23 @@ def test_a_stack_that_keeps_the_remainder_is_its_runs(make_run: MakeRun) -> None
 def test_a_run_by_itself_goes_to_the_trainer_that_keeps(make_run: MakeRun) -> None:
     wide = make_run(**{**KEEPING, "model__widths": [600, 200]})
     (stack,) = plan([wide], data_root=None, plugins=())
-    assert stack.trainer is TrainerName.WHOLE_EPOCHS
+    assert stack.trainer is TrainerName.OWN_SCHEDULE
+
+
+POINTED: dict[str, Any] = {"training__steps": 50, "training__points": [7, 8, 9, 300]}
+
+
+def test_named_points_change_nothing_but_where_the_curve_is_written(make_run: MakeRun) -> None:
+    named, usual = make_run(**POINTED), make_run(training__steps=50)
+    one, other = train_solo(named), train_solo(usual)
+    steps = [step for step, _ in one.curves["train_loss"]]
+    assert set(steps) == {7, 8, 9} | {step for step, _ in other.curves["train_loss"]}
+    assert dict(other.curves["train_loss"]).items() <= dict(one.curves["train_loss"]).items()
+    x = data_of(named).validation.x
+    assert (one.predict(x) == other.predict(x)).all()
+
+
+def test_a_stack_has_the_named_points_too(make_run: MakeRun) -> None:
+    runs = [make_run(replicate=n, **POINTED) for n in range(2)]
+    for run, together in zip(runs, train_stack(runs), strict=True):
+        same_result(together, train_solo(run))

@@ -1,7 +1,8 @@
-"""The trainer of recipes that leave no example out: the last batch of an epoch is a smaller one.
+"""The trainer of runs whose recipe has a schedule of its own.
 
-Comes in: a run whose training section says ``remainder: keep``, as Keras trains. Else it is the
-solo trainer's loop. The cost that an epoch writes is the mean over its batches, each counted once.
+Comes in: a run whose training section says ``remainder: keep``, so that the last batch of an epoch
+is a smaller one, or names ``points`` of its curves. Else it is the solo trainer's loop. The cost
+that an epoch writes is the mean over its batches, each counted once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from experiments.run import Run, Training
 from experiments.seeds import Role, stream
 from experiments.trainers.evaluation import describe
 from experiments.trainers.lightning import lightning_trainer
+from experiments.trainers.order import BatchIndices, batches
 from experiments.trainers.resident import ResidentLoop
 from experiments.trainers.rules import Rules
-from experiments.trainers.schedule import chunks, filled
+from experiments.trainers.schedule import planned
 from experiments.trainers.solo import build_module
 from experiments.trainers.trained import Trained
 from lightning_modules.classifier import Classifier
@@ -42,15 +44,13 @@ class WholeOrder:
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
-    """Train one run on all examples in every epoch; no module that Lightning fits by itself."""
+    """Train one run, whose module is none that Lightning fits by itself."""
     module = build_module(run, dataset)
     assert isinstance(module, Classifier | Learner), "refused before anything trains"
     torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
     training = Training(**run.config["training"])
-    assert training.batch_size is not None
-    seed = stream(run.seed, Role.ORDER, run.replicate)
-    order = WholeOrder(examples=len(data.train), batch_size=training.batch_size, seed=seed)
-    plan = chunks(training, filled(training, len(data.train)))
+    order = _order(training, len(data.train), stream(run.seed, Role.ORDER, run.replicate))
+    plan = planned(training, len(data.train))
     loop = ResidentLoop(module, data, order, plan, Rules(training))
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
@@ -60,3 +60,9 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
         describe(module, loop.curves, loop.steps, loop.nonfinite_step, device),
         selected_step=loop.rules.selected_step,
     )
+
+
+def _order(training: Training, examples: int, seed: int) -> BatchIndices:
+    if training.remainder is None or training.batch_size is None:
+        return batches(training, examples=examples, seed=seed)
+    return WholeOrder(examples=examples, batch_size=training.batch_size, seed=seed)

@@ -14,6 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from analysis.catalogue import catalogue
 from analysis.claims.ledger import load_ledger
 from analysis.declaration import DeclarationError
 from analysis.frame import StoreError
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports=options.reports,
             base_url=options.base_url,
             ledger=ledger,
+            # A report on chosen studies is silent about all others.
+            listed=() if options.studies else catalogue(options.profile),
         )
     except ReportError as error:
         sys.stderr.write(f"{error}; the report that was there is untouched\n")

@@ -127,6 +127,7 @@ class Declaration:
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    needs: str = ""  # what it cannot be trained without, such as "an accelerator"
     design: Design = Design.FACTORIAL
     tuning: Tuning | None = None
     equivalence: float | None = None  # the band of "as good as", in the metric's own unit
@@ -209,6 +210,7 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
             for item in data.get("excluded") or ()
         ),
         provenance=data.get("provenance") or {},
+        needs=data.get("needs") or "",
         design=Design(data.get("design") or Design.FACTORIAL),
         tuning=Tuning(**data["tuning"]) if data.get("tuning") else None,
         equivalence=_number(data.get("equivalence")),

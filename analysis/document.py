@@ -71,7 +71,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Section:
-    """One study of the report; `lacking` says which cells have no result, and why."""
+    """One study of the report.
+
+    `lacking` says which cells have no result, and why; `bound` which printed values it answers.
+    """
 
     name: str
     title: str
@@ -87,6 +90,7 @@ class Section:
     problems: tuple[str, ...]
     lacking: tuple[str, ...]
     threats: tuple[str, ...]
+    bound: str
 
     @property
     def anchors(self) -> dict[str, str]:
@@ -104,7 +108,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole report; `totals` are in the order of `COUNTS`, `lacking` says what is missing."""
+    """The whole report; `totals` are in the order of `COUNTS`, `lacking` says what is missing.
+
+    `untrained` has a row for each study of which runs have no result, `accuracies` one for each
+    printed accuracy.
+    """
 
     profile: str
     title: str
@@ -112,7 +120,9 @@ class Document:
     studies: tuple[Section, ...]
     totals: tuple[int, ...]
     methods: tuple[str, ...]
+    untrained: Table | None
     claims: Table | None
+    accuracies: Table | None
     verdicts: Table | None
     threats: tuple[str, ...]
     facts: tuple[Fact, ...]

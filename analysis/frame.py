@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 5_000
+NOT_RUN = "not run"  # the reason of a declared run that the store does not know
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
     "train_loss", "train_accuracy", "val_accuracy", "test_accuracy", "success", "nc", "nc_step",
@@ -224,7 +225,7 @@ def _cell_rows(
 
 def _outcome(run: StoredRun | None) -> dict[str, Any]:
     if run is None:
-        return {"run_id": "", "status": Status.MISSING, "reason": "not run"}
+        return {"run_id": "", "status": Status.MISSING, "reason": NOT_RUN}
     tags = run.tags
     common = {"run_id": run.run_id, "trainer": tags.get("ablation.trainer", "")}
     if run.is_finished:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.commands import untrained_because
 from analysis.declaration import Declaration
-from analysis.frame import Status
+from analysis.frame import NOT_RUN, Status
 from analysis.selection import selection
 from analysis.stats import (
     Floats,
@@ -68,7 +69,10 @@ def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcome
     groups = frame.assign(_value=values).groupby("cell", sort=False)
     parts = {str(name): part for name, part in groups}
     empty = frame.iloc[:0].assign(_value=values.iloc[:0])
-    return {c.cell: _outcomes(c.cell, parts.get(c.cell, empty)) for c in declaration.cells}
+    untrained = untrained_because(declaration.needs, declaration.study, declaration.profile)
+    return {
+        c.cell: _outcomes(c.cell, parts.get(c.cell, empty), untrained) for c in declaration.cells
+    }
 
 
 def difference(first: Outcomes, second: Outcomes, *, success: bool) -> Difference:
@@ -106,7 +110,7 @@ def values_at_chance(found: Outcomes, declaration: Declaration) -> dict[int, flo
     return {**found.converged, **dict.fromkeys(found.unconverged, floor)}
 
 
-def _outcomes(cell: str, part: pd.DataFrame) -> Outcomes:
+def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
     part = part.sort_values("replicate", kind="stable")
     status = part["status"]
     finished = part[status == Status.FINISHED]
@@ -129,18 +133,20 @@ def _outcomes(cell: str, part: pd.DataFrame) -> Outcomes:
         skipped=int((status == Status.SKIPPED).sum()),
         nc=int(nc.sum()),
         non_finite=int((finished["nc_rule"] == "non_finite").sum()),
-        reason=_reason(part),
+        reason=_reason(part, untrained),
     )
 
 
-def _reason(part: pd.DataFrame) -> str:
-    """Why runs of a cell have no result: '2 failed: OutOfMemory; 1 missing: not run'."""
+def _reason(part: pd.DataFrame, untrained: str) -> str:
+    """Why runs of a cell have no result: '2 failed: OutOfMemory; 1 missing: not run ...'.
+
+    `untrained` says of runs that never started what they need and what trains them.
+    """
     said = []
     for status in (Status.SKIPPED, Status.FAILED, Status.MISSING):
         lacking = part[part["status"] == status]
         for reason in dict.fromkeys(lacking["reason"]):
             count = int((lacking["reason"] == reason).sum())
-            said.append(
-                f"{'' if status is Status.SKIPPED else f'{count} '}{status.value}: {reason}"
-            )
+            why = untrained if reason == NOT_RUN else reason
+            said.append(f"{'' if status is Status.SKIPPED else f'{count} '}{status.value}: {why}")
     return "; ".join(said)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.across import Across
 from analysis.canvas import Drawn
+from analysis.claims import answers, claim_table
 from analysis.declaration import Declaration
 from analysis.document import COUNTS, Document, Picture, Section, Written
 from analysis.fonts import korean_font, needs_korean
@@ -25,7 +27,8 @@ from analysis.study import Study
 from analysis.summary import abstract, finding, problems, without_result
 from analysis.tabular import Table
 from analysis.threats import GENERAL, PRINTED, threats
-from analysis.verdicts import all_claims, verdict_counts
+from analysis.untrained import untrained_sentence, untrained_table
+from analysis.verdicts import all_claims, bound_sentence, verdict_counts
 from analysis.wording import rule_caption
 
 SHOWN = {
@@ -59,25 +62,29 @@ def document(
     base_url: str,
     folder: Path,
     written: Sequence[Written],
-    claimed: pd.DataFrame,
+    across: Across,
 ) -> Document:
-    """The report; `written` names what lies in `folder/<study>/`, `claimed` is claims.csv."""
+    """The report; `written` names what lies in `folder/<study>/`."""
     server = Server(base_url)
     sections = tuple(
         _section(study, server=server, folder=folder, written=files)
         for study, files in zip(studies, written, strict=True)
     )
     totals = tuple(sum(each) for each in zip(*(s.counts for s in sections), strict=True))
+    claimed = claim_table(across.answers)
     claims = all_claims(claimed)
+    sentence = untrained_sentence(across.untrained)
     verdicts = verdict_counts(claims) if claims else None
     return Document(
         profile=profile,
         title=_title(sections),
-        abstract=abstract(studies, totals or (0,) * len(COUNTS), verdicts),
+        abstract=abstract(studies, totals or (0,) * len(COUNTS), verdicts, untrained=sentence),
         studies=sections,
         totals=totals or (0,) * len(COUNTS),
         methods=methods(studies),
+        untrained=untrained_table(across.untrained),
         claims=claims,
+        accuracies=across.accuracies,
         verdicts=verdicts,
         threats=(*GENERAL, PRINTED) if claims else GENERAL,
         facts=facts(studies, profile=profile),
@@ -118,6 +125,7 @@ def _section(study: Study, *, server: Server, folder: Path, written: Written) ->
         problems=problems(study),
         lacking=without_result(study),
         threats=threats(study),
+        bound=bound_sentence(answers([study])),
     )
 
 

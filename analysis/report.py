@@ -17,13 +17,14 @@ from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from threading import active_count
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import typst
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
+from analysis.across import Across
 from analysis.canvas import save
-from analysis.claims import claim_table
 from analysis.document import Document, Written
 from analysis.figures import figures_for
 from analysis.page import document
@@ -31,7 +32,10 @@ from analysis.paper import write_paper
 from analysis.printed import PrintedClaim
 from analysis.study import Study
 from analysis.tables import tables_for
-from analysis.writers import WRITERS, header_spans
+from analysis.writers import header_spans, write_table
+
+if TYPE_CHECKING:
+    from analysis.catalogue import Listed
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,25 +50,27 @@ class ReportError(RuntimeError):
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES, ledger: Sequence[PrintedClaim] = (),
+    listed: Sequence[Listed] = (),
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
-    `claims.csv` has every claim of the ledger, and those that the studies carry.
+    `claims.csv` has every claim of the ledger, and those that the studies carry; of the declared
+    studies that are `listed`, those that have no runs are rows that say why.
 
     Raises ReportError for a template that does not work; whatever is raised, the report that was
     there before is untouched.
     """
     with replaced_folder(reports / profile) as folder:
         written = write_studies(studies, folder)
-        table = claim_table(studies, ledger)
-        table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
+        across = Across.over(studies, ledger=ledger, listed=listed)
+        across.write(folder)
         model = document(
             studies,
             profile=profile,
             base_url=base_url,
             folder=folder,
             written=written,
-            claimed=table,
+            across=across,
         )
         (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
         try:
@@ -93,8 +99,7 @@ def write_study(study: Study, folder: Path) -> Written:
         whole_numbers(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     tables = tuple(tables_for(study))
     for made in tables:
-        for ending, write in WRITERS.items():
-            (folder / f"table_{made.name}.{ending}").write_text(write(made), encoding="utf-8")
+        write_table(made, folder)
     drawings = figures_for(study).items()
     return Written(tables, tuple(save(draw(study), folder, name) for name, draw in drawings))
 

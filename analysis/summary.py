@@ -15,9 +15,9 @@ NAMED_CELLS = 3
 
 
 def abstract(
-    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None
+    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
 ) -> tuple[str, ...]:
-    """The run counts, each study's finding, and the verdicts on printed values."""
+    """The run counts, what was not trained, every finding, the verdicts on printed values."""
     declared, finished, nc, failed, missing, skipped, extra = totals
     many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
@@ -30,6 +30,7 @@ def abstract(
     said = [
         f"{many} {declared:,} runs: {finished:,} finished ({nc:,} of them did not converge){lost}."
     ]
+    said += [untrained] if untrained else []
     said += [f"{study.declaration.title}: {text}" for study in studies if (text := finding(study))]
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import isfinite
 
-from analysis.claims import claim_table
+from analysis.claims import answers, claim_table
 from analysis.comparison_tables import attribution_table, comparisons_table
 from analysis.declaration import Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
@@ -121,7 +121,7 @@ def claims_table(study: Study) -> Table:
             Entry(str(row["verdict"])),
             Entry(str(row["note"])),
         )
-        for row in claim_table([study]).to_dict("records")
+        for row in claim_table(answers([study])).to_dict("records")
     ]
     columns = ("claim", "kind", "printed", "ours", "n", "verdict", "why")
     text = "A printed value is one run: it is compared with the spread of single runs."

@@ -7,9 +7,11 @@ a row that says why.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.claims import Answer
 from analysis.tabular import Entry, Table
 from analysis.wording import plain_text, sortable
 
@@ -20,6 +22,8 @@ CAPTION = (
 )
 COUNTED = "Claims of the ledger by verdict; every one stands in the appendix."
 NOT_ATTEMPTED = "not attempted"
+MOST_NAMED = 12  # printed values that a study spells out
+APART = ("differs", "outside", "erratum not confirmed", "too few")
 LONGEST = 60  # letters of a printed text
 
 
@@ -46,6 +50,27 @@ def all_claims(claimed: pd.DataFrame) -> Table | None:
         for row in ordered.to_dict("records")
     )
     return Table("claims", "Printed values", CAPTION, (HEADER,), rows)
+
+
+def bound_sentence(found: Sequence[Answer]) -> str:
+    """Which printed values a study answers: each with what is printed and the verdict.
+
+    Of many, only those that do not agree are spelled out.
+    """
+    if not found:
+        return "No printed value is bound to this study."
+    words = Counter(answer.verdict.word for answer in found)
+    if len(found) <= MOST_NAMED:
+        return f"{'; '.join(map(_named, found))}."
+    told = ", ".join(f"{n} {word}" for word, n in words.most_common())
+    apart = [_named(answer) for answer in found if answer.verdict.word in APART]
+    listed = f" {'; '.join(apart)}." if apart else ""
+    return f"{len(found)} printed values: {told}.{listed}"
+
+
+def _named(answer: Answer) -> str:
+    printed = _cut(answer.claim.shown)
+    return f"{answer.claim.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.word}"
 
 
 def verdict_counts(claims: Table) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from itertools import groupby
+from pathlib import Path
 
 from analysis.tabular import Entry, Table
 
@@ -20,6 +21,12 @@ TEX = {
 SENTENCE = 48  # letters of an entry that no longer stand on one line
 WIDE = 75  # letters that fit side by side in a column of text
 SPECIAL = r"\`*_{}[]<>#|~"
+
+
+def write_table(table: Table, folder: Path) -> None:
+    """Write a table in every format into a folder, as `table_<name>.<ending>`."""
+    for ending, write in WRITERS.items():
+        (folder / f"table_{table.name}.{ending}").write_text(write(table), encoding="utf-8")
 
 
 def markdown(table: Table) -> str:

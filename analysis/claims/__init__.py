@@ -1,10 +1,11 @@
-"""Printed values against our distribution: verdicts, their table, and the ledger's summary.
+"""Printed values against our distribution: verdicts, their tables, and the ledger's summary.
 
 In: studies as read from the store, and the ledger that it holds. Out: one row per claim.
 `python -m analysis.claims` prints the summary.
 """
 
+from analysis.claims.answers import Answer, answers
 from analysis.claims.table import COLUMNS, claim_table
 from analysis.claims.verdicts import Verdict, judge, printed_unit
 
-__all__ = ["COLUMNS", "Verdict", "claim_table", "judge", "printed_unit"]
+__all__ = ["COLUMNS", "Answer", "Verdict", "answers", "claim_table", "judge", "printed_unit"]

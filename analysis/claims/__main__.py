@@ -14,8 +14,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.__main__ import BAD_INPUT
+from analysis.catalogue import catalogue
+from analysis.claims.answers import LOST, answers
 from analysis.claims.ledger import load_ledger
-from analysis.claims.table import LOST, claim_table
+from analysis.claims.table import claim_table
 from analysis.declaration import DeclarationError
 from analysis.frame import StoreError
 from analysis.printed import LedgerError
@@ -37,10 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ledger = load_ledger(options.store)
         if not ledger:
             raise StoreError(f"store {options.store}: no ledger of claims; run a study first")
-        table = claim_table(load(options.store, options.profile), ledger)
+        studies = load(options.store, options.profile)
     except (DeclarationError, LedgerError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
+    table = claim_table(answers(studies, ledger, catalogue(options.profile)))
     unbound = {claim.claim_id for claim in ledger if not claim.study and not claim.not_attempted}
     sys.stdout.write(summary(table))
     wrong = table[(table["verdict"] == LOST) | table["claim_id"].isin(unbound)]

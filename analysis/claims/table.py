@@ -1,102 +1,28 @@
 """One row per claim: what is printed, ours, and the verdict.
 
-In: studies as read from the store, and the ledger of all claims. Out: the table behind
-`claims.csv`. No claim is dropped: what was not attempted is a row that says why.
+In: the answers to all claims. Out: the table behind `claims.csv`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite, nan
+from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
-from analysis.cells import headline
-from analysis.claims.verdicts import Floats, Verdict, judge
-from analysis.declaration import Declaration
-from analysis.frame import Status
-from analysis.outcomes import Outcomes
-from analysis.printed import PrintedClaim
-from analysis.stats import Interval, mean_interval
-from analysis.study import Study
+from analysis.claims.answers import Answer, joined
 
 COLUMNS = (
     "claim_id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
 )  # fmt: skip
-VALUE = "value"  # all numbers of a check: value_0, value_1, ...
-LOST = "cell lost"
 
 
-def claim_table(studies: Iterable[Study], ledger: Sequence[PrintedClaim] = ()) -> pd.DataFrame:
-    """One row per claim, sorted by claim; low and high are those of our estimate.
-
-    Without a ledger, the claims that the studies carry.
-    """
-    made = list(studies)
-    rows = [row for study in made for row in _rows(study)]
-    answered = {row["claim_id"] for row in rows}
-    declarations = {study.name: study.declaration for study in made}
-    for claim in ledger:
-        if claim.claim_id not in answered:
-            verdict = unanswered(claim, declarations.get(claim.study))
-            rows.append(_row(claim, claim.study, verdict, mean_interval([])))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values(["claim_id", "study"], kind="stable", ignore_index=True)
+def claim_table(found: Iterable[Answer]) -> pd.DataFrame:
+    """One row per answer; low and high are those of our estimate."""
+    return pd.DataFrame([_row(answer) for answer in found], columns=list(COLUMNS))
 
 
-def unanswered(claim: PrintedClaim, declaration: Declaration | None) -> Verdict:
-    """Why a claim of the ledger has no value of ours."""
-    if claim.not_attempted:
-        return Verdict("not attempted", claim.not_attempted)
-    if declaration is None:
-        return Verdict("not attempted", f"study {claim.study} was not run under this profile")
-    levels = {factor.name: factor.levels for factor in declaration.factors}
-    for name, level in claim.cell.items():
-        if level not in levels.get(name, ()):
-            return Verdict(LOST, f"study {claim.study} has no {name}={level}; bind it anew")
-    place = ", ".join(f"{name}={level}" for name, level in claim.cell.items())
-    for out in declaration.excluded:
-        if claim.cell.items() <= out.factors.items():
-            return Verdict("not attempted", f"{place}: excluded: {out.reason}")
-    for cell in declaration.cells:
-        if claim.cell.items() <= cell.factors.items():
-            why = f"this profile trains {place} on {cell.data}, the claim is about {claim.data}"
-            return Verdict("not attempted", why)
-    return Verdict("not attempted", f"this profile leaves {place} out")
-
-
-@dataclass(frozen=True)
-class Ours:
-    """What our runs say to a claim: the claim as far as it can be compared, and the values.
-
-    `runs` has one row per run and one column per printed value.
-    """
-
-    claim: PrintedClaim
-    runs: Floats
-    interval: Interval
-    said: str = ""
-
-
-def _rows(study: Study) -> Iterator[dict[str, object]]:
-    declaration = study.declaration
-    if not any(declaration.claims.values()):
-        return
-    found = study.outcomes
-    for cell in declaration.cells:
-        for claim in declaration.claims.get(cell.cell, ()):
-            ours = _ours(study, claim, found[cell.cell])
-            verdict = judge(ours.claim, ours.runs)
-            why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
-            explained = Verdict(verdict.word, _joined(cell.cell, why, ours.said))
-            yield _row(claim, declaration.study, explained, ours.interval)
-
-
-def _row(
-    claim: PrintedClaim, study: str, verdict: Verdict, interval: Interval
-) -> dict[str, object]:
+def _row(answer: Answer) -> dict[str, object]:
+    claim, interval = answer.claim, answer.interval
     return {
         "claim_id": claim.claim_id,
         "kind": claim.kind,
@@ -105,76 +31,7 @@ def _row(
         "estimate": interval.estimate,
         "low": interval.low,
         "high": interval.high,
-        "verdict": verdict.word,
-        "study": study,
-        "note": _joined(claim.about, verdict.why, claim.note),
+        "verdict": answer.verdict.word,
+        "study": answer.study,
+        "note": joined(claim.about, answer.verdict.why, claim.note),
     }
-
-
-def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
-    declaration: Declaration = study.declaration
-    part = study.frame[study.frame["cell"] == found.cell].sort_values("replicate", kind="stable")
-    part = part[part["status"] == Status.FINISHED]
-    said = ""
-    if claim.among == "solved":
-        solved = part["success"] == 1.0
-        said = f"among the {int(solved.sum())} of {len(part)} runs that solved it"
-        part = part[solved]
-    if claim.updates:
-        return _on_curve(study, claim, part, said)
-    if claim.metric == VALUE:
-        return _of_check(claim, part)
-    if not claim.among and claim.metric in ("", declaration.metric):
-        values = list(found.converged.values()) or list(found.every)
-        return Ours(claim, _column(values), headline(found, declaration))
-    name = claim.metric or declaration.metric
-    values = [float(value) for value in part[name] if isfinite(value)] if name in part else []
-    if len(values) < len(part):
-        said = _joined(said, f"{len(part) - len(values)} runs have no finite {name}")
-    return Ours(claim, _column(values), mean_interval(values), said)
-
-
-def _of_check(claim: PrintedClaim, part: pd.DataFrame) -> Ours:
-    """All numbers of a check, one for each printed value."""
-    names = [f"value_{index}" for index in range(max(1, len(claim.values)))]
-    if missing := [name for name in names if name not in part or part[name].isna().any()]:
-        runs = np.empty((0, len(names)))
-        return Ours(claim, runs, mean_interval([]), f"the check gives no {missing[0]}")
-    runs = part[names].to_numpy(dtype=np.float64)
-    return Ours(claim, runs, _estimate(runs))
-
-
-def _on_curve(study: Study, claim: PrintedClaim, part: pd.DataFrame, said: str) -> Ours:
-    """Our curves at those of the printed points at which they were recorded."""
-    curves = study.claim_curves
-    mine = curves[curves["run_id"].isin(part["run_id"]) & (curves["metric"] == claim.metric)]
-    table = mine.pivot_table(index="replicate", columns="step", values="value", dropna=False)
-    kept = [index for index, update in enumerate(claim.updates) if update in table.columns]
-    compared = replace(
-        claim,
-        values=tuple(claim.values[index] for index in kept),
-        updates=tuple(claim.updates[index] for index in kept),
-    )
-    values = table[list(compared.updates)].to_numpy(dtype=np.float64)
-    runs = values[np.isfinite(values).all(1)] if kept else np.empty((0, 0))
-    if len(kept) < len(claim.updates):
-        said = _joined(said, f"{len(kept)} of {len(claim.updates)} printed points are recorded")
-    if kept and len(runs) < len(part):
-        said = _joined(said, f"{len(part) - len(runs)} runs without finite costs there")
-    return Ours(compared, runs, _estimate(runs), said)
-
-
-def _estimate(runs: Floats) -> Interval:
-    """The mean of a single value with its interval; of several only their number of runs."""
-    count, values = runs.shape
-    if values == 1 and np.isfinite(runs).all():
-        return mean_interval(runs[:, 0])
-    return Interval(nan, nan, nan, count, "none (several values)")
-
-
-def _column(values: Sequence[float]) -> Floats:
-    return np.array(values, dtype=np.float64).reshape(-1, 1)
-
-
-def _joined(*texts: str) -> str:
-    return "; ".join(filter(None, texts))

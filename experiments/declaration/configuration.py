@@ -178,6 +178,11 @@ def group_presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, 
     }
 
 
+def study_files(folders: list[Path]) -> dict[str, Path]:
+    """Return the file of every declared study, by name."""
+    return _files("study", folders)
+
+
 def _files(group: str, folders: list[Path]) -> dict[str, Path]:
     """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
     paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]

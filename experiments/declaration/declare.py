@@ -124,6 +124,7 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "question": study.question,
         "source": study.source,
         "setup": study.setup,
+        "needs": study.budget(declared.profile).needs,
         "metric": study.metric.value,
         "higher_is_better": study.metric.higher_is_better,
         "chance": _chance(included) if study.metric.is_share else None,

@@ -234,8 +234,9 @@ def _budgets(section: Section, factors: tuple[Factor, ...]) -> dict[str, Budget]
         overrides = dict(entry.section("set", required=False).items())
         adjustments = _adjustments(entry.take("adjust", list, []), entry.place, factors)
         tuning = _tuning(entry.take("tuning", dict, None), f"{entry.place}.tuning")
+        needs = entry.take("needs", str, "")
         entry.close()
-        budgets[name] = Budget(replicates, overrides, levels, adjustments, tuning)
+        budgets[name] = Budget(replicates, overrides, levels, adjustments, tuning, needs)
     return budgets
 
 

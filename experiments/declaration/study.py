@@ -112,13 +112,17 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Budget:
-    """What one profile spends on a study: replicates a cell, and changed settings."""
+    """What one profile spends on a study: replicates a cell, and changed settings.
+
+    ``needs`` is what it cannot be trained without in any bearable time, such as "an accelerator".
+    """
 
     replicates: int
     overrides: Mapping[str, Any]
     levels: Where
     adjustments: tuple[Adjustment, ...]
     tuning: Tuning | None = None
+    needs: str = ""
 
 
 class ClaimKind(StrEnum):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.claims import claim_table, judge, printed_unit
+from analysis.claims import answers, claim_table, judge, printed_unit
 from analysis.claims.__main__ import main, summary
 from analysis.figures import figures_for
 from analysis.printed import LedgerError, PrintedClaim, Tolerance, claim, read_ledger
@@ -126,12 +126,13 @@ def test_the_unit_of_the_last_printed_digit(printed: float, unit: float) -> None
 
 
 def test_no_claim_is_dropped(studies: dict[str, Study]) -> None:
-    table = claim_table(studies.values()).set_index("claim_id")
+    table = claim_table(answers(studies.values())).set_index("claim_id")
     assert table["verdict"].to_dict() == {
         "s1-dropout": "not attempted", "s1-mlp": "outside", "s1-softmax": "inside",
         "s1-xavier": "reported", "s2-keep": "inside",
     }  # fmt: skip
-    assert "3 missing: not run" in table.loc["s1-dropout", "note"]
+    told = "3 missing: not run; make ablation STUDY=ladder trains what is missing"
+    assert told in table.loc["s1-dropout", "note"]
     assert table.loc["s2-keep", "n"] == 10
 
 
@@ -150,7 +151,8 @@ LEDGER = [
 
 
 def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
-    table = claim_table(studies.values(), [claim(item) for item in LEDGER]).set_index("claim_id")
+    ledger = [claim(item) for item in LEDGER]
+    table = claim_table(answers(studies.values(), ledger)).set_index("claim_id")
     assert list(table.index) == sorted({item["claim_id"] for item in LEDGER} | {
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier"
     })  # fmt: skip
@@ -170,7 +172,8 @@ def answered(study: Study, made: PrintedClaim, **changes: Any) -> dict[str, Any]
     """Return the row of one claim on the first cell of a study."""
     cell = study.declaration.cells[0].cell
     declaration = replace(study.declaration, claims={cell: (made,)})
-    (row,) = claim_table([replace(study, declaration=declaration, **changes)]).to_dict("records")
+    made = replace(study, declaration=declaration, **changes)
+    (row,) = claim_table(answers([made])).to_dict("records")
     return {str(name): value for name, value in row.items()}
 
 
@@ -200,7 +203,7 @@ def test_only_solved_runs_count_where_the_claim_says_so(studies: dict[str, Study
     made = PrintedClaim("c", "dist", values=(0.1,), metric="train_loss", among="solved")
     cell = study.declaration.cells[-1].cell
     declaration = replace(study.declaration, claims={cell: (made,)})
-    (row,) = claim_table([replace(study, declaration=declaration)]).to_dict("records")
+    (row,) = claim_table(answers([replace(study, declaration=declaration)])).to_dict("records")
     solved = study.frame[(study.frame["cell"] == cell) & (study.frame["success"] == 1.0)]
     assert row["n"] == len(solved) > 0
     assert f"among the {len(solved)} of 10 runs that solved it" in row["note"]
@@ -260,7 +263,7 @@ def test_a_claim_that_is_bound_to_nothing_fails(
 
 
 def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> None:
-    text = summary(claim_table(studies.values(), [claim(item) for item in LEDGER]))
+    text = summary(claim_table(answers(studies.values(), [claim(item) for item in LEDGER])))
     assert "10 claims\n" in text
     assert "1 cell lost" in text
     assert "outside: s1-mlp (ladder): printed 0.5;" in text

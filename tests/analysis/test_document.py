@@ -12,7 +12,8 @@ from golden_store import Writer, accuracy, declaration, grid
 
 from analysis import fonts
 from analysis.__main__ import publish_cells
-from analysis.claims import claim_table
+from analysis.across import Across
+from analysis.claims import answers, claim_table
 from analysis.declaration import parse
 from analysis.document import Written
 from analysis.links import Server
@@ -140,7 +141,7 @@ def test_every_linked_entry_of_the_paper_has_its_place(
     written = [write_study(study, tmp_path / study.name) for study in chosen]
     model = document(
         chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
-        claimed=claim_table(chosen),
+        across=Across.over(chosen),
     )  # fmt: skip
     values = paper_values(model)
     for study in values["studies"]:
@@ -165,7 +166,7 @@ def test_every_linked_entry_of_the_paper_has_its_place(
 def test_claims_that_no_study_of_the_report_answers_stand_in_their_file_alone(
     studies: dict[str, Study],
 ) -> None:
-    claimed = claim_table(list(studies.values()))
+    claimed = claim_table(answers(list(studies.values())))
     assert all_claims(claimed) is not None
     assert all_claims(claimed.assign(verdict="not attempted")) is None
     (said,) = _unanswered(None, claimed)
@@ -180,7 +181,7 @@ def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(
     written = [Written(tuple(tables_for(study)), ()) for study in chosen]
     model = document(
         chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
-        claimed=claim_table(chosen),
+        across=Across.over(chosen),
     )  # fmt: skip
     whole = {f"table-{s.name}-{t.name}": t.caption for s in model.studies for t in s.tables}
     shown = {}
@@ -233,7 +234,7 @@ def test_what_is_longer_than_a_page_leaves_room_for_the_text(
     written = [write_study(study, tmp_path / study.name) for study in chosen]
     model = document(
         chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
-        claimed=claim_table(chosen),
+        across=Across.over(chosen),
     )  # fmt: skip
     section = model.studies[0]
     main = next(table for table in section.tables if table.name == "main")

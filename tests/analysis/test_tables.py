@@ -13,7 +13,7 @@ import pytest
 from golden_store import declaration, grid
 
 from analysis.cells import summarise
-from analysis.claims import claim_table
+from analysis.claims import answers, claim_table
 from analysis.declaration import parse
 from analysis.layout import grid as layout_grid
 from analysis.study import Study
@@ -162,7 +162,7 @@ def test_an_interval_that_is_narrow_gets_two_decimals(studies: dict[str, Study])
 def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -> None:
     told = 0
     for study in studies.values():
-        stored = claim_table([study])["estimate"]
+        stored = claim_table(answers([study]))["estimate"]
         for row, estimate in zip(claims_table(study).rows, stored, strict=True):
             ours = row[3].text
             assert ours == (f"{estimate:.4g}" if isfinite(estimate) else DASH)

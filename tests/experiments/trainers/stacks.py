@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -75,8 +77,12 @@ def first_batch(run: Run, data: TrainingData) -> Tensor:
 
 
 def data_of(run: Run) -> TrainingData:
-    section = run.config["data"]
-    return load(section["name"], train_size=section["train_size"])[0]
+    return _data(run.config["data"]["name"], run.config["data"]["train_size"])
+
+
+@cache
+def _data(name: str, train_size: int | None) -> TrainingData:
+    return load(name, train_size=train_size)[0]
 
 
 def train_stack(runs: list[Run]) -> list[Trained]:
@@ -115,7 +121,10 @@ def compare(monkeypatch: pytest.MonkeyPatch, runs: list[Run], *, program: type) 
         same_result(together[index], alone)
         assert together[index].finite
         x = data_of(run).validation.x
-        assert together[index].predict(x) == pytest.approx(alone.predict(x), rel=1e-3, abs=1e-4)
+        # Not pytest.approx, which takes longer over an array than both trainers took.
+        np.testing.assert_allclose(
+            together[index].predict(x), alone.predict(x), rtol=1e-3, atol=1e-4
+        )
     return together
 
 

@@ -15,6 +15,7 @@ from tests.experiments.trainers.stacks import (
     DIGITS,
     MakeRun,
     compare,
+    data_of,
     losses,
     train_solo,
     train_stack,
@@ -76,15 +77,54 @@ def test_dropout_masks_belong_to_the_run(make_run: MakeRun) -> None:
     assert losses(every[0]) != losses(every[3])
 
 
-def test_dropout_is_that_of_a_solo_run_in_distribution(make_run: MakeRun) -> None:
-    """Mean final loss of 60 replicates each way, within four standard errors of the difference."""
-    runs = [make_run(replicate=n, model__keep_prob=0.6, **DIGITS) for n in range(60)]
-    together = [trained.curves["train_loss"][-1][1] for trained in train_stack(runs)]
-    alone = [train_solo(run).curves["train_loss"][-1][1] for run in runs]
-    # Replicates share their draw and their order, so that the difference is paired.
-    difference = torch.tensor(together) - torch.tensor(alone)
-    error = float(difference.std()) / len(runs) ** 0.5
-    assert 0 < abs(float(difference.mean())) < 4 * error
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"family": "mlp", "widths": [6, 5], "keep_prob": 0.6},
+        {"family": "convnet", "channels": [3], "keep_prob": 0.6},
+    ],
+    ids=lambda model: model["family"],
+)
+def test_dropout_is_that_of_a_solo_run_in_distribution(
+    make_run: MakeRun, model: dict[str, Any]
+) -> None:
+    """Final loss and validation accuracy of 60 replicates each way, in the mean.
+
+    Replicates share their draw and their order, so that differences are paired; their mean has to
+    lie within four of its standard errors of 0.
+    """
+    runs = [make_run(replicate=n, **_on_digits(model)) for n in range(60)]
+    together, alone = train_stack(runs), [train_solo(run) for run in runs]
+    for name in ("train_loss", "val_accuracy"):
+        ends = [[one.curves[name][-1][1] for one in trained] for trained in (together, alone)]
+        difference = torch.tensor(ends[0]) - torch.tensor(ends[1])
+        error = float(difference.std()) / len(runs) ** 0.5
+        # No masks are the solo run's own.
+        assert error > 0
+        assert abs(float(difference.mean())) < 4 * error
+
+
+def _on_digits(model: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in DIGITS.items() if not k.startswith("model__")}, "model": model}
+
+
+def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
+    """With Adam, on mini-batches: what the neighbours leave is the same to the last bit."""
+    wide, printed = {**DIGITS, "model__widths": [30, 30]}, {"training__loss": "printed"}
+    runs = [make_run(replicate=n, model__init="he_normal", **wide) for n in range(4)]
+    runs[2] = make_run(replicate=2, model__init="he_normal", **wide, **printed)
+    # Of logits so far apart the printed loss takes the logarithm of 0.
+    wild = make_run(replicate=2, model__init="normal", **wide, **printed)
+    calm, disturbed = train_stack(runs), train_stack([*runs[:2], wild, runs[3]])
+    alone = train_solo(wild)
+    assert not disturbed[2].finite
+    assert (disturbed[2].steps, disturbed[2].nonfinite_step) == (alone.steps, alone.nonfinite_step)
+    assert calm[2].finite
+    x = data_of(wild).validation.x
+    for index in (0, 1, 3):
+        assert disturbed[index].finite
+        assert disturbed[index].curves == calm[index].curves
+        assert disturbed[index].predict(x).tolist() == calm[index].predict(x).tolist()
 
 
 class Full(torch.OutOfMemoryError):

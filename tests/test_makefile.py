@@ -1,6 +1,8 @@
 """The smoke target trains every study, and data_facts where there are real files to read."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,3 +28,19 @@ def test_every_study_with_a_quick_profile_is_one_command_of_it() -> None:
     # It reads real files.
     assert quick - set(names) == {"data_facts"}
     assert set(names) <= quick
+
+
+def test_caches_of_libraries_lie_in_the_clone() -> None:
+    caches = ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
+    rule = f"caches: ; @printenv {' '.join(caches)}"
+    found = subprocess.run(
+        ["make", "--no-print-directory", f"--eval={rule}", "caches"],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if key not in caches},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    places = [Path(line) for line in found.stdout.splitlines()]
+    assert len(places) == len(caches)
+    assert all(place.is_relative_to(ROOT / "runs" / "cache") for place in places)

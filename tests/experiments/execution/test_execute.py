@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.multiprocessing import ProcessRaisedException
 
 from experiments.execution.execute import check, execute
 from experiments.execution.memory import ADVICE
 from experiments.record import NoConvergence, Record, Status
 from experiments.run import Run, Stack, TrainerName
-from experiments.trainers import solo, stacked
+from experiments.trainers import distributed, solo, stacked
 
 MakeRun = Callable[..., Run]
 DIGITS: dict[str, Any] = {
@@ -151,6 +152,24 @@ def test_a_network_without_room_fails_the_check(make_run: MakeRun) -> None:
     assert line.startswith("study/small.yaml: c: one run does not fit the memory of its device: ")
     assert "you tried to allocate 400000000000000 bytes" in line
     assert "give it a smaller training.batch_size" in line
+
+
+def test_a_run_on_several_devices_without_room_says_so_too(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise ProcessRaisedException(
+            "\n\n-- Process 1 terminated with the following error:\n"
+            "Traceback (most recent call last):\n  File ...\n"
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            error_index=1,
+            error_pid=7,
+        )
+
+    monkeypatch.setattr(distributed, "train", full)
+    (record,) = execute(Stack((make_run(),), TrainerName.SOLO, "r", devices=2))
+    assert not record.fits
+    assert "its device: CUDA out of memory. Tried to allocate 2.00 GiB; give it" in record.reason
 
 
 @pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])

@@ -88,6 +88,13 @@ FITS = (
         {"name": "adam", "learning_rate": 0.001},
         EPOCHS,
     ),
+    Fit(
+        "autoencoder 64-32-8-32-64 on digits, adam",
+        {"family": "autoencoder", "widths": [32, 8]},
+        "digits",
+        {"name": "adam", "learning_rate": 0.001},
+        EPOCHS,
+    ),
 )
 
 

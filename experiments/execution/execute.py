@@ -18,6 +18,7 @@ import numpy as np
 
 from experiments.data import DATASETS, Dataset, Part, TrainingData, load
 from experiments.execution.answers import answers, asked
+from experiments.execution.compiling import let_every_shape_compile
 from experiments.execution.convergence import no_convergence
 from experiments.execution.memory import does_not_fit, is_out_of_memory
 from experiments.execution.tasks import first_exact_step, score
@@ -126,6 +127,7 @@ def _train(stack: Stack, started: float) -> list[Record]:
             result, observation = observed.train(stack.runs[0], data, dataset)
             trained = [result]
         elif stack.trainer is TrainerName.STACKED:
+            let_every_shape_compile()
             trained = stacked.train(list(stack.runs), data, dataset)
         elif stack.trainer is TrainerName.OWN_SCHEDULE:
             trained = [own_schedule.train(stack.runs[0], data, dataset)]

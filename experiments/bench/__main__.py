@@ -46,9 +46,10 @@ def main() -> None:
             found[section].append(row)
             say(line(row))
     grown = growth(XOR, SIZES, min(options.rounds, FEW))
+    # Before the figure, which would make the checkout that was measured a changed one.
+    text = page(found, grown, accelerator="for the last section" if visible else "none")
     options.folder.mkdir(parents=True, exist_ok=True)
     growth_figure(grown, options.folder / "bench_growth.svg")
-    text = page(found, grown, accelerator="for the last section" if visible else "none")
     (options.folder / "bench.md").write_text(text, encoding="utf-8")
     say(f"{options.folder / 'bench.md'}")
 

@@ -117,6 +117,7 @@ class Document:
     profile: str
     title: str
     abstract: tuple[str, ...]
+    findings: tuple[str, ...]
     studies: tuple[Section, ...]
     totals: tuple[int, ...]
     methods: tuple[str, ...]

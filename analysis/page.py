@@ -24,7 +24,7 @@ from analysis.methods import cited, methods
 from analysis.origin import facts
 from analysis.runs import cell_runs
 from analysis.study import Study
-from analysis.summary import abstract, finding, problems, without_result
+from analysis.summary import abstract, finding, findings, problems, without_result
 from analysis.tabular import Table
 from analysis.threats import GENERAL, PRINTED, threats
 from analysis.untrained import untrained_sentence, untrained_table
@@ -79,6 +79,7 @@ def document(
         profile=profile,
         title=_title(sections),
         abstract=abstract(studies, totals or (0,) * len(COUNTS), verdicts, untrained=sentence),
+        findings=findings(studies),
         studies=sections,
         totals=totals or (0,) * len(COUNTS),
         methods=methods(studies),

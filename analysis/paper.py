@@ -23,6 +23,8 @@ from analysis.tabular import Table
 from analysis.writers import header_spans
 
 MOST_PROBLEMS = 6
+# In the abstract; more would fill its page.
+MOST_FINDINGS = 8
 NARROW = 50  # characters of the widest row that fit into one column
 COLUMN = 3.6  # inches; wider figures span both columns
 CURVES = ("by_", "members")  # figures along a numeric factor
@@ -74,7 +76,7 @@ def paper_values(model: Document) -> dict[str, Any]:
     return {
         "title": model.title,
         "profile": model.profile,
-        "abstract": model.abstract,
+        "abstract": _abstract(model),
         "columns": model.columns,
         "totals": model.totals,
         "studies": studies,
@@ -88,6 +90,13 @@ def paper_values(model: Document) -> dict[str, Any]:
         "references": model.references,
         "lacking": model.lacking,
     }
+
+
+def _abstract(model: Document) -> tuple[str, ...]:
+    """The abstract, with the findings as long as it stays one."""
+    if len(model.findings) <= MOST_FINDINGS:
+        return (*model.abstract, *model.findings)
+    return (*model.abstract, "What each study found stands in its section.")
 
 
 def _study(study: Section) -> dict[str, Any]:

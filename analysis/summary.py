@@ -17,7 +17,7 @@ NAMED_CELLS = 3
 def abstract(
     studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
 ) -> tuple[str, ...]:
-    """The run counts, what was not trained, every finding, the verdicts on printed values."""
+    """The run counts, what was not trained, the verdicts on printed values."""
     declared, finished, nc, failed, missing, skipped, extra = totals
     many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
@@ -31,11 +31,16 @@ def abstract(
         f"{many} {declared:,} runs: {finished:,} finished ({nc:,} of them did not converge){lost}."
     ]
     said += [untrained] if untrained else []
-    said += [f"{study.declaration.title}: {text}" for study in studies if (text := finding(study))]
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
         said.append(f"Printed values against the spread of our single runs: {words}.")
     return tuple(said)
+
+
+def findings(studies: Sequence[Study]) -> tuple[str, ...]:
+    """What each study found, after its title."""
+    found = ((study.declaration.title, finding(study)) for study in studies)
+    return tuple(f"{title}: {text}" for title, text in found if text)
 
 
 def finding(study: Study) -> str:

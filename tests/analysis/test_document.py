@@ -155,6 +155,10 @@ def test_every_linked_entry_of_the_paper_has_its_place(
     assert sum(counted.values()) == len(values["claims"]["rows"]) == 5
     for word, count in counted.items():
         assert f"{count} {word}" in model.abstract[-1]
+    assert set(model.findings) < set(values["abstract"])
+    many = paper_values(replace(model, findings=("one more",) * 9))["abstract"]
+    assert "one more" not in many
+    assert many[-1] == "What each study found stands in its section."
 
     (panel,) = values["studies"][0]["panels"]
     assert [Path(picture["file"]).stem for picture in panel["pictures"]] == [

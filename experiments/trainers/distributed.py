@@ -157,3 +157,13 @@ class SharedWriter(CurveWriter):
                 "backend": distributed.get_backend(),
             }
             torch.save(result, self._told)
+
+    def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Have the processes take leave of each other while all of them are there.
+
+        Lightning leaves that to the end of each interpreter, where a thread that still waits for
+        another process aborts its own.
+        """
+        if distributed.is_initialized():
+            distributed.barrier()
+            distributed.destroy_process_group()

@@ -58,6 +58,9 @@ def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> li
     loop = StackLoop(program, data, plan, StackRules(training, program.size))
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
+    # Lightning ends by taking the parameters to the CPU; runs that left the stack are not among
+    # them, and predictions are quicker where the training was.
+    loop.to(trainer.strategy.root_device)
     return [_trained(loop, index) for index in range(len(runs))]
 
 

@@ -119,6 +119,17 @@ def test_a_step_is_told_apart_from_its_set_up() -> None:
     assert found.of(100) == 27.0
 
 
+def test_a_fit_that_was_held_up_is_measured_again() -> None:
+    held_up = iter([9.0, 0.0, 0.0, 0.0])
+    found = measure.cost(lambda steps: 2.0 + 0.25 * steps + next(held_up), 8)
+    assert found == measure.Cost(setup=2.0, step=0.25)
+
+
+def test_steps_that_take_no_time_are_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"a fit of 24 steps took 2\.0000 s, .* more steps"):
+        measure.cost(lambda steps: 2.0, 8)
+
+
 def test_a_stack_is_left_out_for_its_memory_or_its_time() -> None:
     assert measure.why_not(MLP, 1, products=1e9) == ""
     assert measure.why_not(MLP, 10**6, products=1e18).endswith("half of this machine's memory")
@@ -161,7 +172,7 @@ def test_a_stack_is_held_against_its_runs() -> None:
 
 def test_a_card_is_measured_by_stacks_of_the_plan_and_extrapolated() -> None:
     """The section of a CUDA device, on a CPU and in small."""
-    data = drawn(SMALL.dataset, 40, validation=5)
+    data = drawn(SMALL.dataset, 2_000, validation=5)
     room = Accelerators(workers=2, bytes=1 << 20, measured=True)
     stacks = card.stacks_of(SMALL, room, 5)
     assert [len(stack.runs) for stack in stacks] == [3, 2]
@@ -200,7 +211,7 @@ def test_tracking_is_measured_for_a_stack_and_alone() -> None:
 
 @pytest.mark.slow
 def test_the_whole_machine_is_measured_in_processes_that_begin_together() -> None:
-    rows = machine.rows_of(SMALL, 1, processes=2)
+    rows = machine.rows_of(replace(SMALL, steps=1_000), 1, processes=2)
     assert [row.how for row in rows] == [
         *("plain loop, 2 threads", "Lightning fit, 2 processes", "lab, 2 processes"),
         "large matrix products alone",

@@ -117,7 +117,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, runs: list[Run], *, program: type) 
         assert all(map(torch.equal, watched.starts[-1], start)), "initial draw, bit for bit"
         end = as_solo(watched.programs[0], index)
         for one, other in zip(watched.modules[-1].parameters(), end, strict=True):
-            torch.testing.assert_close(one.detach(), other, **TOLERANCE)
+            torch.testing.assert_close(one.detach().cpu(), other.cpu(), **TOLERANCE)
         same_result(together[index], alone)
         assert together[index].finite
         x = data_of(run).validation.x

@@ -60,7 +60,9 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
     training = Training(**looked.config["training"])
     seed = stream(looked.seed, Role.ORDER, looked.replicate)
     first = next(iter(batches(training, examples=len(data.train), seed=seed)))
-    module.prepare(torch.from_numpy(data.train.x)[first])
+    # The masks of its dropout are those of the device that trains.
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module.to(device).prepare(torch.from_numpy(data.train.x)[first].to(device))
     found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
     _, observation = observed.train(looked, data, DATASETS.get("digits"))
     seen = [point.numbers["weight_norm"] for point in observation.layers if point.step == 0]

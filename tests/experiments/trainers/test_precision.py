@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from experiments.trainers.precision import precision
@@ -16,17 +17,29 @@ def test_float32_is_what_a_study_gets_that_says_nothing() -> None:
 
 
 def test_bf16_computes_products_in_bfloat16_and_keeps_parameters() -> None:
-    layer = torch.nn.Linear(8, 8)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    layer = torch.nn.Linear(8, 8, device=device)
     with precision("bf16"):
-        y = layer(torch.rand(2, 8))
+        y = layer(torch.rand(2, 8, device=device))
         y.float().sum().backward()
     assert y.dtype is torch.bfloat16
     assert layer.weight.dtype is layer.weight.grad.dtype is torch.float32
 
 
 def test_tf32_is_allowed_within_and_everything_is_as_before_behind() -> None:
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    before = settings()
     with precision("tf32"):
-        assert torch.get_float32_matmul_precision() == "high"
-        assert torch.backends.cudnn.allow_tf32
-    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+        assert settings() == ("high", True, True)
+    assert settings() == before
+
+
+@pytest.mark.parametrize("name", [None, "tf32", "bf16"])
+def test_a_card_computes_what_can_be_repeated(name: str | None) -> None:
+    with precision(name):
+        assert torch.backends.cudnn.deterministic
+
+
+def settings() -> tuple[str, bool, bool]:
+    """Return how products and convolutions are computed now."""
+    library = torch.backends.cudnn
+    return torch.get_float32_matmul_precision(), library.allow_tf32, library.deterministic

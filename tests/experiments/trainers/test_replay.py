@@ -11,7 +11,7 @@ from torch import Tensor
 from experiments.planning.plan import why_alone
 from experiments.run import Run
 from experiments.trainers import replay
-from experiments.trainers.replay import Repeated
+from experiments.trainers.replay import Capture, Repeated
 from experiments.trainers.trained import Trained
 from tests.experiments.trainers.stacks import DIGITS, MakeRun, data_of, train_stack
 from tests.experiments.trainers.tape import tape
@@ -22,21 +22,25 @@ DROPPING: dict[str, Any] = {**DIGITS, "model__keep_prob": 0.7}
 
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Capture on the CPU; the list grows with every capture."""
+    """Capture on the CPU too; the list grows with every capture."""
     captures: list[int] = []
 
-    def counted(compute: Any, inputs: Any) -> Any:
-        captures.append(len(inputs))
-        return tape(compute, inputs)
+    def counted(capture: Capture) -> Capture:
+        def count(compute: Any, inputs: Any) -> Any:
+            captures.append(len(inputs))
+            return capture(compute, inputs)
 
-    monkeypatch.setitem(replay.CAPTURES, "cpu", counted)
+        return count
+
+    for device, capture in {**replay.CAPTURES, "cpu": tape}.items():
+        monkeypatch.setitem(replay.CAPTURES, device, counted(capture))
     return captures
 
 
 def as_they_are(runs: list[Run]) -> list[Trained]:
     """Train without capturing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(replay.CAPTURES, "cpu")
+        patch.setattr(replay, "CAPTURES", {})
         return train_stack(runs)
 
 

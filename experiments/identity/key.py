@@ -13,8 +13,11 @@ from experiments.identity.fingerprint import check_fingerprint, family_source, f
 from experiments.planning.plan import trainer_alone, why_alone
 from experiments.run import TrainerName
 
-# What counts only for runs that are asked something.
-ANSWERS = ("experiments.execution.answers", "answers")
+# What counts only for runs that say so: those that are asked something, those with fewer bits.
+FURTHER = {
+    "ask": ("experiments.execution.answers", "answers"),
+    "precision": ("experiments.trainers.precision", "precision"),
+}
 
 
 def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
@@ -35,7 +38,7 @@ def config_digest(config_json: str, seed: int) -> str:
         code = check_fingerprint(config["check"]["name"])
     else:
         family = config["model"]["family"]
-        further = (ANSWERS,) if config["training"].get("ask") else ()
+        further = tuple(code for name, code in FURTHER.items() if config["training"].get(name))
         names = sorted(set(_strings(config)))
         code = fingerprint(family_source(family), family, names, _trainer(config), further)
     parts = [

@@ -7,7 +7,7 @@ sums depend on the order in which threads arrive, so that no run could be repeat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -25,11 +25,20 @@ def precision(name: str | None) -> Iterator[None]:
     library.allow_tf32 = name == "tf32"
     # Measured on an H200: a step of the decks' networks takes the same time.
     library.deterministic = True
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=name == "bf16"):
+        with _products_in_bfloat16() if name == "bf16" else nullcontext():
             yield
     finally:
         torch.set_float32_matmul_precision(products)
         library.allow_tf32 = convolutions
         library.deterministic = repeatable
+
+
+def _products_in_bfloat16() -> torch.autocast:
+    """Return the context, which may last a whole fit.
+
+    By itself torch converts a weight once and keeps that until the context ends, which is meant for
+    one step: in a fit the forward pass of every step would be one of the initial weights.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, dtype=torch.bfloat16, cache_enabled=False)

@@ -82,6 +82,20 @@ def test_the_code_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPat
     assert run_key(resolved, 0, 0) != before
 
 
+def test_only_runs_that_say_so_depend_on_how_they_are_asked_or_rounded(
+    resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[tuple[str, str], ...]] = []
+    monkeypatch.setattr(identity, "fingerprint", lambda *given: seen.append(given[-1]) or "f")
+    for more in ({}, {"ask": [[0.0, 1.0]]}, {"precision": "bf16"}):
+        run_key({**resolved, "training": {**resolved["training"], **more}}, 0, 0)
+    assert seen == [
+        (),
+        (("experiments.execution.answers", "answers"),),
+        (("experiments.trainers.precision", "precision"),),
+    ]
+
+
 def test_names_in_lists_select_registered_functions(
     resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,9 +56,11 @@ def carry_out(invocation: Invocation) -> int:
     wanted = work.only(
         lambda run: invocation.now.wants(run) and (run.study, run.cell) not in open_cells
     )
-    stacks = _plan(invocation, wanted.training, invocation.engine.accelerators)
+    accelerators = invocation.engine.accelerators
+    stacks = _plan(invocation, wanted.training, accelerators)
     workers = invocation.engine.expected_workers if len(wanted) else None
-    say(preflight(declared, work, wanted, stacks, workers=workers))
+    seconds = sum(estimated(stack, accelerators) for stack in stacks)
+    say(preflight(declared, work, wanted, seconds=seconds, workers=workers))
     if invocation.dry_run:
         for line in describe(stacks, wanted.ensembles):
             say(line)
@@ -107,18 +109,21 @@ def preflight(
     declared: list[Declared],
     work: Pending,
     wanted: Pending,
-    stacks: list[Stack],
     *,
+    seconds: float,
     workers: int | None,
 ) -> str:
-    """Return the line that says what there is, what is done, and about how long it takes."""
+    """Return the line that says what there is, what is done, and about how long it takes.
+
+    ``seconds`` are those of all workers together.
+    """
     cells = sum(not cell.reason for entry in declared for cell in entry.cells)
     runs = sum(len(entry.runs) for entry in declared)
     line = f"{_count(len(declared), 'study', 'studies')}, {_count(cells, 'cell', 'cells')}, "
     line += f"{_count(runs, 'run', 'runs')}: {runs - len(work)} done"
     if not len(work):
         return f"{line}, nothing to do"
-    minutes = sum(map(estimated, stacks)) / (workers or 1) / 60
+    minutes = seconds / (workers or 1) / 60
     about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
     later = f", {len(work) - len(wanted)} left for later" if len(wanted) < len(work) else ""
     # A cluster says only when it is asked to start how many workers it has room for.

@@ -16,11 +16,15 @@ USED = 0.8
 
 @dataclass(frozen=True)
 class Accelerators:
-    """``workers`` at once, each with ``bytes`` for a stack, which were measured or are assumed."""
+    """``workers`` at once, each with ``bytes`` for a stack, which were measured or are assumed.
+
+    ``sharing`` of them use one card.
+    """
 
     workers: int
     bytes: int
     measured: bool
+    sharing: int = 1
 
     @classmethod
     def of(cls, *, workers: int, card: int | None, sharing: int = 1) -> Accelerators:
@@ -29,4 +33,5 @@ class Accelerators:
         A card whose memory is not known is taken for a small one.
         """
         whole = ASSUMED_BYTES if card is None else int(USED * card)
-        return cls(workers=workers, bytes=whole // sharing, measured=card is not None)
+        known = card is not None
+        return cls(workers=workers, bytes=whole // sharing, measured=known, sharing=sharing)

@@ -18,6 +18,13 @@ from experiments.trainers.schedule import filled, total_steps
 SECONDS_PER_FIT = 0.1
 SECONDS_PER_STEP = 3e-4
 SECONDS_PER_MULTIPLY_ADD = 1e-10
+# Measured on an H200 in float32, within a factor of two: per run to build it, per step that is
+# captured and replayed, per step that Python starts, and per multiply-add. Of small networks the
+# memory is the limit, of convolutions the library.
+SECONDS_PER_RUN_ON_A_CARD = 5e-3
+SECONDS_PER_REPLAYED_STEP = 3e-4
+SECONDS_PER_STARTED_STEP = 2e-3
+SECONDS_PER_MULTIPLY_ADD_ON_A_CARD = 7e-13
 # In the fused step of runs innermost: to compile it, and per product of one run.
 SECONDS_TO_COMPILE = 8.0
 SECONDS_PER_PRODUCT = 5e-10
@@ -29,6 +36,19 @@ def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     steps = total_steps(training, filled(training, _examples(config)))
     work = step_work(config) * runs
     return SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
+
+
+def estimate_on_a_card(config: Mapping[str, Any], *, runs: int, replayed: bool) -> float:
+    """Return about how many seconds ``runs`` runs of equal shape take a whole card.
+
+    A stack's step is ``replayed``; the kernels of a run that trains by itself start one by one.
+    """
+    training = Training(**config["training"])
+    steps = total_steps(training, filled(training, _examples(config)))
+    started = SECONDS_PER_REPLAYED_STEP if replayed else SECONDS_PER_STARTED_STEP
+    work = step_work(config) * runs
+    step = max(started, work * SECONDS_PER_MULTIPLY_ADD_ON_A_CARD)
+    return SECONDS_PER_FIT + runs * SECONDS_PER_RUN_ON_A_CARD + steps * step
 
 
 def estimate_innermost(config: Mapping[str, Any], *, runs: int) -> float:

@@ -16,6 +16,7 @@ from experiments.planning.accelerators import Accelerators
 from experiments.planning.cost import (
     estimate,
     estimate_innermost,
+    estimate_on_a_card,
     memory_of_run,
     step_elements,
     step_work,
@@ -109,11 +110,15 @@ def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
     return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
 
 
-def estimated(stack: Stack) -> float:
-    """Return about how many seconds a stack takes on one core."""
+def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
+    """Return about how many seconds a stack takes a worker: one core, or one share of a card."""
     if stack.trainer is TrainerName.COMPUTED:
         return SECONDS_PER_CHECK * len(stack.runs)
     config, runs = stack.runs[0].config, len(stack.runs)
+    if accelerators is not None:
+        replayed = stack.trainer is TrainerName.STACKED
+        whole = estimate_on_a_card(config, runs=runs, replayed=replayed)
+        return accelerators.sharing * whole
     if stack.trainer is TrainerName.STACKED and descends_innermost(config):
         return estimate_innermost(config, runs=runs)
     return estimate(config, runs=runs)

@@ -94,7 +94,10 @@ def test_two_workers_share_a_gpu(ray_cluster: str, jobs: Jobs, tmp_path: Path) -
     ("changes", "expected"),
     [
         ({}, Accelerators(workers=2, bytes=8 << 30, measured=False)),
-        ({"gpus": 1, "per_gpu": 2}, Accelerators(workers=2, bytes=4 << 30, measured=False)),
+        (
+            {"gpus": 1, "per_gpu": 2},
+            Accelerators(workers=2, bytes=4 << 30, measured=False, sharing=2),
+        ),
         ({"gpus": 0}, None),
     ],
 )

@@ -112,16 +112,16 @@ def test_memory_is_that_of_the_smallest_card_shared_by_its_workers(
     command(
         "nvidia-smi", 'test "$1" = --query-gpu=memory.total || exit 2', "echo 81559; echo 10240"
     )
-    workers, memory, measured = expected
     found = settings("local", **changes).accelerators
-    assert found == Accelerators(workers=workers, bytes=memory, measured=measured)
+    assert found is not None
+    assert (found.workers, found.bytes, found.measured) == expected
 
 
 def test_of_the_cards_of_other_machines_nothing_is_known() -> None:
     slurm, ray = settings("slurm", gpus=1), settings("ray", gpus=2, per_gpu=2, address="head:1")
     assert settings("slurm").accelerators is settings("ray").accelerators is None
     assert slurm.accelerators == Accelerators(workers=32, bytes=8 << 30, measured=False)
-    assert ray.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False)
+    assert ray.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False, sharing=2)
 
 
 def test_a_ray_of_this_machine_has_its_cards_and_one_elsewhere_says_what_is_not_known(
@@ -129,7 +129,7 @@ def test_a_ray_of_this_machine_has_its_cards_and_one_elsewhere_says_what_is_not_
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b")
     here = settings("ray", address=None, per_gpu=2)
-    assert here.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False)
+    assert here.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False, sharing=2)
     assert here.unknown == ""
     assert settings("ray", address=None, gpus=0).accelerators is None
     there = settings("ray", address="head:1")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.data import DATASETS
-from experiments.planning.cost import estimate, memory_of_run
+from experiments.planning.cost import estimate, estimate_on_a_card, memory_of_run
 from experiments.planning.networks import SIZES, UNKNOWN, size
 from experiments.run import Run
 from experiments.trainers.solo import build_module
@@ -78,6 +78,23 @@ def test_weights_that_are_used_at_every_step_or_position(make_run: MakeRun) -> N
     # ResNet-20 on images of 32 x 32: about 41 million (He et al., 2016, section 4.2).
     config = make_run(model={"family": "resnet"}, data__name="cifar10_gcn").config
     assert size(config).multiply_adds == pytest.approx(41e6, rel=0.02)
+
+
+def test_a_card_takes_about_as_long_as_one_was_seen_to_take(make_run: MakeRun) -> None:
+    """Seconds that an H200 took for whole fits; the estimate is to be within a factor of three."""
+    fits = {"epochs": 15, "batch_size": 100, "loss": "stable"}
+    mnist: dict[str, Any] = {"data__name": "mnist", "training": fits}
+    mlp = make_run(**mnist, model={"family": "mlp", "widths": [256, 256]})
+    cnn = make_run(**mnist, model={"family": "convnet", "channels": [32, 64]})
+    for run, runs, seen in [(mlp, 1000, 85.0), (mlp, 10, 2.4), (cnn, 7, 36.0)]:
+        found = estimate_on_a_card(run.config, runs=runs, replayed=True)
+        assert seen / 3 < found < 3 * seen
+
+
+def test_a_run_by_itself_takes_a_card_longer_than_one_that_is_replayed(make_run: MakeRun) -> None:
+    config = make_run(training__steps=10_000).config
+    alone, replayed = (estimate_on_a_card(config, runs=1, replayed=way) for way in (False, True))
+    assert alone > 3 * replayed
 
 
 def test_more_work_takes_longer(make_run: MakeRun) -> None:

@@ -211,7 +211,7 @@ def test_tracking_is_measured_for_a_stack_and_alone() -> None:
 
 @pytest.mark.slow
 def test_the_whole_machine_is_measured_in_processes_that_begin_together() -> None:
-    rows = machine.rows_of(replace(SMALL, steps=1_000), 1, processes=2)
+    rows = machine.rows_of(replace(SMALL, steps=200), 1, processes=2)
     assert [row.how for row in rows] == [
         *("plain loop, 2 threads", "Lightning fit, 2 processes", "lab, 2 processes"),
         "large matrix products alone",

@@ -91,3 +91,11 @@ def test_the_ladder_is_that_of_the_committed_runs() -> None:
     lines = [line for line in table.splitlines() if line.startswith("|")]
     assert len(lines) == 10
     assert "\n".join(lines) in README
+
+
+def test_what_a_card_gains_is_what_was_measured() -> None:
+    page = (ROOT / "docs/results/bench_card.md").read_text(encoding="utf-8")
+    (lab,) = [line.split(" | ") for line in page.splitlines() if "lab, stacks of 1,000" in line]
+    seconds, times = re.findall(r"1,000 MNIST runs in (\d+) s, (\d+) times as", README)[0]
+    assert lab[2].startswith(f"{seconds}.")
+    assert lab[4] == times

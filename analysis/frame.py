@@ -7,6 +7,7 @@ extra and never mixed in.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections import defaultdict
@@ -227,7 +228,11 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     if run is None:
         return {"run_id": "", "status": Status.MISSING, "reason": NOT_RUN}
     tags = run.tags
-    common = {"run_id": run.run_id, "trainer": tags.get("ablation.trainer", "")}
+    common = {
+        "run_id": run.run_id,
+        "trainer": tags.get("ablation.trainer", ""),
+        "device": json.loads(tags.get("ablation.provenance", "{}")).get("device", ""),
+    }
     if run.is_finished:
         rule = tags.get("ablation.nc_rule", "")
         return {**run.metrics, **common, "status": Status.FINISHED, "nc_rule": rule}
@@ -250,7 +255,7 @@ def _typed(rows: list[dict[str, Any]], declaration: Declaration) -> pd.DataFrame
         frame[name] = _infinities(frame[name].astype("float64"))
     for name in ("steps", "seconds"):
         frame[name] = frame[name].astype("float64")
-    for name in ("study", "cell", "run_id", "nc_rule", "trainer", "reason"):
+    for name in ("study", "cell", "run_id", "nc_rule", "trainer", "device", "reason"):
         frame[name] = frame[name].astype("object").fillna("")
     frame["replicate"] = frame["replicate"].astype("int64")
     frame["status"] = pd.Categorical(frame["status"], categories=[s.value for s in Status])

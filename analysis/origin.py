@@ -74,11 +74,19 @@ def _data(studies: Sequence[Study]) -> list[Fact]:
 def _time(study: Study) -> str:
     seconds = study.frame["seconds"].dropna()
     steps = study.frame["steps"].dropna()
-    trainers = sorted({str(name) for name in study.frame["trainer"] if name})
+    trainers, devices = _named(study, "trainer"), _named(study, "device")
     return (
         f"{duration(float(seconds.sum()))} in {len(seconds)} runs, {steps.sum():,.0f} steps"
-        f"{', trained ' + ' and '.join(trainers) if trainers else ''}"
+        f"{f', trained {trainers}' if trainers else ''}{f', on {devices}' if devices else ''}"
     )
+
+
+def _named(study: Study, column: str) -> str:
+    """What stands in a column of the runs, with the number of runs where it is not the same."""
+    counts = study.frame[column].loc[lambda values: values != ""].value_counts().sort_index()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return " and ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def _configuration(study: Study) -> str:

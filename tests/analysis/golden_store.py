@@ -60,7 +60,7 @@ class Writer:
     def run(
         self, declaration: dict[str, Any], cell: str, replicate: int, *, key: str = "",
         metrics: dict[str, float] | None = None, rule: str = "", error: str = "",
-        state: str = "FINISHED",
+        state: str = "FINISHED", device: str = "cpu",
     ) -> str:  # fmt: skip
         """Write one replicate with its curve."""
         study = declaration["study"]
@@ -73,6 +73,7 @@ class Writer:
             "ablation.status": "failed" if error else "finished",
             "ablation.nc_rule": rule,
             "ablation.trainer": "stacked",
+            "ablation.provenance": json.dumps({"device": device, "reason": "small"}),
             "ablation.error": error,
         }
         experiment = self.experiment(f"{study}.replicates")

@@ -102,6 +102,17 @@ def test_provenance_says_what_is_shared_once(new_writer: Callable[[], Writer]) -
     assert [duration(s) for s in (5, 300, 9000)] == ["5.0 s", "5.0 min", "2.5 h"]
 
 
+def test_what_trained_the_runs_is_said_with_how_many_where_it_differs(
+    new_writer: Callable[[], Writer],
+) -> None:
+    writer, made = steps(new_writer)
+    writer.run(made, "step=small", 0, metrics=accuracy(0.8))
+    writer.run(made, "step=small", 1, metrics=accuracy(0.8), device="cuda:0")
+    (study,) = load(writer.uri, "quick")
+    said = {fact.name: fact.value for fact in facts([study], profile="quick")}["time of steps"]
+    assert said.endswith(", trained stacked, on cpu (1) and cuda:0 (1)")
+
+
 def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
     xor, ladder = methods([studies["xor_depth"]]), methods([studies["ladder"]])
     assert any("Wilson" in line for line in xor)

@@ -83,7 +83,7 @@ def test_runs_csv_has_one_row_per_declared_run(report: Path, studies: dict[str, 
         assert {row["status"] for row in rows} <= STATUSES
         assert len({(row["cell"], row["replicate"]) for row in rows}) == len(rows)
         assert {"run_id", "train_loss", "val_accuracy", "test_accuracy", "nc_rule"} <= set(rows[0])
-        assert {"steps", "seconds", "trainer"} <= set(rows[0])
+        assert {"steps", "seconds", "trainer", "device"} <= set(rows[0])
 
 
 def test_cells_csv_keeps_full_precision(report: Path, studies: dict[str, Study]) -> None:

@@ -120,6 +120,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, runs: list[Run], *, program: type) 
             torch.testing.assert_close(one.detach().cpu(), other.cpu(), **TOLERANCE)
         same_result(together[index], alone)
         assert together[index].finite
+        assert together[index].facts["device"] == alone.facts["device"]
         x = data_of(run).validation.x
         # Not pytest.approx, which takes longer over an array than both trainers took.
         np.testing.assert_allclose(

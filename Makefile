@@ -11,7 +11,7 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN     := .venv/bin
 STUDIES := xor_depth,xor_systems,init_activation,dropout,ensemble,ladder,gradients_xor,boundaries,computed
 # The others, each a few seconds; data_facts, which reads real files, only where ABLATION_DATA says where they are.
-MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,fitnet4,fitnet4_reduced,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,xor_weights,zoo
+MORE    := admission,autoencoder,batch_size,char_rnn,cifar10,diabetes,diabetes_split,factorial,features,fitnet4,fitnet4_reduced,frameworks,full_model,gan,gradients,keras,learning_rate,lstm_ramp,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,resnet,resnet_reduced,stock,test_scores,toys_linear,toys_logistic,toys_softmax,train_size,xor_adam,xor_weights,zoo
 # Systems and tables of the decks that train on embedded data in seconds each, at sizes made for them.
 LECTURES := autoencoder,batch_size,factorial,features,frameworks,full_model,gan,gradients,keras,learning_rate,mnist_cnn,mnist_mlp,mnist_softmax,optimizers,rbm,regularisation,train_size
 # The small systems whose printed values need no data files; the others of them are in STUDIES.

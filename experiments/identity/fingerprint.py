@@ -84,9 +84,13 @@ def check_fingerprint(name: str) -> str:
 
     Registered functions count if the check names them.
     """
-    source = check_source(name)
-    named = {text for part in parts(source) if name in part.labels for text in part.strings}
-    return _digest(frozenset([source]), frozenset(), frozenset([name, *named]))
+    return _digest(frozenset([check_source(name)]), frozenset(), named_by_check(name) | {name})
+
+
+def named_by_check(name: str) -> frozenset[str]:
+    """Return the strings in a check's function: it may name registered functions and data sets."""
+    every = parts(check_source(name))
+    return frozenset(text for part in every if name in part.labels for text in part.strings)
 
 
 def check_source(name: str) -> Path:

@@ -8,8 +8,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from experiments.data import checksum
-from experiments.identity.fingerprint import check_fingerprint, family_source, fingerprint
+from experiments.data import DATASETS, checksum
+from experiments.identity.fingerprint import (
+    check_fingerprint,
+    family_source,
+    fingerprint,
+    named_by_check,
+)
 from experiments.planning.plan import trainer_alone, why_alone
 from experiments.run import TrainerName
 
@@ -35,8 +40,12 @@ def config_digest(config_json: str, seed: int) -> str:
     """Return the digest of all that the replicates of a cell share."""
     config = json.loads(config_json)
     if "check" in config:
-        code = check_fingerprint(config["check"]["name"])
+        check = config["check"]["name"]
+        code = check_fingerprint(check)
+        # A check without a data section may read embedded data, which it names.
+        named = sorted(name for name in named_by_check(check) if name in DATASETS.names())
     else:
+        named = []
         family = config["model"]["family"]
         further = tuple(code for name, code in FURTHER.items() if config["training"].get(name))
         names = sorted(set(_strings(config)))
@@ -46,6 +55,7 @@ def config_digest(config_json: str, seed: int) -> str:
         str(seed),
         checksum(config["data"]["name"]) if "data" in config else "",
         code,
+        *map(checksum, named),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -75,6 +75,27 @@ def test_the_data_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPat
     assert run_key(resolved, 0, 0) != before
 
 
+def test_data_that_a_check_names_counts_for_that_check_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def keys() -> dict[str, str]:
+        identity.config_digest.cache_clear()
+        names = ("hihello_one_hot", "sentence_sizes", "sentence_indices", "ramp_shapes", "and_gate")
+        return {name: run_key({"check": {"name": name}}, 0, 0) for name in names}
+
+    before = keys()
+    for data, checks in {
+        "hihello": {"hihello_one_hot"},
+        "name_text": {"sentence_sizes", "sentence_indices"},
+        "ramp": {"ramp_shapes"},
+    }.items():
+        other = dataclasses.replace(DATASETS.get(data), version="2")
+        with monkeypatch.context() as patch:
+            patch.setitem(DATASETS._things, data, other)
+            after = keys()
+        assert {name for name in before if before[name] != after[name]} == checks
+
+
 def test_the_code_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     before = run_key(resolved, 0, 0)
     monkeypatch.setattr(identity, "fingerprint", lambda *_: "another")

@@ -99,8 +99,7 @@ def comparison_entries(
 def _unreachable(made: Comparison, tests: int) -> str:
     family = f" after Holm's correction over {tests} tests" if tests > 1 else ""
     return (
-        f"with n = {made.difference.interval.n} no result could have reached the 5 % "
-        f"level{family}: undecided says nothing here"
+        f"with n = {made.difference.interval.n} no result could have reached the 5 % level{family}"
     )
 
 

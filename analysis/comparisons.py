@@ -28,6 +28,7 @@ class Standing(StrEnum):
     SLIGHTLY_WORSE = "worse, within the band"
     AS_GOOD = "as good as"
     UNDECIDED = "undecided"
+    TOO_FEW = "too few runs"
     NOT_TESTED = "not tested"
 
 
@@ -36,8 +37,8 @@ class Comparison:
     """A cell minus another one.
 
     `p_holm` and `p_equivalence` are corrected over all comparisons made together; `least_p` is the
-    smallest corrected p that these numbers of runs could have given. `p_equivalence` is NaN without
-    a band.
+    smallest corrected p that these numbers of runs could have given: above the level, nothing could
+    be decided and there are too few runs. `p_equivalence` is NaN without a band.
     """
 
     first: Outcomes
@@ -69,7 +70,7 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
             p_holm=p,
             least_p=reach,
             p_equivalence=q,
-            standing=_standing(each, p, q, declaration),
+            standing=_standing(each, p, reach, q, declaration),
         )
         for pair, each, p, reach, q in zip(pairs, made, corrected, least, same, strict=True)
     ]
@@ -98,7 +99,9 @@ def _equivalence(pair: Pair, declaration: Declaration) -> float:
     return paired_equivalence(x - y, band)
 
 
-def _standing(made: Difference, p: float, same: float, declaration: Declaration) -> Standing:
+def _standing(
+    made: Difference, p: float, reach: float, same: float, declaration: Declaration
+) -> Standing:
     if isnan(p):
         return Standing.NOT_TESTED
     within = same <= LEVEL_OF_TESTS
@@ -106,4 +109,6 @@ def _standing(made: Difference, p: float, same: float, declaration: Declaration)
         if (made.interval.estimate > 0) == declaration.higher_is_better:
             return Standing.SLIGHTLY_BETTER if within else Standing.BETTER
         return Standing.SLIGHTLY_WORSE if within else Standing.WORSE
-    return Standing.AS_GOOD if within else Standing.UNDECIDED
+    if within:
+        return Standing.AS_GOOD
+    return Standing.TOO_FEW if reach > LEVEL_OF_TESTS else Standing.UNDECIDED

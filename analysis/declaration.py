@@ -18,7 +18,7 @@ from analysis.printed import PrintedClaim, claim
 from analysis.selection import SELECTIONS, Tuning
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
-OUTCOME_COLUMNS = ("nc_rule", "steps", "seconds", "trainer", "device", "reason")
+OUTCOME_COLUMNS = ("nc_rule", "nc_recorded", "steps", "seconds", "trainer", "device", "reason")
 
 
 class DeclarationError(ValueError):

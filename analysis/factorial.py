@@ -19,6 +19,7 @@ from analysis.declaration import Cell, Declaration, Design, Factor
 from analysis.outcomes import Outcomes, values_at_chance
 from analysis.stats import Floats
 
+FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on
 Term = tuple[str, ...]  # the names of one factor (a main effect) or of two (an interaction)
 
 
@@ -86,7 +87,7 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
     """The factorial part of a study: cells to which every compared factor applies.
 
     A replicate counts if every one of these cells finished it, so that effects are paired. None
-    for another design, fewer than two factors that vary, or no such replicate.
+    for another design, fewer than two factors that vary, or less than half of the replicates.
     """
     names = [factor.name for factor in declaration.compared]
     if declaration.design is not Design.FACTORIAL or len(names) < 2:
@@ -98,10 +99,9 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
         if len(kept := _kept(factor, cells)) > 1
     }
     columns = [values_at_chance(found[cell.cell], declaration) for cell in cells]
-    common = sorted(set.intersection(*(set(column) for column in columns))) if columns else []
-    if len(levels) < 2 or not common:
+    common, most = _in_common(columns)
+    if len(levels) < 2 or not common or len(common) < FEWEST * most:
         return None
-    most = max(len(column) for column in columns)
     if len(common) < most:
         left_out += (f"{len(common)} of {most} replicates, those that every cell finished",)
     return Factorial(
@@ -114,9 +114,29 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
     )
 
 
+def too_few_in_common(found: Mapping[str, Outcomes], declaration: Declaration) -> str:
+    """Why a factorial has no effects although it has runs, or ''."""
+    if declaration.design is not Design.FACTORIAL or len(declaration.compared) < 2:
+        return ""
+    cells, _ = _cells(found, declaration, [factor.name for factor in declaration.compared])
+    common, most = _in_common([values_at_chance(found[cell.cell], declaration) for cell in cells])
+    if len(common) >= FEWEST * most:
+        return ""
+    return (
+        f"No effects are given: only {len(common)} of {most} replicates have a value in every "
+        f"cell, and effects over those alone would speak of the runs that went well."
+    )
+
+
 def rank(form: Floats) -> int:
     """Degrees of freedom of a projection: its trace."""
     return round(float(np.trace(form)))
+
+
+def _in_common(columns: list[dict[int, float]]) -> tuple[list[int], int]:
+    """The replicates that have a value in every cell, and the most that one cell has."""
+    common = sorted(set.intersection(*(set(column) for column in columns))) if columns else []
+    return common, max((len(column) for column in columns), default=0)
 
 
 def _cells(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.convergence import with_counted_rules
 from analysis.declaration import (
     OUTCOME_COLUMNS,
     RUN_COLUMNS,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 5_000
+TEXTS = ("study", "cell", "run_id", "nc_rule", "nc_recorded", "trainer", "device", "reason")
 NOT_RUN = "not run"  # the reason of a declared run that the store does not know
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
@@ -125,7 +127,7 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
                     f"key {declared.key}; the earliest counts"
                 )
     rows = [row for cell in declaration.cells for row in _cell_rows(declaration, cell, chosen)]
-    frame = _typed(rows, declaration)
+    frame = with_counted_rules(_typed(rows, declaration), declaration)
     return Loaded(
         frame=frame,
         extra=_extra(runs, set(chosen), declaration.profile),
@@ -235,7 +237,8 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     }
     if run.is_finished:
         rule = tags.get("ablation.nc_rule", "")
-        return {**run.metrics, **common, "status": Status.FINISHED, "nc_rule": rule}
+        fired = {"nc_rule": rule, "nc_recorded": rule}
+        return {**run.metrics, **common, "status": Status.FINISHED, **fired}
     if run.is_failed:
         reason = tags.get("ablation.error") or "failed without a message"
         return {**common, "status": Status.FAILED, "reason": reason}
@@ -255,7 +258,7 @@ def _typed(rows: list[dict[str, Any]], declaration: Declaration) -> pd.DataFrame
         frame[name] = _infinities(frame[name].astype("float64"))
     for name in ("steps", "seconds"):
         frame[name] = frame[name].astype("float64")
-    for name in ("study", "cell", "run_id", "nc_rule", "trainer", "device", "reason"):
+    for name in TEXTS:
         frame[name] = frame[name].astype("object").fillna("")
     frame["replicate"] = frame["replicate"].astype("int64")
     frame["status"] = pd.Categorical(frame["status"], categories=[s.value for s in Status])

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from analysis.convergence import overruled
 from analysis.declaration import Cell, Declaration
+from analysis.factorial import too_few_in_common
 from analysis.frame import Status
 from analysis.stats import LEVEL_OF_TESTS, minimum_p
 from analysis.study import Study
@@ -25,14 +27,14 @@ GENERAL = (
 PRINTED = "A printed value is one run of unknown seed: it can contradict a recipe, not confirm it."
 RULES = {
     "non_finite": "a loss or parameter was not finite",
-    "loss_at_chance": "the final training loss was that of guessing",
+    "loss_at_chance": "the final training loss was that of guessing or above it",
     "accuracy_at_chance": "the accuracy was at most five points above chance",
 }
 
 
 def threats(study: Study) -> tuple[str, ...]:
     """What a reader should hold against the study's numbers."""
-    said = (_unfinished, _one_run, _too_few, _tested_on_training, _rules, _confounded)
+    said = (_unfinished, _one_run, _too_few, _tested_on_training, _rules, _effects, _confounded)
     return tuple(sentence for look in said for sentence in look(study))
 
 
@@ -138,6 +140,16 @@ def _rules(study: Study) -> Iterator[str]:
         parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
         text = "; ".join(parts)
         yield f"{fired.sum()} of {len(finished)} finished runs did not converge: {text}."
+    if count := overruled(finished):
+        yield (
+            f"{count} of {len(finished)} finished runs ended with a training loss above that of "
+            f"guessing and an accuracy well above it: their accuracy counts."
+        )
+
+
+def _effects(study: Study) -> Iterator[str]:
+    if said := too_few_in_common(study.outcomes, study.declaration):
+        yield said
 
 
 def _confounded(study: Study) -> Iterator[str]:

@@ -17,10 +17,10 @@ from analysis.wording import DASH, sortable
 
 HEADER = ("claim", "what", "printed (%)", "ours (%)", "95 % interval", "n", "verdict", "study")
 CAPTION = (
-    "Accuracies in percent, in the order of the sources. Ours: the mean over n converged runs, or "
-    "over all where none converged, with its 95 % interval over replicates; n/c: runs that did "
-    "not. A printed value is one run: the verdict compares it with the spread of single runs, not "
-    "with that interval."
+    "Accuracies in percent, in the order of the sources. Ours: the mean over n runs as they ended, "
+    "with its 95 % interval over replicates; n/c: those of them that did not converge. A printed "
+    "value is one run: the verdict compares it with the spread of single runs, not with that "
+    "interval."
 )
 NUMBER = re.compile(r"\d+\.\d+")
 NOTHING = ("", "–", "-")

@@ -21,6 +21,7 @@ from analysis.declaration import Declaration
 from analysis.frame import Status
 from analysis.outcomes import Outcomes
 from analysis.printed import PrintedClaim
+from analysis.selection import selection
 from analysis.stats import Interval, mean_interval
 from analysis.study import Study
 
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
 VALUE = "value"  # all numbers of a check: value_0, value_1, ...
 LOST = "cell lost"
+NON_FINITE = "non_finite"
 
 
 @dataclass(frozen=True)
 class Answer:
     """A claim, the study that answers it (empty for none), the verdict, and ours.
 
-    `nc` counts the runs that did not converge and so are not among the n of the interval.
+    `nc` counts the runs among the n of the interval that did not converge.
     """
 
     claim: PrintedClaim
@@ -120,7 +122,8 @@ def _answers(study: Study) -> Iterator[Answer]:
     for cell in declaration.cells:
         for claim in declaration.claims.get(cell.cell, ()):
             ours = _ours(study, claim, found[cell.cell])
-            verdict = judge(ours.claim, ours.runs)
+            metric = claim.metric or declaration.metric
+            verdict = judge(replace(ours.claim, metric=metric), ours.runs)
             why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
             explained = Verdict(verdict.word, joined(cell.cell, why, ours.said))
             yield Answer(claim, declaration.study, explained, ours.interval, ours.nc)
@@ -139,23 +142,41 @@ def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
         return _on_curve(study, claim, part, said)
     if claim.metric == VALUE:
         return _of_check(claim, part)
-    if not claim.among and claim.metric in ("", declaration.metric):
-        return _headline(claim, found, declaration)
+    return _of_metric(claim, part, found, declaration, said)
+
+
+def _of_metric(
+    claim: PrintedClaim, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
+) -> Ours:
+    """All runs as they ended, n/c among them: a source does not say which of its runs it shows.
+
+    A run that is not finite answers like one that guesses; of an optimum it says nothing.
+    """
     name = claim.metric or declaration.metric
-    values = [float(value) for value in part[name] if isfinite(value)] if name in part else []
+    if claim.kind == "converged":
+        lost = part["nc_recorded"] == NON_FINITE
+        left_out = f"{int(lost.sum())} runs that are not finite left out" if any(lost) else ""
+        said = joined(said, left_out)
+        part = part[~lost]
+    values = [value for value in ended(part, name, declaration) if isfinite(value)]
     if len(values) < len(part):
         said = joined(said, f"{len(part) - len(values)} runs have no finite {name}")
-    return Ours(claim, _column(values), mean_interval(values), said)
+    own = name == declaration.metric and not claim.among
+    if own and declaration.is_success:
+        return Ours(claim, _column(values), headline(found, declaration), said)
+    nc = int((part["nc_rule"] != "").sum()) if own else 0
+    return Ours(claim, _column(values), mean_interval(values), said, nc)
 
 
-def _headline(claim: PrintedClaim, found: Outcomes, declaration: Declaration) -> Ours:
-    """The study's own metric over converged runs; over all as they ended where none converged."""
-    if not found.converged and found.every and not declaration.is_success:
-        said = "none converged by the rules, so that all are compared as they ended"
-        return Ours(claim, _column(found.every), mean_interval(found.every), said)
-    values = list(found.converged.values()) or list(found.every)
-    nc = 0 if declaration.is_success else found.nc
-    return Ours(claim, _column(values), headline(found, declaration), nc=nc)
+def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float]:
+    """A metric of finished runs; an accuracy of a run that is not finite is that of guessing."""
+    if name not in part:
+        return []
+    own = name == declaration.metric
+    values = selection(declaration.selection).values(part, name) if own else part[name]
+    if name.endswith("accuracy") and declaration.chance is not None:
+        values = values.mask(part["nc_recorded"] == NON_FINITE, declaration.chance)
+    return [float(value) for value in values]
 
 
 def _of_check(claim: PrintedClaim, part: pd.DataFrame) -> Ours:

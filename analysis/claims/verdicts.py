@@ -7,14 +7,16 @@ interval of the mean.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.claims.places import Place, Placed, place, runs_for_rank
 from analysis.printed import PrintedClaim, Tolerance
-from analysis.stats import LEVEL_OF_TESTS, prediction_interval, rank_p
+from analysis.stats import LEVEL_OF_TESTS
 
 FEWEST = 3
 ERRATUM = ("erratum not confirmed", "erratum confirmed")
@@ -72,32 +74,42 @@ def agreement(claim: PrintedClaim, runs: Floats) -> tuple[bool, str]:
 def in_distribution(claim: PrintedClaim, runs: Floats) -> Verdict:
     """Inside or outside the spread of single runs, or too few runs to say.
 
-    The rank p = 2·min(r, n+2-r)/(n+1) decides where it can reach the level, 0.05 over the number
-    of printed values (Bonferroni); below, the prediction interval of one more run at that level
-    decides, and the reason says so. A curve is outside if any of its points is.
+    Each printed value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
+    curve is outside if any of its points is, and undecided if any of the others is.
     """
     n, count = runs.shape
     if n < FEWEST:
         return Verdict("too few", f"{n} runs; at least {FEWEST} are needed")
     level = LEVEL_OF_TESTS / count
-    by_rank = 2 / (n + 1) <= level
-    ranks, bands, within = [], [], []
-    for printed, ours in zip(claim.values, runs.T, strict=True):
-        band, half = prediction_interval(ours, level=1 - level), printed_unit(printed) / 2
-        ranks.append(rank_p(printed, ours))
-        bands.append(prediction_interval(ours))
-        inside = band.low <= printed + half and printed - half <= band.high
-        within.append(ranks[-1] > level if by_rank else inside)
-    word = "inside" if all(within) else "outside"
-    if count == 1:
-        why = f"rank p = {ranks[0]:.3g}; prediction interval {bands[0].low:.4g} to "
-        why += f"{bands[0].high:.4g}"
+    share = claim.metric.endswith("accuracy")
+    placed = [
+        place(printed, printed_unit(printed) / 2, ours, level=level, is_share=share)
+        for printed, ours in zip(claim.values, runs.T, strict=True)
+    ]
+    places = [each.place for each in placed]
+    why = _one_value(placed[0]) if count == 1 else _several_values(placed, level)
+    if Place.OUTSIDE in places:
+        word = "outside"
+    elif Place.UNCLEAR in places:
+        word = "too few"
+        why += "; beyond every one of our runs, whose spread gives no interval to hold it against"
     else:
-        why = f"{sum(within)} of {count} points inside; least rank p = {min(ranks):.3g}; level "
-        why += f"{level:.2g} a point"
-    if not by_rank:
-        why += f"; with {n} runs the rank alone cannot say outside"
+        word = "inside"
+    if (needed := runs_for_rank(level)) > n:
+        why += f"; with {n} runs the rank alone cannot say outside, with {needed} it could"
     return Verdict(word, why)
+
+
+def _one_value(placed: Placed) -> str:
+    band = placed.band
+    return f"rank p = {placed.rank_p:.3g}; prediction interval {band.low:.4g} to {band.high:.4g}"
+
+
+def _several_values(placed: Sequence[Placed], level: float) -> str:
+    inside = sum(each.place is Place.INSIDE for each in placed)
+    least = min(each.rank_p for each in placed)
+    said = f"{inside} of {len(placed)} points inside; least rank p = {least:.3g}"
+    return f"{said}; level {level:.2g} a point"
 
 
 def printed_unit(printed: float) -> float:

@@ -273,3 +273,22 @@ def test_a_broken_ledger_is_one_line() -> None:
     for text in ("[{}]", "no json", '[{"claim_id": "a", "kind": "dist", "values": ["x"]}]'):
         with pytest.raises(LedgerError, match=r"here: claims\.json cannot be read"):
             read_ledger(text, "here")
+
+
+def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Study]) -> None:
+    """A run that is not finite answers like one that guesses; of an optimum it says nothing."""
+    study = studies["keep_prob"]
+    cell = study.declaration.cells[0].cell
+    mine = study.frame["cell"] == cell
+    lost, other = study.frame.index[mine][:2]
+    frame = study.frame.copy()
+    frame.loc[lost, ["test_accuracy", "nc_rule", "nc_recorded"]] = [0.0, "non_finite", "non_finite"]
+    frame.loc[other, ["nc_rule", "nc_recorded"]] = "accuracy_at_chance"
+    made = PrintedClaim("c", "dist", values=(0.9,))
+    row = answered(study, made, frame=frame)
+    expected = frame.loc[mine, "test_accuracy"].where(frame["nc_rule"] != "non_finite", 0.1)
+    assert row["n"] == int(mine.sum())
+    assert row["estimate"] == pytest.approx(expected.mean())
+    optimum = answered(study, replace(made, kind="converged"), frame=frame)
+    assert optimum["n"] == int(mine.sum()) - 1
+    assert "1 runs that are not finite left out" in optimum["note"]

@@ -54,8 +54,8 @@ def test_threats_follow_from_configurations_data_and_outcomes(
     new_writer: Callable[[], Writer],
 ) -> None:
     writer, made = steps(new_writer)
-    for replicate, rule in ((0, ""), (1, "loss_at_chance")):
-        writer.run(made, "step=small", replicate, metrics=accuracy(0.8), rule=rule)
+    for replicate, value, rule in ((0, 0.8, ""), (1, 0.11, "loss_at_chance")):
+        writer.run(made, "step=small", replicate, metrics=accuracy(value), rule=rule)
         writer.run(made, "step=deep", replicate, metrics=accuracy(0.9))
     (study,) = load(writer.uri, "quick")
     assert confounded(study.declaration) == {

@@ -15,7 +15,7 @@ from statsmodels.stats.anova import anova_lm
 
 from analysis.declaration import Declaration
 from analysis.effects import contrasts, level_iqms, level_means
-from analysis.factorial import Factorial, factorial
+from analysis.factorial import Factorial, factorial, too_few_in_common
 from analysis.importance import forest, importances
 from analysis.outcomes import outcomes
 from analysis.stats import Interval, mean_interval, paired_sign_flip
@@ -145,6 +145,18 @@ def test_runs_that_did_not_converge_count_at_chance_and_pairs_are_complete() -> 
     assert data.replicates == (0, 1, 2)
     assert data.values[1].min() == 0.1
     assert "3 of 4 replicates" in data.left_out[-1]
+
+
+def test_effects_that_would_rest_on_the_runs_that_went_well_are_not_given() -> None:
+    """Of a loss nobody knows what chance is, so a replicate counts where every cell has it."""
+    study, values = declared(AB, 6, metric="train_loss"), drawn(AB, 6, seed=3)
+    first, *_, last = (cell.cell for cell in study.cells)
+    half = outcomes(frame(study, values, nc={first: {0, 1}, last: {5}}), study)
+    assert factorial(half, study) is not None
+    assert too_few_in_common(half, study) == ""
+    fewer = outcomes(frame(study, values, nc={first: {0, 1}, last: {4, 5}}), study)
+    assert factorial(fewer, study) is None
+    assert "only 2 of 6 replicates" in too_few_in_common(fewer, study)
 
 
 def test_equal_runs_and_a_single_replicate_have_no_analysis_of_variance() -> None:

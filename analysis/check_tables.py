@@ -51,7 +51,9 @@ def checks_table(study: Study) -> Table:
         )
     names = [factor.label for factor in factors] or ["cell"]
     header = (*names, "what", "numbers", "printed")
-    return Table("main", declaration.title, SAYS, (header,), tuple(rows), tuple(notes.texts))
+    return Table(
+        "checks", "Every number of every check", SAYS, (header,), tuple(rows), tuple(notes.texts)
+    )
 
 
 def _numbers(run: Mapping[Any, Any]) -> list[str]:

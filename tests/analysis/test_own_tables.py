@@ -115,7 +115,7 @@ def test_a_study_that_computes_has_no_means_and_no_figure(
     new_writer: Callable[[], Writer], tmp_path: Path
 ) -> None:
     study = checks(new_writer())
-    assert names(study) == ["main", "claims"]
+    assert names(study) == ["checks", "claims"]
     assert not any("converged" in table.caption for table in tables_for(study))
     index = write_report([study], profile="quick", reports=tmp_path)
     assert not list(index.parent.rglob("figure_*"))

@@ -84,7 +84,8 @@ def _panels(
             ax.grid(visible=False)
             draw(ax, layers)
         else:
-            say(ax, "not finite" if layers else lacking(place))
+            unseen = "no hidden layer" if seen else lacking(place)
+            say(ax, "not finite" if layers else unseen)
     label_panels(study, panels, made, upper, across=lower)
     figure.supxlabel(f"{words[0]}, the first one at the left", fontsize=7)
     figure.supylabel(words[1], fontsize=7)

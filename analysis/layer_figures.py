@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import ceil, floor, log10
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from analysis.canvas import COLOURS, MARKERS, styled
@@ -112,6 +113,8 @@ def _along_steps(ax: Axes, steps: pd.Series[int]) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
         return
     ax.set_xscale("symlog", linthresh=positive.min(), linscale=0.3)
+    powers = range(ceil(log10(positive.min())), floor(log10(positive.max())) + 1)
+    ax.xaxis.set_major_locator(FixedLocator([0, *(10**power for power in powers)]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 

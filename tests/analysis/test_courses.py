@@ -88,6 +88,7 @@ def test_zero_stands_below_all_others_and_long_trainings_are_logarithmic(
     ax = figures_for(made)["gradients_first"](made)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.05, 0.5, 2.0])
     assert ax.get_xscale() == "symlog"
+    assert list(ax.get_xticks()) == [0, 1, 10, 100, 1000]
 
 
 def test_one_look_makes_no_course(studies: dict[str, Study]) -> None:

@@ -115,6 +115,8 @@ def test_panels_without_a_picture_say_why(studies: dict[str, Study]) -> None:
         found = panels(study, name, seen)
         assert (words(found[DEEPEST]), words(found[EXCLUDED])) == (["not finite"], ["excluded"])
     assert words(panels(study, "activations", None)[DEEPEST]) == ["not observed"]
+    shallow = observation((EVEN,), (EVEN,))
+    assert words(panels(study, "activations", shallow)[DEEPEST]) == ["no hidden layer"]
     zeros = observation((ZERO, ZERO), (ZERO, ZERO))
     assert words(panels(study, "gradients_entries", zeros)[DEEPEST]) == ["all zero"]
 

@@ -39,6 +39,7 @@ from analysis.marks import (
     points_of,
     scale,
 )
+from analysis.sample_figures import sample_grids
 from analysis.study import Study
 from analysis.training import training_curves
 from analysis.wording import metric_label
@@ -51,10 +52,10 @@ FAR = 3.0  # interquartile ranges below the lower quartile, where a heat map's c
 def figures_for(study: Study) -> dict[str, Drawing]:
     """The figures that suit a study, by name."""
     declaration, made = study.declaration, grid(study.declaration)
+    if declaration.computes:
+        return {}  # numbers of different things have no common axis
     if study.cells["estimate"].isna().all():
         return {"points": points}  # nothing but crosses: one figure says so
-    if declaration.computes:
-        return {"points": points}
     chosen: dict[str, Drawing] = {}
     size = ensemble_size(declaration)
     for factor in along(declaration):
@@ -74,6 +75,8 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["importance"] = importance
     if not study.curves.empty:
         chosen["training"] = training_curves
+    if study.samples.images:
+        chosen["samples"] = sample_grids
     return chosen | layer_figures(study)
 
 

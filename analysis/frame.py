@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.artifacts import artifact_text, has_artifact
 from analysis.convergence import with_counted_rules
 from analysis.declaration import (
     OUTCOME_COLUMNS,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 PAGE = 5_000
 TEXTS = ("study", "cell", "run_id", "nc_rule", "nc_recorded", "trainer", "device", "reason")
+DECLARATION = "declaration.json"
 NOT_RUN = "not run"  # the reason of a declared run that the store does not know
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
@@ -189,19 +189,12 @@ def _plain(run: Run) -> StoredRun:
 
 def _newest_declaration(client: MlflowClient, study: str, runs: Sequence[Run]) -> Declaration:
     for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
-        if any(item.path == "declaration.json" for item in client.list_artifacts(run.info.run_id)):
-            text = artifact_text(client, run.info.run_id, "declaration.json")
+        if has_artifact(client, run.info.run_id, DECLARATION):
+            text = artifact_text(client, run.info.run_id, DECLARATION)
             return parse(text, f"experiment {study}, run {run.info.run_id}")
     raise DeclarationError(
-        f"experiment {study}: {len(runs)} report runs, none with declaration.json; "
-        f"run the study again"
+        f"experiment {study}: {len(runs)} report runs, none with {DECLARATION}; run the study again"
     )
-
-
-def artifact_text(client: MlflowClient, run_id: str, name: str) -> str:
-    """A text file of a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
 
 def _choose(runs: Sequence[StoredRun]) -> StoredRun | None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from math import nan
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
-from analysis.frame import Status, artifact_text, load_curves, open_store
+from analysis.artifacts import artifact_text, has_artifact
+from analysis.frame import Status, load_curves, open_store
 
 CURVES = "gradient_norm/layer_"
 FILE = "observation.json"
+T = TypeVar("T")
 COLUMNS = ["cell", "replicate", "run_id", "step", "value", "layer"]
 
 
@@ -41,16 +45,30 @@ class Surface:
 
 @dataclass(frozen=True)
 class Observation:
-    """Histograms of one run by quantity and step, one for each layer in order, and its surface."""
+    """Histograms and numbers of one run by quantity and step, and its surface.
+
+    Both have one entry for each layer in order; a number that was not finite is NaN.
+    """
 
     run_id: str
     histograms: Mapping[tuple[str, int], tuple[Histogram, ...]]
     surface: Surface | None
+    numbers: Mapping[tuple[str, int], tuple[float, ...]] = field(default_factory=dict)
 
     def of(self, quantity: str, *, last: bool) -> tuple[Histogram, ...]:
         """The histograms of every layer before the first step, or after the last one looked at."""
-        steps = [step for name, step in self.histograms if name == quantity]
-        return self.histograms[quantity, max(steps) if last else min(steps)] if steps else ()
+        return _at_the_end(self.histograms, quantity, last=last)
+
+    def number(self, quantity: str, *, last: bool) -> tuple[float, ...]:
+        """The numbers of every layer before the first step, or after the last one looked at."""
+        return _at_the_end(self.numbers, quantity, last=last)
+
+
+def _at_the_end(
+    kept: Mapping[tuple[str, int], tuple[T, ...]], quantity: str, *, last: bool
+) -> tuple[T, ...]:
+    steps = [step for name, step in kept if name == quantity]
+    return kept[quantity, max(steps) if last else min(steps)] if steps else ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +96,45 @@ def load_layers(uri: str, frame: pd.DataFrame) -> Layers:
     return Layers(norms.sort_values(order, ignore_index=True), observations, problems)
 
 
+def ends(norms: pd.DataFrame) -> pd.DataFrame:
+    """Norms of the first and of the last layer and their quotient, one row per run and step.
+
+    Columns cell, replicate, run_id, step, first, last, ratio. Zero over zero counts as zero; all
+    three are NaN where the norm of any layer is not finite.
+    """
+    keys = ["cell", "replicate", "run_id", "step"]
+    by_step = norms.assign(finite=np.isfinite(norms["value"])).groupby(keys)
+    finite = by_step["finite"].all()
+    first, last = (
+        pd.Series(norms.loc[place, "value"].to_numpy(), index=finite.index).where(finite)
+        for place in (by_step["layer"].idxmin(), by_step["layer"].idxmax())
+    )
+    ratio = (first / last).mask((first == 0) & (last == 0), 0.0)
+    return pd.DataFrame({"first": first, "last": last, "ratio": ratio}).reset_index()
+
+
+def courses(norms: pd.DataFrame, quantity: str) -> dict[str, pd.Series[float]]:
+    """Median over runs of a column of `ends` by step, for each cell.
+
+    A run that is no longer finite counts as infinite, and one that ended keeps its last value; NaN
+    where the median is infinite.
+    """
+    made = {}
+    for cell, part in ends(norms).groupby("cell", sort=False):
+        table = part.assign(value=part[quantity].fillna(np.inf))
+        by_run = table.pivot(index="run_id", columns="step", values="value").ffill(axis=1)
+        made[str(cell)] = by_run.median().replace(np.inf, np.nan)
+    return made
+
+
 def parse_observation(text: str, run_id: str) -> Observation:
     """Read what a run keeps as observation.json."""
     stored = json.loads(text)
     histograms: dict[tuple[str, int], list[Histogram]] = {}
+    numbers: dict[tuple[str, int], list[float]] = {}
     for point in stored["layers"]:
+        for name, value in point["numbers"].items():
+            numbers.setdefault((name, point["step"]), []).append(nan if value is None else value)
         for name, kept in point["histograms"].items():
             made = Histogram(kept["low"], kept["high"], tuple(kept["counts"]))
             histograms.setdefault((name, point["step"]), []).append(made)
@@ -90,6 +142,7 @@ def parse_observation(text: str, run_id: str) -> Observation:
         run_id,
         {key: tuple(layers) for key, layers in histograms.items()},
         None if stored["surface"] is None else _surface(stored["surface"]),
+        {key: tuple(layers) for key, layers in numbers.items()},
     )
 
 
@@ -108,7 +161,7 @@ def stored_observations(uri: str, run_ids: Iterable[str]) -> dict[str, Observati
     return {
         run_id: parse_observation(artifact_text(client, run_id, FILE), run_id)
         for run_id in run_ids
-        if any(item.path == FILE for item in client.list_artifacts(run_id))
+        if has_artifact(client, run_id, FILE)
     }
 
 

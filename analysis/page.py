@@ -31,6 +31,16 @@ from analysis.untrained import untrained_sentence, untrained_table
 from analysis.verdicts import all_claims, bound_sentence, verdict_counts
 from analysis.wording import rule_caption
 
+COURSE = (
+    "Median over runs; zero lies at the lower end, and a line ends where half of the runs are no "
+    "longer finite."
+)
+DARKNESS = (
+    "First replicate of each cell in the last row of the layout; darkness is the share of a "
+    "layer's values in a fortieth of the axis, in every panel alike: white none, black a quarter "
+    "or more. Cross: a layer with values that are not finite; 'not observed': no run was looked "
+    "into."
+)
 SHOWN = {
     "points": "Estimate and 95 % interval of every cell; grey dots are single runs.",
     "heat": "Estimate at every place of the table.",
@@ -40,15 +50,26 @@ SHOWN = {
     "importance": "Shares of the variance and importance in a forest, with 95 % intervals.",
     "gradients": "Norm of the gradient of each layer's weights before the first step, median over "
     "runs; a norm of zero lies at the lower end.",
+    "gradients_first": "Norm of the gradient of the first layer's weights along the training. "
+    f"{COURSE}",
+    "gradients_ratio": "The same norm divided by that of the last layer: far below 1 the gradient "
+    f"vanishes on its way. {COURSE}",
     "boundaries": "Probability of class 1 over both inputs after training (dark 0, light 1), first "
     "replicate of each cell; dots are examples of class 0, squares of class 1.",
-    "activations": "Activations by layer before the first step, deepest networks, first replicate: "
-    "the darker, the more of a layer's activations.",
-    "activations_trained": "The same after training.",
+    "activations": f"Activations by layer before the first step. {DARKNESS}",
+    "activations_trained": "Activations by layer after training; darkness as before it.",
+    "gradients_entries": "Magnitudes of the entries of each layer's gradient before the first "
+    f"step; what lies below an axis, such as zero, is in its lowest row. {DARKNESS}",
+    "gradients_entries_trained": "The same magnitudes after training; darkness as before it.",
+    "samples": "Generated images after training, of the first replicate of each cell of which the "
+    "store has them; x: none.",
     "members": "Ensembles by size with 95 % intervals; the band holds 80 % of single members.",
 }
 # They show a course or a state of their own, and say which.
-WITHOUT_RULE = ("training", "gradients", "boundaries", "activations", "activations_trained")
+WITHOUT_RULE = (
+    "training", "gradients", "gradients_first", "gradients_ratio", "boundaries", "activations",
+    "activations_trained", "gradients_entries", "gradients_entries_trained", "samples",
+)  # fmt: skip
 NO_FONT = (
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "
     "the Python package koreanize-matplotlib or Debian's fonts-nanum, then write the report anew."

@@ -22,6 +22,7 @@ from analysis.importance import importances
 from analysis.layers import Layers, load_layers
 from analysis.outcomes import Outcomes, outcomes
 from analysis.published import Published, load_published
+from analysis.samples import Samples, load_samples
 from analysis.stats import Interval
 from analysis.variance import Share, shares
 
@@ -46,6 +47,7 @@ class Study:
     published: Published = field(default_factory=Published)
     claim_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
     layers: Layers = field(default_factory=Layers)
+    samples: Samples = field(default_factory=Samples)
 
     @property
     def name(self) -> str:
@@ -111,17 +113,19 @@ def load_one(uri: str, declaration: Declaration) -> Study:
     """Everything that the store holds on one declared study."""
     loaded = load_runs(uri, declaration)
     layers = load_layers(uri, loaded.frame)
+    samples = load_samples(uri, loaded.frame)
     return Study(
         declaration=declaration,
         frame=loaded.frame,
         cells=summarise(loaded.frame, declaration),
         curves=_curves(uri, loaded.frame, declaration),
         extra=loaded.extra,
-        problems=(*loaded.problems, *layers.problems),
+        problems=(*loaded.problems, *layers.problems, *samples.problems),
         experiment_id=loaded.experiment_id,
         published=load_published(uri, declaration),
         claim_curves=_claim_curves(uri, loaded.frame, declaration),
         layers=layers,
+        samples=samples,
     )
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import isfinite
 
+from analysis.check_tables import checks_table
 from analysis.claims import answers, claim_table
 from analysis.comparison_tables import attribution_table, comparisons_table
 from analysis.declaration import Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
 from analysis.layer_tables import gradients_table
 from analysis.layout import ABSENT, grid, header, telling
+from analysis.parameter_tables import differs, parameters_table
+from analysis.step_tables import has_steps, steps_table
 from analysis.study import Study
 from analysis.tabular import Entry, Notes, Table
 from analysis.wording import (
@@ -35,8 +38,12 @@ from analysis.wording import (
 
 
 def tables_for(study: Study) -> list[Table]:
-    """The tables of a study: the pivot, every cell with all its numbers, and what else applies."""
-    made = [pivot_table(study), cell_table(study)]
+    """The tables of a study: the pivot, every cell with all its numbers, and what else applies.
+
+    Checks compute numbers of different things, which have one table of their own.
+    """
+    computes = study.declaration.computes
+    made = [checks_table(study)] if computes else [pivot_table(study), cell_table(study)]
     made += [table(study) for applies, table in FURTHER if applies(study)]
     return made
 
@@ -184,5 +191,7 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (lambda study: study.factorial is not None, effects_table),
     (lambda study: bool(study.shares), shares_table),
     (lambda study: not study.layers.norms.empty, gradients_table),
+    (has_steps, steps_table),
+    (differs, parameters_table),
     (lambda study: any(study.declaration.claims.values()), claims_table),
 )

@@ -5,7 +5,8 @@ In: the address of a store. Out: every claim, also those that no study of a prof
 
 from __future__ import annotations
 
-from analysis.frame import artifact_text, open_store, readable, search_runs
+from analysis.artifacts import artifact_text
+from analysis.frame import open_store, readable, search_runs
 from analysis.printed import PrintedClaim, read_ledger
 
 EXPERIMENT = "claims"

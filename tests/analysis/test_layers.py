@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ RUNS = 6
 
 
 def observation(*, surface: bool) -> str:
-    """As a run keeps it: two layers at two steps."""
+    """As a run keeps it: two layers at two steps; the spread is no longer finite at the second."""
     histogram = {"low": -1.0, "high": 1.0, "counts": COUNTS}
     layers = [
         {
             "step": step,
             "layer": f"layer_{number}",
-            "numbers": {"gradient_norm": norm},
+            "numbers": {
+                "gradient_norm": norm,
+                "activation_spread": None if step else number / 2,
+            },
             "histograms": {"weight": histogram, "activation": histogram},
         }
         for step in (0, 100)
@@ -81,17 +85,38 @@ def study(store: Writer, name: str) -> Study:
 def test_the_table_gives_medians_with_their_intervals(store: Writer) -> None:
     table = gradients_table(study(store, "images"))
     first = [1e-3 * (1 + r) for r in range(RUNS)]
+    assert table.header[0][-7:] == (
+        "first layer", "last layer", "first / last", "first / last after training", "n",
+        "spread", "spread after training",
+    )  # fmt: skip
     cells = [[entry.text for entry in row] for row in table.rows]
-    assert cells[0][-8:] == [
-        f"{np.median(first):.4g}", f"{min(first):.4g} to {max(first):.4g}", "0.1", "0.1 to 0.1",
-        f"{np.median(first) / 0.1:.4g}", "0.01 to 0.06", "6", "0/6",
+    assert cells[0][-7:-3] == [
+        f"{np.median(first):.4g} [{min(first):.4g}, {max(first):.4g}]", "0.1 [0.1, 0.1]",
+        f"{np.median(first) / 0.1:.4g} [0.01, 0.06]", "1 [1, 1]",
     ]  # fmt: skip
-    assert cells[1][-2:] == ["5", "1/6"]
-    assert cells[1][-7] == "–"
+    # Of six runs one diverged at once, and five bound no median.
+    assert cells[1][-7:-3] == ["0.004 (5)", "0.1 (5)", "0.04 (5)", "1 [1, 1]"]
+    assert [row[-3] for row in cells] == ["6", "6"]
+
+
+def test_the_table_gives_the_spread_of_the_last_hidden_layer(store: Writer) -> None:
+    for row in gradients_table(study(store, "images")).rows:
+        assert [entry.text for entry in row[-2:]] == ["0.5", "–"]
+        assert [entry.value for entry in row[-2:]] == [0.5, None]
+
+
+def test_a_store_that_kept_no_spread_has_no_column_of_it(store: Writer) -> None:
+    made = study(store, "images")
+    kept = made.layers.observations.items()
+    bare = {cell: replace(one, numbers={}) for cell, one in kept}
+    table = gradients_table(replace(made, layers=replace(made.layers, observations=bare)))
+    assert table.header[0][-1] == "n"
+    assert "Spread" not in table.caption
 
 
 def test_figures_follow_what_was_observed(store: Writer) -> None:
-    assert {"gradients", "boundaries"} <= set(figures_for(study(store, "drawn")))
+    drawn = {"gradients", "boundaries", "activations", "activations_trained"}
+    assert drawn <= set(figures_for(study(store, "drawn")))
     images = figures_for(study(store, "images"))
     assert {"gradients", "activations", "activations_trained"} <= set(images)
     assert "boundaries" not in images

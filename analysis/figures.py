@@ -42,6 +42,7 @@ from analysis.marks import (
 from analysis.sample_figures import sample_grids
 from analysis.study import Study
 from analysis.training import training_curves
+from analysis.verdict_figures import verdicts
 from analysis.wording import metric_label
 
 Drawing = Callable[[Study], Axes]
@@ -53,7 +54,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
     """The figures that suit a study, by name."""
     declaration, made = study.declaration, grid(study.declaration)
     if declaration.computes:
-        return {}  # numbers of different things have no common axis
+        return {"verdicts": verdicts}  # numbers of different things have no common axis
     if study.cells["estimate"].isna().all():
         return {"points": points}  # nothing but crosses: one figure says so
     chosen: dict[str, Drawing] = {}

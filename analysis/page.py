@@ -42,6 +42,7 @@ DARKNESS = (
     "into."
 )
 SHOWN = {
+    "verdicts": "Verdicts on the printed values that the checks answer.",
     "points": "Estimate and 95 % interval of every cell; grey dots are single runs.",
     "heat": "Estimate at every place of the table.",
     "ladder": "Ours with its 95 % interval (dot) beside the printed value (diamond).",
@@ -67,8 +68,9 @@ SHOWN = {
 }
 # They show a course or a state of their own, and say which.
 WITHOUT_RULE = (
-    "training", "gradients", "gradients_first", "gradients_ratio", "boundaries", "activations",
-    "activations_trained", "gradients_entries", "gradients_entries_trained", "samples",
+    "verdicts", "training", "gradients", "gradients_first", "gradients_ratio", "boundaries",
+    "activations", "activations_trained", "gradients_entries", "gradients_entries_trained",
+    "samples",
 )  # fmt: skip
 NO_FONT = (
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "

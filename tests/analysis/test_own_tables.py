@@ -19,6 +19,7 @@ from analysis.step_tables import steps_table
 from analysis.study import Study, load
 from analysis.tables import tables_for
 from analysis.tabular import Table
+from analysis.verdict_figures import verdicts
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -111,16 +112,24 @@ def test_every_number_of_every_check_stands_in_its_order(
     assert table.rows[3][2].notes == (1,)
 
 
-def test_a_study_that_computes_has_no_means_and_no_figure(
+def test_a_study_that_computes_has_no_means(
     new_writer: Callable[[], Writer], tmp_path: Path
 ) -> None:
     study = checks(new_writer())
     assert names(study) == ["checks", "claims"]
     assert not any("converged" in table.caption for table in tables_for(study))
     index = write_report([study], profile="quick", reports=tmp_path)
-    assert not list(index.parent.rglob("figure_*"))
+    drawn = {path.name for path in index.parent.rglob("figure_*")}
+    assert drawn == {"figure_verdicts.svg", "figure_verdicts.png"}
     assert "62378344" in index.read_text(encoding="utf-8")
     assert (index.parent / "paper.pdf").stat().st_size > 1000
+
+
+def test_the_figure_of_checks_counts_verdicts(new_writer: Callable[[], Writer]) -> None:
+    ax = verdicts(checks(new_writer()))
+    words = [label.get_text() for label in ax.get_yticklabels()]
+    counts = dict(zip(words, (bar.get_width() for bar in ax.patches), strict=True))
+    assert counts == {"nothing printed": 3, "differs": 2}
 
 
 def test_parameters_by_the_factors_they_depend_on(studies: dict[str, Study]) -> None:

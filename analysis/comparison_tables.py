@@ -25,12 +25,14 @@ COLUMNS = ("difference", "95 % interval", "n", "p (Holm)", "least p", "verdict")
 
 
 def comparisons_table(study: Study) -> Table:
-    """Every cell minus the baseline."""
+    """Every cell minus its baseline, which every row names where there are several."""
+    several = bool(study.declaration.baselines)
     notes, digits = Notes(), decimals(study.cells, study.declaration)
     tests = len(study.comparisons)
     rows = [
         (
             Entry(made.first.cell, cell=made.first.cell),
+            *([Entry(made.second.cell, cell=made.second.cell)] if several else []),
             *comparison_entries(made, study.declaration, digits=digits, notes=notes, tests=tests),
         )
         for made in study.comparisons
@@ -38,10 +40,19 @@ def comparisons_table(study: Study) -> Table:
     return Table(
         name="comparisons",
         title="Against the baseline",
-        caption=baseline_caption(study.declaration),
-        header=(("cell", *COLUMNS),),
+        caption=_caption(study.declaration),
+        header=(("cell", *(("minus",) if several else ()), *COLUMNS),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
+    )
+
+
+def _caption(declaration: Declaration) -> str:
+    if not declaration.baselines:
+        return baseline_caption(declaration)
+    return (
+        "Each cell minus the one that has the baseline's levels and otherwise its own. "
+        f"{comparison_caption(declaration)}"
     )
 
 

@@ -77,15 +77,16 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
 
 
 def to_baseline(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Comparison]:
-    """Every declared cell against the baseline; none without a baseline."""
-    if declaration.baseline is None:
-        return []
-    others = [
-        cell.cell
+    """Every declared cell against its baseline, as one family; none without a baseline."""
+    against = {
+        cell.cell: declaration.baseline_of(cell.cell)
         for cell in declaration.cells
-        if cell.cell != declaration.baseline and not cell.trains_members
+        if not cell.trains_members
+    }
+    pairs = [
+        (found[cell], found[base]) for cell, base in against.items() if base not in (None, cell)
     ]
-    return compare([(found[cell], found[declaration.baseline]) for cell in others], declaration)
+    return compare(pairs, declaration)
 
 
 def _equivalence(pair: Pair, declaration: Declaration) -> float:

@@ -132,6 +132,8 @@ class Declaration:
     tuning: Tuning | None = None
     equivalence: float | None = None  # the band of "as good as", in the metric's own unit
     data: tuple[DataSet, ...] = ()
+    # Cell -> the one that it is compared with, where the baseline names some of the factors only.
+    baselines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def computes(self) -> bool:
@@ -152,6 +154,10 @@ class Declaration:
     def compared(self) -> tuple[Factor, ...]:
         """The scientific factors with more than one level."""
         return tuple(f for f in self.factors if f.role is Role.SCIENTIFIC and len(f.levels) > 1)
+
+    def baseline_of(self, cell: str) -> str | None:
+        """The cell that this one is compared with: of its own other levels, or that of all."""
+        return self.baselines.get(cell) if self.baselines else self.baseline
 
     def factor(self, name: str) -> Factor:
         """The factor of that name (KeyError if the study has none)."""
@@ -215,6 +221,7 @@ def _declaration(data: Mapping[str, Any]) -> Declaration:
         tuning=Tuning(**data["tuning"]) if data.get("tuning") else None,
         equivalence=_number(data.get("equivalence")),
         data=tuple(DataSet(**item) for item in data.get("data") or ()),
+        baselines=_levels(data.get("baselines")),
     )
 
 
@@ -271,6 +278,10 @@ def _check(declaration: Declaration, where: str) -> None:
     if declaration.baseline is not None and declaration.baseline not in cells:
         raise DeclarationError(
             f"{where}: baseline {declaration.baseline!r} is no declared cell; name one of the cells"
+        )
+    if lost := sorted({*declaration.baselines, *declaration.baselines.values()} - set(cells)):
+        raise DeclarationError(
+            f"{where}: baselines name {lost[0]!r}, which is no declared cell; name the cells"
         )
     for cell in declaration.cells:
         if unknown := sorted(set(cell.factors) - set(names)):

@@ -22,6 +22,7 @@ from lightning_modules import (
     rbm_mlp,
     reduced,
     resnet,
+    torch_mlp,
 )
 from lightning_modules.registry import FAMILIES, UnknownName, unknown
 
@@ -41,6 +42,7 @@ __all__ = [
     "reduced",
     "resnet",
     "settings_of",
+    "torch_mlp",
 ]
 
 

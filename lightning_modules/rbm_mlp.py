@@ -99,8 +99,9 @@ class PretrainedMLP(MLP):
         self.pretrain_epochs = sizes("pretrain_epochs", (pretrain_epochs,))[0]
         self.pretrain_rate = pretrain_rate
         self.pretrained = False
-        hidden = self._hidden()
-        initialize(nn.ModuleList(hidden), weight="normal_001", bias="zeros", seed=seed)
+        # Under the paths that the layers have in the network: the draws of an MLP of small weights.
+        hidden = nn.ModuleDict({"linears": nn.ModuleList(self._hidden())})
+        initialize(hidden, weight="normal_001", bias="zeros", seed=seed)
 
     @torch.no_grad()
     def pretrain(self, x: Tensor, y: Tensor | None = None) -> list[list[float]]:

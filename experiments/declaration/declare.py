@@ -129,6 +129,7 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "higher_is_better": study.metric.higher_is_better,
         "chance": _chance(included) if study.metric.is_share else None,
         "baseline": _baseline(study, included),
+        "baselines": _baselines(study, included),
         "selection": common_rule(
             cell.config["training"] for cell in included if "training" in cell.config
         ),
@@ -190,6 +191,28 @@ def _baseline(study: Study, cells: list[Cell]) -> str | None:
     """Return the first declared cell that has the baseline's levels."""
     matches = (cell.name for cell in cells if _answers(cell, study.baseline))
     return next(matches, None) if study.baseline else None
+
+
+def _baselines(study: Study, cells: list[Cell]) -> dict[str, str]:
+    """Return cell → the one that it is compared with, where several have the baseline's levels.
+
+    It is the one that shares the levels of the other factors that apply to both; a cell that has
+    no such one, or several, is left out. Empty where the baseline is one cell, that of all.
+    """
+    bases = [cell for cell in cells if study.baseline and _answers(cell, study.baseline)]
+    if len(bases) < 2:
+        return {}
+    found = {
+        cell.name: [base.name for base in bases if _shares(cell, base, set(study.baseline))]
+        for cell in cells
+        if not cell.implicit
+    }
+    return {name: names[0] for name, names in found.items() if len(names) == 1}
+
+
+def _shares(cell: Cell, base: Cell, apart: set[str]) -> bool:
+    both = (cell.factors.keys() & base.factors.keys()) - apart
+    return all(cell.factors[name] == base.factors[name] for name in both)
 
 
 def _answers(cell: Cell, labels: Mapping[str, str]) -> bool:

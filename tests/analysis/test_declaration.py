@@ -35,6 +35,7 @@ def test_text_and_parse_are_inverse() -> None:
     ("changes", "words"),
     [
         ({"baseline": "nowhere"}, "baseline 'nowhere' is no declared cell"),
+        ({"baselines": {"nowhere": "nowhere"}}, "baselines name 'nowhere', which is no declared"),
         ({"selection": "best_test"}, "unknown selection 'best_test'; known: last_epoch"),
         ({"cells": [{"cell": "a", "factors": {"width": "3"}, "runs": []}]}, "no declared factor"),
         ({"cells": [{"cell": "a", "factors": {"depth": "9"}, "runs": []}]}, "depth='9'"),

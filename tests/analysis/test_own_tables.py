@@ -129,7 +129,7 @@ def test_the_figure_of_checks_counts_verdicts(new_writer: Callable[[], Writer]) 
     ax = verdicts(checks(new_writer()))
     words = [label.get_text() for label in ax.get_yticklabels()]
     counts = dict(zip(words, (bar.get_width() for bar in ax.patches), strict=True))
-    assert counts == {"nothing printed": 3, "differs": 2}
+    assert counts == {"nothing printed": 3, "reproduced": 2}
 
 
 def test_parameters_by_the_factors_they_depend_on(studies: dict[str, Study]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from math import isnan
 
 import numpy as np
+import pandas as pd
 import pytest
 from grids import AB, declared, frame
 
 from analysis.attribution import attributions
+from analysis.cells import summarise
+from analysis.comparison_tables import comparisons_table
 from analysis.comparisons import Standing, compare, to_baseline
 from analysis.outcomes import outcomes
 from analysis.stats import holm, minimum_p
@@ -39,6 +42,27 @@ def test_verdicts_need_a_test_and_sameness_needs_a_band() -> None:
     assert (four.standing, isnan(four.p_equivalence)) == (Standing.UNDECIDED, True)
     study, found = ladder(12, equivalence=0.2)
     assert to_baseline(found, study)[0].standing is Standing.SLIGHTLY_BETTER
+
+
+def test_each_cell_may_have_a_baseline_of_its_own() -> None:
+    bases = {f"a={a},b={b}": f"a={a},b=x" for a in AB["a"] for b in AB["b"] if a != "3"}
+    study = declared(AB, 12, baseline="a=1,b=x", baselines=bases)
+    middles = {"a=1,b=x": 0.1, "a=1,b=y": 0.2, "a=2,b=x": 0.7, "a=2,b=y": 0.6}
+    every = [cell.cell for cell in study.cells]
+    values = {cell: spread(middles.get(cell, 0.9), i, 12) for i, cell in enumerate(every)}
+    data = frame(study, values)
+    made = to_baseline(outcomes(data, study), study)
+    assert [(each.first.cell, each.second.cell, each.standing) for each in made] == [
+        ("a=1,b=y", "a=1,b=x", Standing.BETTER), ("a=2,b=y", "a=2,b=x", Standing.WORSE),
+    ]  # fmt: skip
+    nothing = pd.DataFrame()
+    cells = summarise(data, study)
+    table = comparisons_table(Study(study, data, cells, nothing, nothing, (), "1"))
+    assert table.header[0][:2] == ("cell", "minus")
+    assert [[entry.text for entry in row[:2]] for row in table.rows] == [
+        ["a=1,b=y", "a=1,b=x"], ["a=2,b=y", "a=2,b=x"],
+    ]  # fmt: skip
+    assert table.caption.startswith("Each cell minus the one that has the baseline's levels")
 
 
 def test_lower_is_better_turns_the_verdict_round() -> None:

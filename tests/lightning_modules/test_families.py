@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, object]] = {
     "resnet": {"blocks": 1, "width": 8},
     "reduced": {"width": 9, "reduction": "lda"},
     "rbm_mlp": {"widths": (64,), "pretrain_epochs": 3},
+    "torch_mlp": {"widths": (32, 24)},
 }
 MNIST = {"input_shape": (1, 28, 28), "classes": 10}
 XOR = {"input_shape": (2,), "classes": 1}
@@ -56,6 +57,7 @@ COUNTS = [
     ("fitnet", CIFAR | {"activation": "maxout"}, 2_742_102),
     ("resnet", CIFAR, 269_722),
     ("rbm_mlp", MNIST | {"widths": (256, 256)}, 269_322),
+    ("torch_mlp", MNIST | {"widths": (256, 256)}, 269_322),
 ]
 FAMILY_AND_ACTIVATION = [(family, None) for family in ("linear", "resnet", "rbm_mlp")] + [
     (family, activation)

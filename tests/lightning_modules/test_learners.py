@@ -19,6 +19,7 @@ from lightning_modules.initializers import INITIALIZERS
 from lightning_modules.learner import Learner
 from lightning_modules.lstm import LSTM, hard_sigmoid
 from lightning_modules.measures import energy_distance
+from lightning_modules.mlp import MLP
 from lightning_modules.rbm_mlp import RBM, PretrainedMLP
 from lightning_modules.task import Task
 
@@ -264,6 +265,17 @@ def test_pre_training_learns_to_remember_and_hands_its_weights_over(
     assert torch.equal(module.network.linears[-1].weight, last)
     module.objective(*(part[:50] for part in digits)).backward()
     assert float(module.network.linears[0].weight.grad.abs().sum()) > 0
+
+
+def test_pre_training_starts_where_an_mlp_of_small_weights_does() -> None:
+    settings = {"input_shape": (1, 8, 8), "classes": 10, "widths": (32, 16), "seed": 7}
+    pretrained = PretrainedMLP(**settings).network.state_dict()
+    small = MLP(**settings, init="normal_001").network.state_dict()
+    xavier = MLP(**settings, init="xavier_uniform").network.state_dict()
+    assert list(pretrained) == list(small)
+    for name, value in pretrained.items():
+        other = xavier if name.startswith("linears.2") else small
+        assert torch.equal(value, other[name]), name
 
 
 def test_mirrored_crops_are_the_image_moved() -> None:

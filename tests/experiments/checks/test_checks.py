@@ -18,11 +18,7 @@ from torch.nn import functional
 
 from experiments.checks import CHECKS, compute
 from experiments.checks.convolution import output_size
-from experiments.checks.detection import RCNN, RCNN_BOXES
-from experiments.checks.gates import FIRST, OUTPUT, ROWS, SECOND
-from experiments.checks.gradients import FACTORS
 from experiments.data import DATASETS
-from experiments.data.embedded import POINTS6
 from experiments.declaration.declare import declare
 from experiments.declaration.settings import Presets, resolve
 from experiments.declaration.spec import parse_study
@@ -59,14 +55,13 @@ def convolved(size: int, **settings: int) -> int:
 
 def network(x: tuple[int, int]) -> list[float]:
     """Return z and sigmoid(z) of the hand-made XOR network, by numpy."""
-    first, second = (np.dot(w, x) + b for w, b in (FIRST, SECOND))
-    hidden = [z > 0 for z in (first, second)]
-    out = np.dot(OUTPUT[0], hidden) + OUTPUT[1]
+    first, second = np.array([[5, 5], [-7, -7]]) @ x + [-8, 3]
+    out = 6 - 11 * np.sum([first > 0, second > 0])
     return [v for z in (first, second, out) for v in (float(z), float(1 / (1 + np.exp(-z))))]
 
 
 SCORES = torch.tensor([2.0, 1.0, 0.1], dtype=torch.float64)
-POINTS = torch.tensor(POINTS6[0], dtype=torch.float64)
+POINTS = torch.tensor([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=torch.float64)
 ORACLES: dict[str, Callable[[], Any]] = {
     "sigmoid_of_scores": lambda: torch.sigmoid(SCORES),
     "softmax_of_scores": lambda: torch.softmax(SCORES, 0),
@@ -86,6 +81,12 @@ ORACLES: dict[str, Callable[[], Any]] = {
         for k, a, b in ((11, 3, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256))
     ) + dense(6 * 6 * 256, 4096, 4096, 1000),
     "alphago_parameters": lambda: (25 * 48 + 1) * 192 + 11 * (9 * 192 + 1) * 192 + 192 + 361,
+    "inception_3a": lambda: [
+        64 + 128 + 32 + 32, 28,
+        sum((k * k * a + 1) * b for k, a, b in (
+            (1, 192, 64), (1, 192, 96), (3, 96, 128), (1, 192, 16), (5, 16, 32), (1, 192, 32)
+        )),
+    ],
     "mlp_total": lambda: dense(784, 256, 256, 256, 10),
     "mlp_dense_1": lambda: dense(784, 256),
     "mlp_dense_4": lambda: dense(256, 10),
@@ -95,9 +96,9 @@ ORACLES: dict[str, Callable[[], Any]] = {
     "xor_handmade_01": lambda: network((0, 1)),
     "xor_handmade_10": lambda: network((1, 0)),
     "xor_handmade_11": lambda: network((1, 1)),
-    "xor_handmade": lambda: [*(z for x in ROWS for z in network(x)[::2]), 0, 1, 1, 0],
+    "xor_handmade": lambda: [*(z for x in np.ndindex(2, 2) for z in network(x)[::2]), 0, 1, 1, 0],
     "square_error_gradient": lambda: [2 * (w - 1) for w in (-2, 0, 1, 3)],
-    "vanishing_product": lambda: np.exp(np.log(FACTORS).sum()),
+    "vanishing_product": lambda: 0.25**4 * 0.16**2 * 0.24**2 * 0.21 * 0.09,
     "backprop_example": lambda: [1, 1, 5, -2, -2, 5],
     "l2_coefficient": lambda: 0.001,
     "xavier_spread": lambda: sqrt(2 * 784 / (784 + 256)),
@@ -106,7 +107,11 @@ ORACLES: dict[str, Callable[[], Any]] = {
     "logistic_6_points_predictions": lambda: torch.sigmoid(
         POINTS @ torch.tensor([1.4663278, 0.3097024], dtype=torch.float64) - 5.5251
     ),
-    "rcnn_boxes_gain": lambda: [np.mean(RCNN), np.mean(RCNN_BOXES), 20, 2 * binom.cdf(0, 20, 0.5)],
+    "rcnn_boxes_gain": lambda: [1003.3 / 20, 1073.7 / 20, 20, 2 * binom.cdf(0, 20, 0.5)],
+    "voc2010_regionlets": lambda: 792.7 / 20,
+    "resnet_at_most_3_percent": lambda: 0,
+    "training_set_sizes": lambda: [6e4, 5e4, 142e5],
+    "sigmoid_factors": lambda: 2 * 10,
     "rcnn_time": lambda: [2e5, 2e5 / 3600],
     "lda_direction": lambda: [1, 1],
     "quadratic_interpolation": lambda: [3, 0],

@@ -40,6 +40,7 @@ def test_dense_weights(make_run: MakeRun, changes: dict[str, Any], count: int) -
         ({"family": "mlp", "widths": [8, 6], **MAXOUT}, "digits"),
         ({"family": "linear"}, "digits"),
         ({"family": "rbm_mlp", "widths": [8, 6]}, "digits"),
+        ({"family": "torch_mlp", "widths": [8, 6], **MAXOUT}, "digits"),
         ({"family": "linear_regression"}, "ramp"),
         ({"family": "lstm"}, "ramp"),
         ({"family": "char_rnn"}, "hihello"),

@@ -1,0 +1,81 @@
+"""Every printed value that a check answers: the real check, judged as the report judges it.
+
+What is printed is the number that a check does not know, so a check that computes something else
+is seen here, whatever its own test repeats. Where the printed number is wrong, any other one is
+judged alike: `test_checks` has another computation of each of those.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from analysis.claims.verdicts import judge
+from analysis.printed import PrintedClaim
+from analysis.printed import claim as printed_claim
+from experiments.checks import CHECKS, compute
+from experiments.declaration.claims import COMPUTED, claim_json, read_ledger
+from tests.experiments.checks.test_checks import ORACLES
+
+CONF = Path(__file__).parents[3] / "conf"
+FACTS = "data_facts"
+WORDS = {"exact": "reproduced", "erratum": "erratum confirmed", "cited": "arithmetic checked"}
+# The printed mean does not follow from the printed row.
+KNOWN = {"s1-voc2010-map-regionlets": "differs"}
+TWICE = ("erratum confirmed", "differs")
+# Nothing is printed of them; `test_checks` has another computation of each.
+UNPRINTED = {"alexnet_parameters", "alphago_parameters", "inception_3a"}
+
+LEDGER = read_ledger(
+    {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("claims/*.yaml"))}
+)
+CLAIMS = [printed_claim(claim_json(claim)) for claim in LEDGER]
+COMPUTED_CLAIMS = [claim for claim in CLAIMS if claim.study == COMPUTED]
+FACTS_CLAIMS = [claim for claim in CLAIMS if claim.study == FACTS]
+LEVELS = yaml.safe_load((CONF / "study" / f"{FACTS}.yaml").read_text())[FACTS]["factors"]["check"]
+DATA = {name: settings["data.name"] for name, settings in LEVELS["levels"].items()}
+
+
+def word(claim: PrintedClaim, numbers: tuple[float, ...]) -> str:
+    """Return the verdict on one run of a check; it gives one number for each printed one."""
+    assert len(numbers) == len(claim.values)
+    return judge(claim, np.array([numbers])).word
+
+
+def expected(claim: PrintedClaim) -> str:
+    return KNOWN.get(claim.claim_id, WORDS[claim.kind])
+
+
+@pytest.mark.parametrize("claim", COMPUTED_CLAIMS, ids=lambda claim: claim.claim_id)
+def test_a_computed_check_gets_its_verdict(claim: PrintedClaim) -> None:
+    assert word(claim, compute({"check": {"name": claim.cell["check"]}}, None)) == expected(claim)
+
+
+@pytest.mark.parametrize("claim", FACTS_CLAIMS, ids=lambda claim: claim.claim_id)
+def test_a_fact_about_data_gets_its_verdict(claim: PrintedClaim) -> None:
+    if not os.environ.get("ABLATION_DATA"):
+        pytest.skip("real data files are missing: set ABLATION_DATA to the folder that has them")
+    name = claim.cell["check"]
+    config = {"check": {"name": name}, "data": {"name": DATA[name]}}
+    assert word(claim, compute(config, Path(os.environ["ABLATION_DATA"]))) == expected(claim)
+
+
+def test_every_check_is_held_by_something_printed() -> None:
+    held = {claim.cell["check"] for claim in (*COMPUTED_CLAIMS, *FACTS_CLAIMS)}
+    assert set(CHECKS.names()) - held == UNPRINTED
+
+
+def test_a_number_that_is_not_the_printed_one_is_computed_twice() -> None:
+    alone = {claim.cell["check"] for claim in COMPUTED_CLAIMS if expected(claim) in TWICE}
+    assert alone <= set(ORACLES)
+    assert set(ORACLES) >= UNPRINTED
+
+
+def test_a_wrong_number_gets_another_verdict() -> None:
+    for claim in (each for each in COMPUTED_CLAIMS if each.kind == "exact"):
+        first, *others = compute({"check": {"name": claim.cell["check"]}}, None)
+        assert word(claim, (2 * first + 2, *others)) == "differs", claim.claim_id

@@ -33,7 +33,8 @@ CLAIMS = "claims"  # all studies' claims stand in one table
 PANEL = 6
 ACROSS = 7.0  # inches of a page between its margins
 BETWEEN = 0.25  # inches for a picture's letter
-TALLEST = 8.0  # inches; a taller figure, and a table of more rows, leave no room for text
+TALLEST = 4.9  # inches of a figure: where two rows no longer fit, little of a page stays empty
+PAGE = 8.0  # inches; a taller picture, and a table of more rows, leave no room for text
 MOST_ROWS = 40
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 APPENDED = (
@@ -143,7 +144,7 @@ def _is_appended(table: Table) -> bool:
 
 def _chosen(study: Section) -> list[Picture]:
     """What tells most, once: the page shows the other views of the same estimates too."""
-    by_name = {picture.name: picture for picture in study.pictures if picture.height <= TALLEST}
+    by_name = {picture.name: picture for picture in study.pictures if picture.height <= PAGE}
     curves = [picture for name, picture in by_name.items() if name.startswith(CURVES)]
     views = [by_name[name] for name in VIEWS if name in by_name]
     rest = [by_name[name] for name in by_name if name not in VIEWS and not name.startswith(CURVES)]
@@ -170,7 +171,7 @@ def _panels(pictures: list[Picture]) -> list[dict[str, Any]]:
 
 
 def _pages(pictures: list[Picture]) -> list[list[Picture]]:
-    """Cut pictures into parts of at most six that are not taller than a page leaves room for."""
+    """Cut pictures into parts of at most six that are not taller than half a page."""
     parts: list[list[Picture]] = []
     for picture in pictures:
         if not parts or len(parts[-1]) == PANEL or _height([*parts[-1], picture]) > TALLEST:

@@ -6,6 +6,7 @@ import pytest
 
 from analysis.document import Picture
 from analysis.paper import PANEL, TALLEST, _height, _pages
+from analysis.report import TEMPLATES
 
 
 def picture(width: float, height: float) -> Picture:
@@ -31,3 +32,10 @@ def test_no_part_is_taller_than_a_page_or_too_many(pictures: list[Picture]) -> N
 
 def test_a_picture_too_tall_for_a_page_stands_alone() -> None:
     assert _pages([NARROW, picture(3.4, 9.0), NARROW])[1] == [picture(3.4, 9.0)]
+
+
+def test_nothing_in_the_paper_floats() -> None:
+    """A float may come to lie over what stands on its page; what is in the flow never does."""
+    template = (TEMPLATES / "paper.typ").read_text(encoding="utf-8")
+    for word in ("placement:", "float:", "scope:", "#place("):
+        assert word not in template

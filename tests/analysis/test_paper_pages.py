@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.document import Picture
-from analysis.paper import PANEL, TALLEST, _height, _pages
+from analysis.paper import PAGE, PANEL, TALLEST, _height, _pages
 from analysis.report import TEMPLATES
 
 
@@ -24,10 +24,13 @@ def test_two_narrow_pictures_share_a_row_and_a_wide_one_has_its_own() -> None:
 @pytest.mark.parametrize(
     "pictures", [[NARROW] * 9, [WIDE] * 3, [NARROW] * 4 + [WIDE] * 2, [NARROW, WIDE, NARROW]]
 )
-def test_no_part_is_taller_than_a_page_or_too_many(pictures: list[Picture]) -> None:
+def test_no_part_is_taller_than_half_a_page_unless_its_one_picture_is(
+    pictures: list[Picture],
+) -> None:
     parts = _pages(pictures)
     assert [one for part in parts for one in part] == pictures
-    assert all(len(part) <= PANEL and _height(part) <= TALLEST for part in parts)
+    assert all(len(part) <= PANEL and _height(part) <= PAGE for part in parts)
+    assert all(len(part) == 1 or _height(part) <= TALLEST for part in parts)
 
 
 def test_a_picture_too_tall_for_a_page_stands_alone() -> None:

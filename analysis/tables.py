@@ -15,7 +15,7 @@ from analysis.comparison_tables import attribution_table, comparisons_table
 from analysis.declaration import Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
 from analysis.layer_tables import gradients_table
-from analysis.layout import ABSENT, grid, header, telling
+from analysis.layout import ABSENT, header, narrow, telling
 from analysis.study import Study
 from analysis.tabular import Entry, Notes, Table
 from analysis.wording import (
@@ -43,7 +43,7 @@ def tables_for(study: Study) -> list[Table]:
 
 def pivot_table(study: Study) -> Table:
     """The study in its layout; what was not run stays as a dash with its reason."""
-    declaration, notes, made = study.declaration, Notes(), grid(study.declaration)
+    declaration, notes, made = study.declaration, Notes(), narrow(study.declaration)
     digits = decimals(study.cells, declaration)
     summaries = {str(row["cell"]): row for row in _records(study)}
 

@@ -68,9 +68,14 @@ def label(declaration: Declaration, name: str) -> str:
 
 
 def narrow(declaration: Declaration) -> Grid:
-    """The grid, with column factors moved to the rows until its columns fit side by side."""
+    """The grid, with column factors moved to the rows until its columns fit side by side.
+
+    Single changes of one model are a list, whatever the number of levels.
+    """
     made = grid(declaration)
     rows, columns = made.rows, made.columns
+    if declaration.design is Design.ONE_AT_A_TIME and declaration.layout is None and columns:
+        return _grid(declaration, (*rows, *columns), (), _places(declaration))
     while len(made.across) > MOST_ACROSS and len(columns) > 1:
         rows, columns = (*rows, columns[0]), columns[1:]
         made = _grid(declaration, rows, columns, _places(declaration))

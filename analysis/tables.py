@@ -12,7 +12,7 @@ from math import isfinite
 
 from analysis.claims import answers, claim_table
 from analysis.comparison_tables import attribution_table, comparisons_table
-from analysis.declaration import Declaration, Factor
+from analysis.declaration import MEMBERS, Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
 from analysis.layer_tables import gradients_table
 from analysis.layout import ABSENT, header, narrow, telling
@@ -102,7 +102,7 @@ def cell_table(study: Study) -> Table:
     return Table(
         name="cells",
         title="Every cell",
-        caption=caption(declaration),
+        caption=caption(declaration, columns=True),
         header=((*names, *columns),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
@@ -143,7 +143,10 @@ def _printed(cell: str, declaration: Declaration) -> str:
 
 def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
     levels = [row[factor.name] for factor in factors] or [row["cell"]]
-    return [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+    entries = [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+    if str(row["cell"]).endswith(MEMBERS):
+        entries[-1] = Entry(f"{entries[-1].text}, its members")
+    return entries
 
 
 def _numbers(

@@ -174,14 +174,21 @@ def _pages(pictures: list[Picture]) -> list[list[Picture]]:
     """Cut pictures into parts of at most six that are not taller than half a page."""
     parts: list[list[Picture]] = []
     for picture in pictures:
-        if not parts or len(parts[-1]) == PANEL or _height([*parts[-1], picture]) > TALLEST:
+        if not parts or not _fits(parts[-1], picture):
             parts.append([])
         parts[-1].append(picture)
     return parts
 
 
-def _height(pictures: list[Picture]) -> float:
-    """Inches of pictures in rows: two narrow ones side by side, a wide one by itself."""
+def _fits(part: list[Picture], picture: Picture) -> bool:
+    """Whether a picture may join a part: beside another, or in a row that is not too much."""
+    rows = _rows([*part, picture])
+    most = PAGE if len(rows) == len(_rows(part)) else TALLEST
+    return len(part) < PANEL and sum(rows) <= most
+
+
+def _rows(pictures: list[Picture]) -> list[float]:
+    """Inches of the rows of pictures: two narrow ones side by side, a wide one by itself."""
     rows: list[float] = []
     beside = False
     for picture in pictures:
@@ -192,7 +199,7 @@ def _height(pictures: list[Picture]) -> float:
         else:
             rows.append(height)
         beside = not wide and not beside
-    return sum(rows)
+    return rows
 
 
 def _say_once(studies: list[dict[str, Any]]) -> None:

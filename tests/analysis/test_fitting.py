@@ -202,3 +202,14 @@ def test_lines_of_training_are_levels_of_one_data_set(studies: dict[str, Study])
     ]
     ax = training_curves(replace(studies["ladder"], declaration=made, curves=pd.DataFrame(curves)))
     assert sorted(tuple(line.get_xdata()) for line in ax.lines) == sorted(steps.values())
+
+
+def test_levels_far_and_near_on_one_axis_do_not_touch(studies: dict[str, Study]) -> None:
+    made = declared({"rate": ["1e-10", "0.01", "0.1", "0.2", "1.5"]}, 2)
+    study = with_cells(studies["keep_prob"], replace(made, layout=None))
+    ax = numeric_curve(study, factor=study.declaration.factor("rate"))
+    figure = ax.get_figure(root=True)
+    assert figure
+    fit(figure)
+    assert no_number_touches_another(ax)
+    assert len(ax.get_xticks()) >= 3

@@ -1,4 +1,4 @@
-"""The paper: the same document as a two-column PDF.
+"""The paper: the same document as a PDF, words and narrow tables in two columns.
 
 In: a Document and the folder that holds its figures. Out: `paper.pdf`. Typst reads the model as
 JSON, so no text of a study can be taken for markup; only fonts that come with Typst are used (and

@@ -8,6 +8,7 @@ and a LaTeX fragment cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import isfinite
 
 from analysis.claims import answers, claim_table
@@ -33,6 +34,8 @@ from analysis.wording import (
     value_text,
 )
 
+SAME = "as left"  # in further columns of a cell to which their factor does not apply
+
 
 def tables_for(study: Study) -> list[Table]:
     """The tables of a study: the pivot, every cell with all its numbers, and what else applies."""
@@ -56,7 +59,7 @@ def pivot_table(study: Study) -> Table:
         return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
 
     rows = tuple(
-        (*map(_level_entry, down), *(entry(down, across) for across in made.across))
+        (*map(_level_entry, down), *_said_once([entry(down, across) for across in made.across]))
         for down in made.down
     )
     return Table(
@@ -67,6 +70,16 @@ def pivot_table(study: Study) -> Table:
         rows=rows,
         notes=tuple(notes.texts),
     )
+
+
+def _said_once(entries: list[Entry]) -> list[Entry]:
+    """A cell that stands in several columns, since their factor does not apply, in full once."""
+    return [
+        replace(entry, text=SAME, printed="", notes=(), bold=False)
+        if entry.cell and entry.cell in {before.cell for before in entries[:place]}
+        else entry
+        for place, entry in enumerate(entries)
+    ]
 
 
 def cell_entry(

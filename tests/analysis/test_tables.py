@@ -48,6 +48,17 @@ def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
     assert bold == ["keep_prob=1.0,architecture=wide"]
 
 
+def test_a_cell_to_which_the_columns_do_not_apply_is_said_once(studies: dict[str, Study]) -> None:
+    study = studies["xor_depth"]
+    whole, *others = study.declaration.cells
+    cells = (replace(whole, factors={"depth": "1"}), *others[1:])
+    table = pivot_table(replace(study, declaration=replace(study.declaration, cells=cells)))
+    first, second = table.rows[0][1:]
+    assert first.cell == second.cell == whole.cell
+    assert first.text != "as left"
+    assert second.text == "as left"
+
+
 def test_every_cell_stands_in_both_tables(studies: dict[str, Study]) -> None:
     for study in studies.values():
         for table in tables_for(study)[:2]:

@@ -129,7 +129,8 @@ def logarithmic(ax: Axes) -> None:
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     if high < 30 * low:  # else a short axis may hold no power of ten
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        few = (1, 1.5, 2, 3, 4, 5, 6, 8) if high < 10 * low else (1, 2, 5)
+        ax.xaxis.set_major_locator(LogLocator(subs=few))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.xaxis.set_minor_locator(NullLocator())
 

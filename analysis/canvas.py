@@ -28,6 +28,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
+from analysis.fitting import fit
 from analysis.fonts import FAMILY, korean_font
 
 # Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
@@ -43,6 +44,7 @@ PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 100)
 WHOLE_PERCENT = 99.95  # what is above is drawn as 100
 TICKS_APART = 0.08  # of the length of an axis, for two numbers that do not touch
 Axis = Literal["x", "y"]
+THOUSANDFOLD = 1e3  # values that span more stand on a logarithmic axis
 PNG_DPI = 200
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
 LETTERS = 62  # of a legend that fit side by side into a column
@@ -127,13 +129,25 @@ def logarithmic(ax: Axes) -> None:
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     if high < 30 * low:  # else a short axis may hold no power of ten
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        few = (1, 1.5, 2, 3, 4, 5, 6, 8) if high < 10 * low else (1, 2, 5)
+        ax.xaxis.set_major_locator(LogLocator(subs=few))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.xaxis.set_minor_locator(NullLocator())
 
 
+def spanning(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
+    """Make an axis logarithmic where all values are positive and span many orders of magnitude."""
+    shown = [value for value in values if isfinite(value)]
+    if shown and min(shown) > 0 and max(shown) > THOUSANDFOLD * min(shown):
+        getattr(ax, f"set_{axis}scale")("log")
+        ticks = getattr(ax, f"{axis}axis")
+        ticks.set_minor_locator(NullLocator())
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ticks.set_label_text(f"{ticks.get_label_text()}, log scale")
+
+
 def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
-    """Make an axis of percentages logit where values reach from low to nearly 100.
+    """Make an axis of percentages logit where values reach from low to nearly 100, and say so.
 
     On a plain axis one run at 30 % would press 97, 98 and 99 % onto one another. A value p lies at
     ln((p + c) / (100 - p + c)). Where a value is 100, which a logit has no place for, c is the
@@ -166,6 +180,8 @@ def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
     ticks.set_major_locator(FixedLocator(_apart(inside, places)))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ticks.set_minor_locator(NullLocator())
+    if words := ticks.get_label_text():
+        ticks.set_label_text(f"{words}{', ' if axis == 'x' else chr(10)}stretched towards 100")
 
 
 def _apart(ticks: Sequence[float], places: Sequence[float]) -> list[float]:
@@ -207,22 +223,27 @@ def _legend_columns(texts: Sequence[str]) -> int:
 def line_look(position: int) -> dict[str, Any]:
     """Colour, marker and dashes of the line at a position: all three differ."""
     i = position % len(COLOURS)
-    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": linestyle(i)}
+    marker = MARKERS[_second(position)]
+    return {"color": COLOURS[i], "marker": marker, "linestyle": linestyle(position)}
 
 
 def line_looks(count: int) -> dict[str, Any]:
     """The looks of as many lines, as seaborn takes them."""
-    places = [i % len(COLOURS) for i in range(count)]
     return {
-        "palette": [COLOURS[i] for i in places],
-        "markers": [MARKERS[i] for i in places],
-        "dashes": [DASHES[i] for i in places],
+        "palette": [COLOURS[i % len(COLOURS)] for i in range(count)],
+        "markers": [MARKERS[_second(i)] for i in range(count)],
+        "dashes": [DASHES[_second(i)] for i in range(count)],
     }
+
+
+def _second(position: int) -> int:
+    """The place of a line's dashes and marker: a colour that comes again has others."""
+    return (position + position // len(COLOURS)) % len(COLOURS)
 
 
 def linestyle(position: int) -> Any:
     """The dashes of the line at a position, as matplotlib takes them."""
-    dashes = DASHES[position % len(DASHES)]
+    dashes = DASHES[_second(position)]
     return (0, dashes) if dashes else "-"
 
 
@@ -240,9 +261,7 @@ def save(ax: Axes, folder: Path, name: str) -> Drawn:
     with styled(), warnings.catch_warnings():
         # A letter without a font is said once in the report, not at every figure.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        if (engine := figure.get_layout_engine()) is not None:
-            engine.execute(figure)
-            figure.set_layout_engine("none")  # laid out once, not once per file
+        fit(figure)
         # The canvases' own writers: Figure.savefig draws every figure twice.
         svg = folder / f"figure_{name}.svg"
         vector: Any = FigureCanvasSVG(figure)  # Any: these writers carry no types

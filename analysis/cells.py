@@ -46,7 +46,7 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
             **_estimates(found[cell.cell], declaration),
             **_counts(found[cell.cell]),
             "successes": found[cell.cell].successes if declaration.is_success else nan,
-            **_comparison(compared.get(cell.cell), declaration),
+            **_comparison(compared.get(cell.cell)),
             "best": cell.cell == best,
         }
         for cell in declaration.cells
@@ -129,7 +129,7 @@ def _counts(found: Outcomes) -> dict[str, Any]:
     }
 
 
-def _comparison(compared: Comparison | None, declaration: Declaration) -> dict[str, Any]:
+def _comparison(compared: Comparison | None) -> dict[str, Any]:
     if compared is None:
         unknown = ("difference", "difference_low", "difference_high", "p", "p_holm", "minimum_p",
                    "p_equivalence")  # fmt: skip
@@ -137,7 +137,7 @@ def _comparison(compared: Comparison | None, declaration: Declaration) -> dict[s
                 "standing": ""}  # fmt: skip
     made = compared.difference
     return {
-        "baseline": declaration.baseline or "",
+        "baseline": compared.second.cell,
         "pairs": made.interval.n,
         "difference": made.interval.estimate,
         "difference_low": made.interval.low,

@@ -7,6 +7,7 @@ estimate with its interval.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import isfinite
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,8 +16,10 @@ from analysis.canvas import (
     PALE,
     legend_above,
     legend_height,
+    line_look,
     logarithmic,
     new_axes,
+    spanning,
     stretched,
     styled,
 )
@@ -24,6 +27,7 @@ from analysis.declaration import Declaration, Factor
 from analysis.layout import agrees
 from analysis.marks import (
     MOST_LINES,
+    WIDTH,
     converged_values,
     draw_lines,
     key_text,
@@ -75,6 +79,13 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         ]
         lines.append(sorted(line, key=lambda pair: pair[0]))
     draw_lines(ax, lines)
+    for position, other in enumerate(combinations):
+        # A cell to which the factor does not apply is the same at each of its levels.
+        for point in found:
+            alike = agrees(point.factors, others(declaration, factor), other)
+            if alike and factor.name not in point.factors and isfinite(point.middle):
+                look = {**line_look(position), "marker": ""}
+                ax.plot([xs[0], xs[-1]], [point.middle] * 2, lw=WIDTH, **look)
     if spread:
         logarithmic(ax)
     ax.set_xticks(xs, [f"{x:g}" for x in xs])
@@ -83,7 +94,8 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
     if declaration.is_success:
         ax.set_ylim(-3, 103)
     else:
-        stretched(ax, [point.middle for point in found if declaration.is_share], "y")
+        middles = [point.middle for point in found]
+        (stretched if declaration.is_share else spanning)(ax, middles, "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))
         legend(ax, texts, title, dashed=True)

@@ -19,13 +19,14 @@ from analysis.canvas import (
     PALE,
     legend_above,
     new_axes,
+    spanning,
     stretched,
     styled,
 )
 from analysis.curves import along, ensemble_size, member_curve, numeric_curve
 from analysis.effect_figures import importance, main_effects
 from analysis.layer_figures import layer_figures
-from analysis.layout import ABSENT, Grid, Key, Place, grid
+from analysis.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from analysis.marks import (
     MOST_LINES,
     SIZE,
@@ -37,7 +38,7 @@ from analysis.marks import (
     legend,
     names_text,
     points_of,
-    scale,
+    printed_values,
 )
 from analysis.sample_figures import sample_grids
 from analysis.study import Study
@@ -47,12 +48,15 @@ from analysis.wording import metric_label
 
 Drawing = Callable[[Study], Axes]
 MOST_POINTS = 24
+LETTER = 0.055  # inches of a letter at printed size
+HEAT_BESIDE = 0.95  # inches of a heat map's colour bar and of the label of its rows
+WIDEST = 7.1  # inches between the margins of a page
 FAR = 3.0  # interquartile ranges below the lower quartile, where a heat map's colours end
 
 
 def figures_for(study: Study) -> dict[str, Drawing]:
     """The figures that suit a study, by name."""
-    declaration, made = study.declaration, grid(study.declaration)
+    declaration, made = study.declaration, narrow(study.declaration)
     if declaration.computes:
         return {"verdicts": verdicts}  # numbers of different things have no common axis
     if study.cells["estimate"].isna().all():
@@ -68,7 +72,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["heat"] = heat_map
     if len(made.places) <= MOST_POINTS or not chosen:
         chosen["points"] = points
-    if any(c.printed is not None for claims in declaration.claims.values() for c in claims):
+    if any(printed_values(declaration, cell) for cell in declaration.claims):
         chosen["ladder"] = ladder
     if study.factorial is not None:
         chosen["effects"] = main_effects
@@ -84,7 +88,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
 @styled()
 def points(study: Study, *, ax: Axes | None = None) -> Axes:
     """Estimate and interval of every cell; below ten runs every run is drawn as a small dot."""
-    declaration, made = study.declaration, _few_columns(grid(study.declaration))
+    declaration, made = study.declaration, _few_columns(narrow(study.declaration))
     offsets = np.linspace(-0.3, 0.3, len(made.across)) if len(made.across) > 1 else [0.0]
     thickness = 0.16 + 0.075 * len(made.across)
     ax = new_axes(ax, height=0.8 + thickness * len(made.down))
@@ -98,13 +102,16 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
         draw_point(ax, point, y, column=column)
         runs += [(value, y) for value in few_values(study, point.cell)]
     draw_runs(ax, runs)
-    ax.set_yticks(range(len(made.down)), [key_text(key) for key in made.down])
+    changes = change_texts(declaration, made)
+    ax.set_yticks(range(len(made.down)), changes or [key_text(key) for key in made.down])
     ax.set_ylim(len(made.down) - 0.5, -0.5)
-    ax.set_ylabel(names_text(declaration, made.rows))
+    ax.set_ylabel("the one change" if changes else names_text(declaration, made.rows))
     ax.set_xlabel(f"{metric_label(declaration)}, 95 % interval")
     ax.grid(visible=False, axis="y")
     if declaration.is_share and not declaration.is_success:
         stretched(ax, [value for p in found for value in (p.low, p.middle, p.high)])
+    elif not declaration.is_share and not declaration.computes:
+        spanning(ax, [p.middle for p in found])
     if len(made.across) > 1:
         legend(ax, [key_text(key) for key in made.across], names_text(declaration, made.columns))
     return ax
@@ -115,11 +122,17 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     """The estimate at every place of the layout; crossed out where there is none."""
     import seaborn
 
-    declaration, made = study.declaration, grid(study.declaration)
+    declaration, made = study.declaration, narrow(study.declaration)
+    names = [key_text(key).replace(" · ", "\n") for key in made.across]
+    rows, beside = [key_text(key) for key in made.down], names_text(declaration, made.rows)
+    left = HEAT_BESIDE + LETTER * _longest(rows)
+    needed = left + len(names) * _heat_column(names)
+    turned = len(made.columns) == 1 and COLUMN - left < len(names) * LETTER * (1 + _longest(names))
+    height = max(0.95 + 0.24 * len(rows), 0.75 + LETTER * _longest([beside]))
     ax = new_axes(
         ax,
-        width=max(COLUMN, min(1.3 + 0.36 * len(made.across), 7.1)),
-        height=0.95 + 0.24 * len(made.down),
+        width=max(COLUMN, min(needed, WIDEST)) if len(made.columns) > 1 else COLUMN,
+        height=height,
     )
     middles = {point.cell: point.middle for point in points_of(study)}
     values = np.full((len(made.down), len(made.across)), np.nan)
@@ -135,8 +148,8 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
         linewidths=0.5,
         annot_kws={"size": 6.5},
         cbar_kws={"label": metric_label(declaration), "extend": _end(values)},
-        xticklabels=[key_text(key).replace(" · ", "\n") for key in made.across],
-        yticklabels=[key_text(key) for key in made.down],
+        xticklabels=names,
+        yticklabels=rows,
     )
     _darken(ax, values[np.isfinite(values)])
     for row, column in np.argwhere(np.isnan(values)):
@@ -144,9 +157,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     ax.tick_params(length=0)
     ax.tick_params(axis="y", rotation=0)
     ax.set_xlabel(names_text(declaration, made.columns))
-    ax.set_ylabel(names_text(declaration, made.rows))
-    longest = max(len(line) for key in made.across for line in key)
-    turned = longest > 30 // len(made.across) and longest > 3
+    ax.set_ylabel(beside)
     ax.tick_params(axis="x", rotation=35 if turned else 0)
     if turned:
         for tick in ax.get_xticklabels():
@@ -159,20 +170,16 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
 def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     """Our estimates with intervals (dots) beside the printed values (diamonds), by cell."""
     declaration = study.declaration
-    claims = {cell: claims for cell, claims in declaration.claims.items() if claims}
-    found = [point for point in points_of(study) if point.cell in claims]
+    printed = {cell: printed_values(declaration, cell) for cell in declaration.claims}
+    found = [point for point in points_of(study) if printed.get(point.cell)]
     ax = new_axes(ax, height=0.85 + 0.2 * len(found))
     shown = [value for point in found for value in (point.low, point.middle, point.high)]
     for y, point in enumerate(found):
         draw_point(ax, point, y, column=0)
-        printed = [
-            scale(declaration) * claim.printed
-            for claim in claims[point.cell]
-            if claim.printed is not None and claim.metric in ("", declaration.metric)
-        ]
-        shown += printed
+        values = printed[point.cell]
+        shown += values
         ax.plot(
-            printed, [y] * len(printed), "D", mfc="none", mec=COLOURS[3], ms=SIZE + 1.5, ls="none"
+            values, [y] * len(values), "D", mfc="none", mec=COLOURS[3], ms=SIZE + 1.5, ls="none"
         )
     names = tuple(f.name for f in declaration.compared)
     ax.set_yticks(range(len(found)), [_cell_text(point, names) for point in found])
@@ -187,6 +194,15 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     ]
     legend_above(ax, handles, ["ours, 95 % interval", "printed"], title="")
     return ax
+
+
+def _heat_column(names: list[str]) -> float:
+    """Inches of one column: its widest line, or the number in it."""
+    return max(0.36, LETTER * (2 + _longest([line for name in names for line in name.split("\n")])))
+
+
+def _longest(texts: list[str]) -> int:
+    return max(map(len, texts), default=0)
 
 
 def _darken(ax: Axes, known: np.ndarray[Any, np.dtype[np.float64]]) -> None:

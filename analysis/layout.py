@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from analysis.declaration import Declaration, Factor
+from analysis.declaration import Declaration, Design, Factor
 
 ABSENT = "—"  # the factor does not apply in that cell
 CELL = "cell"  # stands for the cell's own name where the factors do not tell cells apart
+FULL = "full model"
+MOST_ACROSS = 6  # columns of estimates that fit side by side on a page
+FEW_ACROSS = 3  # columns, each of which has room for its factor's label
 
 Key = tuple[str, ...]
 
@@ -64,17 +67,58 @@ def label(declaration: Declaration, name: str) -> str:
     return CELL if name == CELL else declaration.factor(name).label
 
 
+def narrow(declaration: Declaration) -> Grid:
+    """The grid, with column factors moved to the rows until its columns fit side by side.
+
+    Single changes of one model are a list, whatever the number of levels.
+    """
+    made = grid(declaration)
+    rows, columns = made.rows, made.columns
+    if declaration.design is Design.ONE_AT_A_TIME and declaration.layout is None and columns:
+        return _grid(declaration, (*rows, *columns), (), _places(declaration))
+    while len(made.across) > MOST_ACROSS and len(columns) > 1:
+        rows, columns = (*rows, columns[0]), columns[1:]
+        made = _grid(declaration, rows, columns, _places(declaration))
+    return made
+
+
 def header(declaration: Declaration, made: Grid, metric: str) -> tuple[Key, ...]:
-    """One line per column factor, the last of them with the labels of the rows."""
+    """One line per column factor, the last of them with the labels of the rows.
+
+    Where its columns are many, the last factor's label spans them from a line of its own.
+    """
     labels = tuple(label(declaration, name) for name in made.rows)
     if not made.columns:
         return ((*labels, metric),)
-    lines = []
-    for depth, name in enumerate(made.columns):
-        levels = tuple(f"{label(declaration, name)} {key[depth]}" for key in made.across)
-        last = depth == len(made.columns) - 1
-        lines.append((*(labels if last else ("",) * len(labels)), *levels))
-    return tuple(lines)
+    blank = ("",) * len(labels)
+    *upper, last = [label(declaration, name) for name in made.columns]
+    lines = [
+        (*blank, *(f"{words} {key[depth]}" for key in made.across))
+        for depth, words in enumerate(upper)
+    ]
+    levels = tuple(key[-1] for key in made.across)
+    if len(levels) <= FEW_ACROSS:
+        return (*lines, (*labels, *(f"{last} {level}" for level in levels)))
+    return (*lines, (*blank, *(last for _ in levels)), (*labels, *levels))
+
+
+def change_texts(declaration: Declaration, made: Grid) -> tuple[str, ...] | None:
+    """Each row of a list by its one change from the baseline, where that is the study's design.
+
+    None for other designs, and where a row differs in more than one factor.
+    """
+    bases = [cell.factors for cell in declaration.cells if cell.cell == declaration.baseline]
+    if declaration.design is not Design.ONE_AT_A_TIME or made.columns or not bases:
+        return None
+    base = _key(Place("", bases[0]), made.rows)
+    changes = [
+        [f"{name} = {level}" for name, level, old in zip(made.rows, key, base, strict=True)
+         if level != old]
+        for key in made.down
+    ]  # fmt: skip
+    if any(len(each) > 1 for each in changes):
+        return None
+    return tuple(each[0] if each else FULL for each in changes)
 
 
 def _factor_names(declaration: Declaration) -> tuple[Key, Key]:

@@ -76,6 +76,15 @@ def converged_values(study: Study, cell: str) -> pd.Series[float]:
     return scale(declaration) * values
 
 
+def printed_values(declaration: Declaration, cell: str) -> list[float]:
+    """What sources print of the study's metric for a cell, in the unit of the axis."""
+    return [
+        scale(declaration) * claim.printed
+        for claim in declaration.claims.get(cell, ())
+        if claim.printed is not None and claim.metric in ("", declaration.metric)
+    ]
+
+
 def draw_point(ax: Axes, point: Point, y: float, *, column: int) -> None:
     """One cell at a height: its estimate with its interval."""
     if not isfinite(point.middle):

@@ -15,14 +15,15 @@ import pandas as pd
 from analysis.across import Across
 from analysis.canvas import Drawn
 from analysis.claims import answers, claim_table
-from analysis.declaration import Declaration
 from analysis.document import COUNTS, Document, Picture, Section, Written
 from analysis.fonts import korean_font, needs_korean
 from analysis.frame import Status
 from analysis.links import Server
+from analysis.marks import few_values
 from analysis.methods import cited, methods
 from analysis.origin import facts
 from analysis.runs import cell_runs
+from analysis.stats import FEW
 from analysis.study import Study
 from analysis.summary import abstract, finding, findings, problems, without_result
 from analysis.tabular import Table
@@ -43,7 +44,7 @@ DARKNESS = (
 )
 SHOWN = {
     "verdicts": "Verdicts on the printed values that the checks answer.",
-    "points": "Estimate and 95 % interval of every cell; grey dots are single runs.",
+    "points": "Estimate and 95 % interval of every cell.",
     "heat": "Estimate at every place of the table.",
     "ladder": "Ours with its 95 % interval (dot) beside the printed value (diamond).",
     "training": "Training: median and the band that holds 80 % of the runs.",
@@ -143,7 +144,7 @@ def _section(study: Study, *, server: Server, folder: Path, written: Written) ->
         finding=finding(study),
         counts=counts(study),
         tables=written.tables,
-        pictures=tuple(_picture(folder, declaration, figure) for figure in written.figures),
+        pictures=tuple(_picture(folder, study, figure) for figure in written.figures),
         cells=cell_runs(study, server),
         served=server.study(study.published, declaration.profile),
         problems=problems(study),
@@ -157,13 +158,24 @@ def _title(sections: Sequence[Section]) -> str:
     return sections[0].title if len(sections) == 1 else "Ablation report"
 
 
-def _picture(folder: Path, declaration: Declaration, figure: Drawn) -> Picture:
+def _picture(folder: Path, study: Study, figure: Drawn) -> Picture:
+    declaration = study.declaration
     file = f"{declaration.study}/figure_{figure.name}.svg"
     data = base64.b64encode((folder / file).read_bytes()).decode()
     says = SHOWN.get(figure.name) or f"Estimate and 95 % interval by {figure.name[3:]}."
+    says += _dots(study) if figure.name == "points" else ""
     rule = "" if figure.name in WITHOUT_RULE else rule_caption(declaration)
     address = f"data:image/svg+xml;base64,{data}"
     return Picture(figure.name, says, rule, file, address, figure.width, figure.height)
+
+
+def _dots(study: Study) -> str:
+    """What the grey dots of a figure of all cells are, where any is drawn."""
+    cells = [cell.cell for cell in study.declaration.cells if not cell.trains_members]
+    runs = [len(few_values(study, cell)) for cell in cells]
+    if not any(runs):
+        return ""
+    return f" Grey dots are single runs{'' if all(runs) else f', where fewer than {FEW}'}."
 
 
 def _unanswered(claims: Table | None, claimed: pd.DataFrame) -> tuple[str, ...]:

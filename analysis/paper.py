@@ -1,4 +1,4 @@
-"""The paper: the same document as a two-column PDF.
+"""The paper: the same document as a PDF, words and narrow tables in two columns.
 
 In: a Document and the folder that holds its figures. Out: `paper.pdf`. Typst reads the model as
 JSON, so no text of a study can be taken for markup; only fonts that come with Typst are used (and
@@ -33,7 +33,8 @@ CLAIMS = "claims"  # all studies' claims stand in one table
 PANEL = 6
 ACROSS = 7.0  # inches of a page between its margins
 BETWEEN = 0.25  # inches for a picture's letter
-TALLEST = 8.0  # inches; a taller figure, and a table of more rows, leave no room for text
+TALLEST = 4.9  # inches of a figure: where two rows no longer fit, little of a page stays empty
+PAGE = 8.0  # inches; a taller picture, and a table of more rows, leave no room for text
 MOST_ROWS = 40
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 APPENDED = (
@@ -143,7 +144,7 @@ def _is_appended(table: Table) -> bool:
 
 def _chosen(study: Section) -> list[Picture]:
     """What tells most, once: the page shows the other views of the same estimates too."""
-    by_name = {picture.name: picture for picture in study.pictures if picture.height <= TALLEST}
+    by_name = {picture.name: picture for picture in study.pictures if picture.height <= PAGE}
     curves = [picture for name, picture in by_name.items() if name.startswith(CURVES)]
     views = [by_name[name] for name in VIEWS if name in by_name]
     rest = [by_name[name] for name in by_name if name not in VIEWS and not name.startswith(CURVES)]
@@ -170,17 +171,24 @@ def _panels(pictures: list[Picture]) -> list[dict[str, Any]]:
 
 
 def _pages(pictures: list[Picture]) -> list[list[Picture]]:
-    """Cut pictures into parts of at most six that are not taller than a page leaves room for."""
+    """Cut pictures into parts of at most six that are not taller than half a page."""
     parts: list[list[Picture]] = []
     for picture in pictures:
-        if not parts or len(parts[-1]) == PANEL or _height([*parts[-1], picture]) > TALLEST:
+        if not parts or not _fits(parts[-1], picture):
             parts.append([])
         parts[-1].append(picture)
     return parts
 
 
-def _height(pictures: list[Picture]) -> float:
-    """Inches of pictures in rows: two narrow ones side by side, a wide one by itself."""
+def _fits(part: list[Picture], picture: Picture) -> bool:
+    """Whether a picture may join a part: beside another, or in a row that is not too much."""
+    rows = _rows([*part, picture])
+    most = PAGE if len(rows) == len(_rows(part)) else TALLEST
+    return len(part) < PANEL and sum(rows) <= most
+
+
+def _rows(pictures: list[Picture]) -> list[float]:
+    """Inches of the rows of pictures: two narrow ones side by side, a wide one by itself."""
     rows: list[float] = []
     beside = False
     for picture in pictures:
@@ -191,7 +199,7 @@ def _height(pictures: list[Picture]) -> float:
         else:
             rows.append(height)
         beside = not wide and not beside
-    return sum(rows)
+    return rows
 
 
 def _say_once(studies: list[dict[str, Any]]) -> None:

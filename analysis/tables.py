@@ -8,15 +8,16 @@ and a LaTeX fragment cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import isfinite
 
 from analysis.check_tables import checks_table
 from analysis.claims import answers, claim_table
 from analysis.comparison_tables import attribution_table, comparisons_table
-from analysis.declaration import Declaration, Factor
+from analysis.declaration import MEMBERS, Declaration, Factor
 from analysis.effect_tables import effects_table, shares_table
 from analysis.layer_tables import gradients_table
-from analysis.layout import ABSENT, grid, header, telling
+from analysis.layout import ABSENT, header, narrow, telling
 from analysis.parameter_tables import differs, parameters_table
 from analysis.step_tables import has_steps, steps_table
 from analysis.study import Study
@@ -36,6 +37,8 @@ from analysis.wording import (
     value_text,
 )
 
+SAME = "as left"  # in further columns of a cell to which their factor does not apply
+
 
 def tables_for(study: Study) -> list[Table]:
     """The tables of a study: the pivot, every cell with all its numbers, and what else applies.
@@ -50,7 +53,7 @@ def tables_for(study: Study) -> list[Table]:
 
 def pivot_table(study: Study) -> Table:
     """The study in its layout; what was not run stays as a dash with its reason."""
-    declaration, notes, made = study.declaration, Notes(), grid(study.declaration)
+    declaration, notes, made = study.declaration, Notes(), narrow(study.declaration)
     digits = decimals(study.cells, declaration)
     summaries = {str(row["cell"]): row for row in _records(study)}
 
@@ -63,7 +66,7 @@ def pivot_table(study: Study) -> Table:
         return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
 
     rows = tuple(
-        (*map(_level_entry, down), *(entry(down, across) for across in made.across))
+        (*map(_level_entry, down), *_said_once([entry(down, across) for across in made.across]))
         for down in made.down
     )
     return Table(
@@ -74,6 +77,16 @@ def pivot_table(study: Study) -> Table:
         rows=rows,
         notes=tuple(notes.texts),
     )
+
+
+def _said_once(entries: list[Entry]) -> list[Entry]:
+    """A cell that stands in several columns, since their factor does not apply, in full once."""
+    return [
+        replace(entry, text=SAME, printed="", notes=(), bold=False)
+        if entry.cell and entry.cell in {before.cell for before in entries[:place]}
+        else entry
+        for place, entry in enumerate(entries)
+    ]
 
 
 def cell_entry(
@@ -109,7 +122,7 @@ def cell_table(study: Study) -> Table:
     return Table(
         name="cells",
         title="Every cell",
-        caption=caption(declaration),
+        caption=caption(declaration, columns=True),
         header=((*names, *columns),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
@@ -150,7 +163,10 @@ def _printed(cell: str, declaration: Declaration) -> str:
 
 def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
     levels = [row[factor.name] for factor in factors] or [row["cell"]]
-    return [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+    entries = [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+    if str(row["cell"]).endswith(MEMBERS):
+        entries[-1] = Entry(f"{entries[-1].text}, its members")
+    return entries
 
 
 def _numbers(

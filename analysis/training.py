@@ -18,10 +18,11 @@ from analysis.canvas import (
     linestyle,
     logarithmic,
     new_axes,
+    spanning,
     stretched,
     styled,
 )
-from analysis.declaration import Declaration
+from analysis.layout import ABSENT
 from analysis.study import Study
 
 BAND = (0.1, 0.9)
@@ -34,6 +35,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
 
     ax = new_axes(ax)
     curves, title = grouped(study)
+    curves = curves[_recorded_by_all(curves)]
     metric = str(study.curves["metric"].iloc[0])
     scale = 100 if metric.endswith("accuracy") else 1
     values = curves.groupby(["group", "step"], observed=True)["value"]
@@ -54,6 +56,8 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
     if scale == 100:
         stretched(ax, middles["value"].tolist(), "y")
+    else:
+        spanning(ax, middles["value"].tolist(), "y")
     if len(names) > 1:
         # Not the lines of the axes: where every loss is infinite there is none.
         handles = [
@@ -67,7 +71,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
 def grouped(study: Study) -> tuple[pd.DataFrame, str]:
     """The curves with a column `group` (the line a run belongs to), and the title of the legend."""
     declaration = study.declaration
-    names = _lines(declaration)
+    names = _lines(study)
     groups = {
         cell.cell: " · ".join(cell.factors.get(name, "—") for name in names) or cell.cell
         for cell in declaration.cells
@@ -79,10 +83,49 @@ def grouped(study: Study) -> tuple[pd.DataFrame, str]:
     return curves.sort_values(["group", "step"], kind="stable"), title
 
 
-def _lines(declaration: Declaration) -> tuple[str, ...]:
-    """All compared factors if their cells fit the palette; else the first one with few levels."""
+def _recorded_by_all(curves: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows stand at a step that every cell of their line recorded, as far as it trained.
+
+    A median over some cells here and over others there would jump from step to step.
+    """
+    kept = pd.Series(data=True, index=curves.index)
+    for _, line in curves.groupby("group", observed=True):
+        for _, steps in line.groupby("cell")["step"]:
+            common = line["step"].isin(steps.unique()) | (line["step"] > steps.max())
+            kept.loc[line.index] &= common
+    return kept
+
+
+def _lines(study: Study) -> tuple[str, ...]:
+    """All compared factors if their cells fit the palette; else the first one with few levels.
+
+    Of those the first whose levels each have one data set and one sequence of steps, if there is.
+    """
+    declaration = study.declaration
     compared = declaration.compared
     if len(declaration.cells) <= len(COLOURS) or not compared:
         return tuple(factor.name for factor in compared)
     few = [factor for factor in compared if len(factor.levels) <= len(COLOURS)]
-    return ((few or list(compared))[0].name,)
+    alike = [factor for factor in few if _is_of_one_kind(study, factor.name)]
+    return ((alike or few or list(compared))[0].name,)
+
+
+def _is_of_one_kind(study: Study, name: str) -> bool:
+    """Whether the cells with any one level of a factor share data and, as far as they go, steps."""
+    steps = {str(cell): set(each) for cell, each in study.curves.groupby("cell")["step"]}
+    kinds: dict[str, list[tuple[str, set[int]]]] = {}
+    for cell in study.declaration.cells:
+        if cell.cell in steps:
+            level = cell.factors.get(name, ABSENT)
+            kinds.setdefault(level, []).append((cell.data, steps[cell.cell]))
+    return all(
+        data == kind[0][0] and _agree(each, kind[0][1])
+        for kind in kinds.values()
+        for data, each in kind
+    )
+
+
+def _agree(one: set[int], other: set[int]) -> bool:
+    """Whether two sequences of steps are the same up to the end of the shorter one."""
+    end = min(max(one), max(other))
+    return {step for step in one if step <= end} == {step for step in other if step <= end}

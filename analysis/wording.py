@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import isfinite, nan
+from math import floor, isfinite, log10, nan
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from analysis.selection import selection
 
 DASH = "–"
 LONGEST_COUNT = 1e12
+MOST_PLACES = 7  # before and behind the point; other numbers are written with exponents
 
 
 def number(value: object) -> float:
@@ -43,6 +44,18 @@ def plain_text(value: object) -> str:
     if not isfinite(found):
         return DASH
     return f"{found:.0f}" if found.is_integer() and abs(found) < LONGEST_COUNT else f"{found:.4g}"
+
+
+def uncertain_text(value: float, half: float) -> str:
+    """'0.067490 ± 0.000012': both to the half's second digit, with an exponent where long."""
+    if half <= 0:
+        return f"{plain_text(value)} ± 0"
+    places, largest = 1 - floor(log10(half)), max(abs(value), half)
+    if places <= MOST_PLACES and largest < 10**MOST_PLACES:
+        return f"{value:.{max(0, places)}f} ± {half:.{max(0, places)}f}"
+    exponent = floor(log10(largest))
+    rest = max(0, places + exponent)
+    return f"({value / 10**exponent:.{rest}f} ± {half / 10**exponent:.{rest}f})e{exponent:+03d}"
 
 
 def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
@@ -88,10 +101,14 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
         share = share_text(row["estimate"])
         text = f"{number(row['successes']):.0f}/{row['n']} {share} {bounds}"
     else:
-        text = value_text(row["estimate"], declaration, digits=digits)
         half = (number(row["high"]) - number(row["low"])) / 2
-        if isfinite(half):
-            text += f" ± {value_text(half, declaration, digits=digits)}"
+        if not isfinite(half):
+            text = value_text(row["estimate"], declaration, digits=digits)
+        elif declaration.is_share:
+            ends = (value_text(v, declaration, digits=digits) for v in (row["estimate"], half))
+            text = " ± ".join(ends)
+        else:
+            text = uncertain_text(number(row["estimate"]), half)
         text += f" ({row['n']})"
     return f"{text}, n/c {row['nc']}/{row['finished']}" if row["nc"] else text
 
@@ -108,8 +125,11 @@ def metric_label(declaration: Declaration) -> str:
     return f"{words} (%)" if declaration.is_share else words
 
 
-def caption(declaration: Declaration) -> str:
-    """What an entry shows, how it was selected, and what was left out."""
+def caption(declaration: Declaration, *, columns: bool = False) -> str:
+    """What an entry shows, how it was selected, and what was left out.
+
+    With `columns`, interval and numbers of runs stand in columns of their own.
+    """
     if declaration.is_success:
         body = (
             "Successes out of finished runs, in percent with the 95 % Wilson interval. n/c: runs "
@@ -118,10 +138,15 @@ def caption(declaration: Declaration) -> str:
     else:
         chance = ", n/c at chance" if declaration.chance is not None else ""
         label = metric_label(declaration)
+        shown = (
+            "mean over the n converged runs, and its 95 % interval over replicates"
+            if columns
+            else "mean over converged runs ± half of the 95 % interval over replicates (number of "
+            "runs)"
+        )
         body = (
-            f"{label[:1].upper()}{label[1:]}: mean over converged runs ± half of the 95 % interval "
-            f"over replicates (number of runs). n/c: finished runs that did not converge; where "
-            f"none converged, the mean over all runs{chance}."
+            f"{label[:1].upper()}{label[1:]}: {shown}. n/c: finished runs that did not "
+            f"converge; where none converged, the mean over all runs{chance}."
         )
     bold = "Bold: better than the runner-up at the 5 % level after Holm's correction."
     return f"{body} {rule_caption(declaration)} {bold}"

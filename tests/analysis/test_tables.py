@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+from dataclasses import replace
 from math import isfinite
 
 import pandas as pd
@@ -14,12 +15,12 @@ from golden_store import declaration, grid
 
 from analysis.cells import summarise
 from analysis.claims import answers, claim_table
-from analysis.declaration import parse
+from analysis.declaration import MEMBERS, parse
 from analysis.layout import grid as layout_grid
 from analysis.study import Study
-from analysis.tables import cell_entry, claims_table, pivot_table, tables_for
+from analysis.tables import cell_entry, cell_table, claims_table, pivot_table, tables_for
 from analysis.tabular import Entry, Notes, Table
-from analysis.wording import DASH, plain_text
+from analysis.wording import DASH, plain_text, uncertain_text
 from analysis.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
 
 
@@ -45,6 +46,17 @@ def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
     assert table.notes[1] == "skipped: needs an accelerator & time"
     bold = [entry.cell for row in table.rows for entry in row if entry.bold]
     assert bold == ["keep_prob=1.0,architecture=wide"]
+
+
+def test_a_cell_to_which_the_columns_do_not_apply_is_said_once(studies: dict[str, Study]) -> None:
+    study = studies["xor_depth"]
+    whole, *others = study.declaration.cells
+    cells = (replace(whole, factors={"depth": "1"}), *others[1:])
+    table = pivot_table(replace(study, declaration=replace(study.declaration, cells=cells)))
+    first, second = table.rows[0][1:]
+    assert first.cell == second.cell == whole.cell
+    assert first.text != "as left"
+    assert second.text == "as left"
 
 
 def test_every_cell_stands_in_both_tables(studies: dict[str, Study]) -> None:
@@ -186,3 +198,40 @@ def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
 )
 def test_a_count_keeps_all_of_its_digits(value: float, text: str) -> None:
     assert plain_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "text"),
+    [
+        (0.06749, 1.238e-05, "0.067490 ± 0.000012"),
+        (2.0, 0.13, "2.00 ± 0.13"),
+        (12345.0, 678.0, "12345 ± 678"),
+        (3.2e-09, 1.1e-11, "(3.200 ± 0.011)e-09"),
+        (1e33, 4e32, "(1.00 ± 0.40)e+33"),
+        (0.5, 0.0, "0.5 ± 0"),
+    ],
+)
+def test_a_value_and_its_half_interval_end_at_the_same_digit(
+    value: float, half: float, text: str
+) -> None:
+    assert uncertain_text(value, half) == text
+
+
+def test_a_cell_of_members_is_named_as_such_and_every_cell_says_what_its_columns_are(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["ladder"]
+    last = study.declaration.cells[-1]
+    members = replace(last, cell=f"{last.cell}{MEMBERS}")
+    cells = (*study.declaration.cells, members)
+    row = study.cells.iloc[-1].to_dict() | {"cell": members.cell}
+    table = cell_table(
+        replace(
+            study,
+            declaration=replace(study.declaration, cells=cells),
+            cells=pd.DataFrame([*study.cells.to_dict("records"), row]),
+        )
+    )
+    first = [entries[0].text for entries in table.rows]
+    assert first[-1] == f"{first[-2]}, its members"
+    assert "±" not in table.caption

@@ -1,0 +1,114 @@
+"""Keeps the letters of a figure inside it, and the numbers of an axis apart.
+
+In: a figure with everything drawn. Out: the same figure, laid out: of numbers that touch some are
+left out, and a label that the figure's edge would cut is broken into lines or moved.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, NullLocator
+
+EDGE = 2.0  # points that a label keeps from the figure's edge
+GAP = 2.0  # points between two numbers of an axis
+POINTS = 72  # of an inch
+
+
+def fit(figure: Figure) -> None:
+    """Lay the figure out so that no label is cut and no two numbers of an axis touch."""
+    figure.draw_without_rendering()
+    broken = [_break(label, figure, along) for label, along in _labels(figure)]
+    if any(broken):
+        figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # laid out once, not once per file
+    for ax in figure.axes:
+        for along in (0, 1):
+            _thin(ax, figure, along)
+            _bring_in(ax, figure, along)
+
+
+def apart(ranges: Sequence[tuple[float, float]], gap: float) -> list[int]:
+    """Which of the ranges, ascending, to keep so that each begins a gap behind the one before."""
+    kept: list[int] = []
+    for place, (low, _) in enumerate(ranges):
+        if not kept or low - ranges[kept[-1]][1] >= gap:
+            kept.append(place)
+    return kept
+
+
+def _labels(figure: Figure) -> list[tuple[Text, int]]:
+    """The labels of all axes, each with the direction in which it reads: 0 across, 1 up."""
+    return [
+        (axis.label, along)
+        for ax in figure.axes
+        for along, axis in enumerate((ax.xaxis, ax.yaxis))
+        if axis.label.get_text()
+    ]
+
+
+def _break(label: Text, figure: Figure, along: int) -> bool:
+    """Break a label that is longer than the figure into lines; whether it was."""
+    low, high = _ends(label, along)
+    room = figure.bbox.size[along] - 2 * EDGE * figure.dpi / POINTS
+    text = label.get_text()
+    if high - low <= room or "\n" in text:
+        return False
+    letters = max(8, int(len(text) * room / (high - low)))
+    label.set_text("\n".join(textwrap.wrap(text, letters, break_long_words=False)))
+    return True
+
+
+def _thin(ax: Axes, figure: Figure, along: int) -> None:
+    """Leave out numbers that touch the one before; words stay, since each names a row."""
+    axis = (ax.xaxis, ax.yaxis)[along]
+    low, high = sorted(axis.get_view_interval())
+    near = 1e-9 * (high - low)
+    drawn = [
+        (*_ends(text, along), tick.get_loc(), text.get_text())
+        for tick in axis.get_major_ticks()
+        for text in (tick.label1, tick.label2)
+        if text.get_visible() and text.get_text() and low - near <= tick.get_loc() <= high + near
+    ]
+    if not all(_is_number(text) for *_, text in drawn):
+        return
+    ranges = sorted(drawn)
+    kept = apart([(low, high) for low, high, *_ in ranges], GAP * figure.dpi / POINTS)
+    if len(kept) < len(ranges):
+        places: Any = [ranges[i][2] for i in kept]
+        axis.set_major_locator(FixedLocator(places))
+        axis.set_ticklabels([ranges[i][3] for i in kept])
+        axis.set_minor_locator(NullLocator())
+
+
+def _bring_in(ax: Axes, figure: Figure, along: int) -> None:
+    """Move a label along its axis by as much as it would reach over the figure's edge."""
+    label = (ax.xaxis, ax.yaxis)[along].label
+    if not label.get_text():
+        return
+    low, high = _ends(label, along)
+    margin = EDGE * figure.dpi / POINTS
+    beyond = max(0.0, margin - low) or min(0.0, figure.bbox.size[along] - margin - high)
+    if beyond:
+        centre = label.get_position()[along] + beyond / ax.bbox.size[along]
+        (label.set_y if along else label.set_x)(centre)
+
+
+def _ends(text: Text, along: int) -> tuple[float, float]:
+    box = text.get_window_extent()
+    return (box.y0, box.y1) if along else (box.x0, box.x1)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace("−", "-").replace(",", ""))
+    except ValueError:
+        return False
+    return True

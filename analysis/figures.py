@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from analysis.canvas import (
     COLOURS,
@@ -154,6 +155,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     _darken(ax, values[np.isfinite(values)])
     for row, column in np.argwhere(np.isnan(values)):
         ax.plot(column + 0.5, row + 0.5, marker="x", color=PALE, markersize=6)
+    _hatch(ax, made, study)
     ax.tick_params(length=0)
     ax.tick_params(axis="y", rotation=0)
     ax.set_xlabel(names_text(declaration, made.columns))
@@ -203,6 +205,15 @@ def _heat_column(names: list[str]) -> float:
 
 def _longest(texts: list[str]) -> int:
     return max(map(len, texts), default=0)
+
+
+def _hatch(ax: Axes, made: Grid, study: Study) -> None:
+    """Hatch the places of which runs did not converge: their number does not speak for all."""
+    lost = set(study.cells.loc[study.cells["nc"] > 0, "cell"])
+    for (down, across), place in made.places.items():
+        if place.cell in lost:
+            corner = (made.across.index(across), made.down.index(down))
+            ax.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", ec=PALE, lw=0, zorder=2))
 
 
 def _darken(ax: Axes, known: np.ndarray[Any, np.dtype[np.float64]]) -> None:

@@ -45,7 +45,7 @@ DARKNESS = (
 SHOWN = {
     "verdicts": "Verdicts on the printed values that the checks answer.",
     "points": "Estimate and 95 % interval of every cell.",
-    "heat": "Estimate at every place of the table.",
+    "heat": "Estimate at every place of the table; hatched where runs of it did not converge.",
     "ladder": "Ours with its 95 % interval (dot) beside the printed value (diamond).",
     "training": "Training: median and the band that holds 80 % of the runs.",
     "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",

@@ -5,8 +5,10 @@ In: a Study. Out: plain sentences whose every number stands in its frame.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from analysis.comparisons import Standing
 from analysis.study import Study
 from analysis.tabular import Table
 from analysis.wording import decimals, estimate_text, metric_label
@@ -60,8 +62,22 @@ def finding(study: Study) -> str:
     if len(cells) == 1:
         return f"{metric[:1].upper()}{metric[1:]} of {named}: {text}."
     word = "Highest" if declaration.higher_is_better else "Lowest"
-    apart = "better than the runner-up" if row["best"] else "not set apart from the runner-up"
-    return f"{word} {metric}: {text} for {named}, {apart} by the corrected test."
+    equal = int((cells["estimate"] == row["estimate"]).sum())
+    if equal > 1:
+        best = f"{word} {metric}: {text} in {equal} of {len(cells)} cells alike, such as {named}."
+    elif row["n"] == 1:
+        best = f"{word} {metric}: {text} for {named}, of one run and so without a test."
+    else:
+        apart = "better than the runner-up" if row["best"] else "not set apart from the runner-up"
+        best = f"{word} {metric}: {text} for {named}, {apart} by the corrected test."
+    return " ".join(filter(None, (best, against_baseline(study))))
+
+
+def against_baseline(study: Study) -> str:
+    """How the other cells compare with the baseline, counted by verdict; empty without one."""
+    counts = Counter(made.standing for made in study.comparisons)
+    said = ", ".join(f"{counts[word]} {word.value}" for word in Standing if counts[word])
+    return f"Against the baseline: {said}." if said else ""
 
 
 def problems(study: Study) -> tuple[str, ...]:

@@ -95,6 +95,17 @@ def test_the_heat_map_writes_the_estimates(studies: dict[str, Study]) -> None:
     assert crosses(ax) == 1
 
 
+def test_a_heat_map_hatches_cells_of_which_runs_did_not_converge(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["xor_depth"]
+    cell = study.declaration.cells[0].cell
+    cells = study.cells.assign(nc=(study.cells["cell"] == cell).astype(int))
+    hatched = heat_map(replace(study, cells=cells)).patches
+    assert [patch.get_hatch() for patch in hatched] == ["////"]
+    assert not heat_map(replace(study, cells=cells.assign(nc=0))).patches
+
+
 def test_numbers_of_a_heat_map_stand_out(studies: dict[str, Study]) -> None:
     ax = heat_map(studies["xor_depth"])
     (painted,) = ax.collections

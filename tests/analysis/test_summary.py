@@ -28,7 +28,8 @@ def test_the_baseline_is_answered_by_counts_of_verdicts(studies: dict[str, Study
     study = studies["keep_prob"]
     counts = Counter(made.standing.value for made in study.comparisons)
     said = against_baseline(study)
-    assert counts and all(f"{count} {word}" in said for word, count in counts.items())
+    assert counts
+    assert all(f"{count} {word}" in said for word, count in counts.items())
     assert said in finding(study)
     without = replace(study, declaration=replace(study.declaration, baseline=None))
     assert against_baseline(without) == ""

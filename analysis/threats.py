@@ -153,6 +153,8 @@ def _effects(study: Study) -> Iterator[str]:
 
 
 def _confounded(study: Study) -> Iterator[str]:
+    if study.declaration.computes:
+        return  # checks are no steps
     for step, names in confounded(study.declaration).items():
         more = len(names) - MOST_SETTINGS
         listed = ", ".join(names[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")

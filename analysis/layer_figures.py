@@ -133,6 +133,8 @@ def boundaries(study: Study) -> Axes:
         seen = study.layers.observations.get(place.cell) if place else None
         if seen is None or seen.surface is None:
             say(ax, lacking(place))
+        elif all(value is None for row in seen.surface.values for value in row):
+            say(ax, "not finite")
         else:
             _surface(ax, seen.surface)
         ax.set_box_aspect(1)

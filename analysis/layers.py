@@ -39,7 +39,7 @@ class Surface:
 
     low: tuple[float, float]
     high: tuple[float, float]
-    values: tuple[tuple[float, ...], ...]
+    values: tuple[tuple[float | None, ...], ...]
     examples: tuple[tuple[float, float, int], ...]
 
 

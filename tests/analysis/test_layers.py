@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,18 @@ def test_figures_follow_what_was_observed(store: Writer) -> None:
     images = figures_for(study(store, "images"))
     assert {"gradients", "activations", "activations_trained"} <= set(images)
     assert "boundaries" not in images
+
+
+def test_a_network_without_a_finite_answer_says_so(store: Writer) -> None:
+    made = study(store, "drawn")
+    first, *_ = made.layers.observations
+    seen = made.layers.observations[first]
+    assert seen.surface is not None
+    lost = replace(seen, surface=replace(seen.surface, values=((None, None), (None, None))))
+    observations = {**made.layers.observations, first: lost}
+    made = replace(made, layers=replace(made.layers, observations=observations))
+    panels = figures_for(made)["boundaries"](made).figure.axes
+    assert [text.get_text() for ax in panels for text in ax.texts].count("not finite") == 1
 
 
 def test_the_norms_are_drawn_at_their_medians(store: Writer) -> None:

@@ -17,7 +17,6 @@ from threading import Barrier
 from typing import Any
 
 import optuna
-import psycopg
 import pytest
 from sqlalchemy import Pool, event
 
@@ -35,6 +34,8 @@ from tests.experiments.tracking.test_writers import (  # noqa: F401
     test_both_writers_leave_the_same_runs,
 )
 
+# The driver comes with the extras of the slow tests.
+psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.slow
 
 PATIENCE = 60.0

@@ -14,7 +14,9 @@ import pandas as pd
 
 from analysis.declaration import Declaration
 
+NON_FINITE = "non_finite"
 LOSS_AT_CHANCE = "loss_at_chance"
+ACCURACY_AT_CHANCE = "accuracy_at_chance"
 ACCURACY_MARGIN = 0.05  # above chance, as in the rule of the run
 
 

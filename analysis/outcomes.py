@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands import untrained_because
+from analysis.convergence import NON_FINITE
 from analysis.declaration import Declaration
 from analysis.frame import NOT_RUN, Status
 from analysis.selection import selection
@@ -132,7 +133,7 @@ def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
         missing=int((status == Status.MISSING).sum()),
         skipped=int((status == Status.SKIPPED).sum()),
         nc=int(nc.sum()),
-        non_finite=int((finished["nc_rule"] == "non_finite").sum()),
+        non_finite=int((finished["nc_rule"] == NON_FINITE).sum()),
         reason=_reason(part, untrained),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from analysis.convergence import overruled
+from analysis.convergence import ACCURACY_AT_CHANCE, LOSS_AT_CHANCE, NON_FINITE, overruled
 from analysis.declaration import Cell, Declaration
 from analysis.factorial import too_few_in_common
 from analysis.frame import Status
@@ -26,9 +26,9 @@ GENERAL = (
 )
 PRINTED = "A printed value is one run of unknown seed: it can contradict a recipe, not confirm it."
 RULES = {
-    "non_finite": "a loss or parameter was not finite",
-    "loss_at_chance": "the final training loss was that of guessing or above it",
-    "accuracy_at_chance": "the accuracy was at most five points above chance",
+    NON_FINITE: "a loss or parameter was not finite",
+    LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",
+    ACCURACY_AT_CHANCE: "the accuracy was at most five points above chance",
 }
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.cells import headline
 from analysis.claims.verdicts import Floats, Verdict, judge
 from analysis.commands import command, not_run
+from analysis.convergence import NON_FINITE
 from analysis.declaration import Declaration
 from analysis.frame import Status
 from analysis.outcomes import Outcomes
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 VALUE = "value"  # all numbers of a check: value_0, value_1, ...
 LOST = "cell lost"
-NON_FINITE = "non_finite"
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def in_distribution(claim: PrintedClaim, runs: Floats) -> Verdict:
     """Inside or outside the spread of single runs, or too few runs to say.
 
     Each printed value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
-    curve is outside if any of its points is, and undecided if any of the others is.
+    curve is outside if any of its points is, and else too few runs if any is unclear.
     """
     n, count = runs.shape
     if n < FEWEST:

@@ -1,4 +1,4 @@
-"""The only Hydra entry: a command line in, an exit status out.
+"""One call: a command line in, an exit status out.
 
 Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started, or
 runs for which their device has no room, which only trying shows; 130 on Ctrl-C, with everything
@@ -8,25 +8,20 @@ finished so far kept.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from pathlib import Path
 
-# Hydra reports its own errors with a traceback and status 1; here they are one line and status 2.
-os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-
-import hydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from experiments.arguments import names, own_folders, prepared
+from experiments.composition import compose, names, own_folders, usage
 from experiments.data import DataError
-from experiments.declaration.configuration import CONF, Invocation, read
+from experiments.declaration.configuration import Invocation, read
 from experiments.errors import ConfigurationError, StoreError, nearest
-from experiments.output import fall_silent
+from experiments.output import say
 from lightning_modules.registry import UnknownName
 
 # What a user can mend; anything else is a defect of the lab and keeps its traceback.
@@ -39,17 +34,6 @@ REFUSALS = (
     OmegaConfBaseException,
     YAMLError,
 )
-_statuses: list[int] = []
-
-
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def application(config: DictConfig) -> None:
-    """Compose, check and carry out one invocation."""
-    try:
-        _statuses.append(_carry_out(config))
-    except REFUSALS as error:
-        # Caught here: Hydra would print a line of its own for what leaves this function.
-        _statuses.append(_refuse(error))
 
 
 def _carry_out(config: DictConfig) -> int:
@@ -88,19 +72,18 @@ def _plugin_line(name: str, error: Exception) -> str:
 
 
 def main() -> int:
-    """Run the application and return the exit status."""
+    """Carry out one call and return the exit status."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        say(usage())
+        return 0
     try:
-        sys.argv[1:] = prepared(sys.argv[1:])
-        application()
+        return _carry_out(compose(arguments))
     except REFUSALS as error:
         return _refuse(error)
     except KeyboardInterrupt:
         print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
         return 130
-    except BrokenPipeError:  # what Hydra itself prints, such as --help
-        fall_silent()
-    # Hydra gives no value back; --help and --cfg carry out nothing.
-    return max(_statuses, default=0)
 
 
 def _refuse(error: Exception) -> int:

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from experiments.declaration.configuration import CONF, YAML_LOADER, group_presets, study_files
+from experiments.declaration.configuration import CONF, group_presets, study_files
+from experiments.declaration.files import read_yaml
 from experiments.declaration.grid import expand
 from experiments.declaration.section import Section
 from experiments.declaration.settings import Presets
@@ -52,12 +51,12 @@ def catalogue(profile: str, folders: Iterable[Path] = (CONF,)) -> tuple[Listed, 
 def _listed(name: str, path: Path, profile: str, presets: Presets) -> Listed:
     """List a study; one that is declared wrongly says so, and hides no other one."""
     try:
-        content = yaml.load(path.read_bytes(), Loader=YAML_LOADER)
+        content = read_yaml(path)
         study = parse_study(name, Section(content, f"study/{name}.yaml").take(name, object))
         asked = profile in study.budgets
         trained = profile if asked else list(study.budgets)[-1]
         runs = _runs(study, trained, presets)
-    except (ConfigurationError, yaml.YAMLError) as error:
+    except ConfigurationError as error:
         said = " ".join(str(error).split())
         return Listed(name, profile, title=name, problem=f"its declaration cannot be read: {said}")
     return Listed(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.declaration.claims import check_studies, read_ledger, with_claims
+from experiments.declaration.files import read_yaml, refuse_directives
 from experiments.declaration.section import Section
 from experiments.declaration.settings import Presets
 from experiments.declaration.spec import parse_study, read_where
@@ -21,7 +21,6 @@ from experiments.engines.registry import read_engine
 from experiments.errors import ConfigurationError, nearest
 from experiments.run import Run
 
-YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -83,7 +82,9 @@ def read(config: DictConfig) -> Invocation:
 
     Errors: ``ConfigurationError``.
     """
-    top = Section(OmegaConf.to_container(config, resolve=True), "config.yaml")
+    content = OmegaConf.to_container(config, resolve=True)
+    refuse_directives(content, "command line")
+    top = Section(content, "config.yaml")
     own = top.take("study_dir", str, None)
     folders = [CONF, Path(own)] if own else [CONF]
     _check_study_files(folders)
@@ -118,7 +119,8 @@ def read(config: DictConfig) -> Invocation:
 
 def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
     """Read the printed claims, and see that each is bound to a study that exists."""
-    ledger = read_ledger({name: _plain(path) for name, path in _files("claims", folders).items()})
+    files = _files("claims", folders)
+    ledger = read_ledger({name: read_yaml(path) for name, path in files.items()})
     check_studies(ledger, _files("study", folders))
     return ledger
 
@@ -161,7 +163,7 @@ def _check_study_files(folders: list[Path]) -> None:
     """Refuse a study file whose content Hydra would put under another name, or nowhere."""
     for name, path in _files("study", folders).items():
         # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.
-        content = _plain(path)
+        content = read_yaml(path)
         found = list(content) if isinstance(content, Mapping) else content
         if found != [name]:
             raise ConfigurationError(
@@ -187,11 +189,6 @@ def _files(group: str, folders: list[Path]) -> dict[str, Path]:
     """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
     paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
     return {path.stem: path for path in reversed(paths)}
-
-
-def _plain(path: Path) -> Any:
-    with path.open("rb") as file:  # of a file, not of its text: YAML's errors then name it
-        return yaml.load(file, Loader=YAML_LOADER)
 
 
 def _content(path: Path) -> Any:

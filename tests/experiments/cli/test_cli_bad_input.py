@@ -107,7 +107,7 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
         ("engine=lokal", "engine: unknown name 'lokal'; nearest: 'local'"),
         ("study_dir=nowhere", "study_dir: no folder 'nowhere'; expected one that has study/NAME"),
         ("foo=1", "command line: unknown key 'foo'; known: "),
-        ("+foo=1", "config.yaml: unknown key 'foo'; known: "),
+        ("+foo=1", "command line: unknown key 'foo'; known: "),
         ("now.replicate=1", "unknown key 'now.replicate'; nearest: 'replicates'"),
         ("now.where.width=smal", "now.where.width: unknown level 'smal'; nearest: 'small'"),
         ("now.where.with=small", "now.where: unknown factor 'with'; nearest: 'width'"),

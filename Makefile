@@ -17,7 +17,7 @@ LECTURES := autoencoder,batch_size,factorial,features,frameworks,full_model,gan,
 # The small systems whose printed values need no data files; the others of them are in STUDIES.
 TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xor_weights
 comma   := ,
-run      = $(BIN)/python -m experiments engine=$(ENGINE)
+run      = $(BIN)/python -m ablation_lab engine=$(ENGINE)
 
 # Compiled programs and lists of fonts lie with the store, not outside this folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
@@ -43,16 +43,16 @@ lectures: .venv/.ready  ## the other systems and tables of the decks, on embedde
 	@$(run) profile=$(PROFILE) study=[$(LECTURES)] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
-	@$(BIN)/python -m analysis --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+	@$(BIN)/python -m ablation_lab.report --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
 claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
-	@$(BIN)/python -m analysis.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
+	@$(BIN)/python -m ablation_lab.report.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
 
 tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
-	@$(BIN)/python -m analysis.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+	@$(BIN)/python -m ablation_lab.report.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
 serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
-	@$(BIN)/python -m experiments.serve --port $(PORT)
+	@$(BIN)/python -m ablation_lab.service.serve --port $(PORT)
 
 test: .venv/.ready  ## run the tests, but for those marked slow
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
@@ -66,7 +66,7 @@ smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a chec
 	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
 
 bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md
-	@$(BIN)/python -m experiments.bench $(ARGS)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: .venv/.ready  ## style and types
 	@$(BIN)/ruff check .

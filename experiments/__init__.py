@@ -1,7 +1,12 @@
-"""The half that runs: a declared study comes in, tracked runs in MLflow come out.
+"""The plug-in of the lectures: the data sets and checks that only the five decks have.
 
-The way of the data is one direction: ``spec`` (what a study says) → ``grid`` (its cells and runs)
-→ ``plan`` (stacks) → ``engines`` → ``execute`` in a worker (``trainers``, ``lightning_modules``,
-``data``) → ``record`` → ``tracking`` (the only writer of MLflow). ``ledger`` keeps the grid in
-Optuna: which cells wait, run, are done. Nothing here imports ``analysis``.
+Comes in: the public interface of ``ablation_lab``. Goes out: data sets and checks by name, for the
+studies of ``conf/study`` and the reference values of ``conf/claims``.
 """
+
+from ablation_lab.study.checks import CHECKS
+from experiments import data
+
+__all__ = ["data"]
+
+CHECKS.found_in("experiments.checks")  # they import torch, which only their runs need

@@ -7,6 +7,7 @@ error that says which names are known and which is nearest. Uses the standard li
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -63,6 +64,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._things: dict[str, T] = {}
         self._places: dict[str, str] = {}
+        self._modules: list[str] = []
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that keeps its argument under `name`.
@@ -88,14 +90,26 @@ class Registry(Generic[T]):
 
         return keep
 
+    def found_in(self, module: str) -> None:
+        """Let a module, which registers things, be imported when one of them is asked for."""
+        self._modules.append(module)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that are imported when a name is asked for that is not known yet."""
+        return tuple(self._modules)
+
     def get(self, name: str) -> T:
         """Return the thing called `name`.
 
         Errors: UnknownName, with the nearest name and all that are known.
         """
+        if name not in self._things:
+            for module in self._modules:
+                import_module(module)
         try:
             return self._things[name]
-        except (KeyError, TypeError):
+        except KeyError:
             raise UnknownName(unknown(self.kind, name, self.names())) from None
 
     def names(self) -> tuple[str, ...]:

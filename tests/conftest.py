@@ -1,20 +1,52 @@
-"""What all tests share: one migrated MLflow database per session, copied for every store."""
+"""What all tests share: presets, a small study, runs made in one line, a migrated store."""
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+import yaml
+
+import experiments  # noqa: F401 - the data sets of the lectures
+from ablation_lab.study.run import Run
+from ablation_lab.study.settings import Presets, resolve
 
 # One thread, as in the lab's own workers: on a loaded machine several wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A loaded machine is no failure, and the same code gives the same result every time.
 hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, max_examples=30)
 hypothesis.settings.load_profile("lab")
+
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+XOR: dict[str, Any] = {
+    "model": {"family": "mlp", "widths": [3], "bias_init": "normal", "init": "normal"},
+    "data": {"name": "xor"},
+    "optimizer": {"name": "sgd", "learning_rate": 0.1},
+    "training": {"steps": 20, "loss": "printed"},
+}
+
+DECLARATION: dict[str, Any] = {
+    "title": "A title",
+    "question": "Does width matter?",
+    "source": "a test",
+    "metric": "success",
+    "baseline": {"width": "small"},
+    "run": XOR,
+    "factors": {
+        "width": {"levels": {"small": {"model.widths": [2]}, "large": {"model.widths": [5]}}},
+        "activation": {"key": "model.activation", "levels": ["sigmoid", "relu"]},
+    },
+    "profiles": {"smoke": {"replicates": 2}},
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,11 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Folders and files whose tests share things that take seconds to make.
 SHARING = (
-    "experiments/cli",
-    "analysis",
-    "experiments/data",
-    "experiments/tracking/test_postgres",
-    "experiments/engines",
+    "cli",
+    "report",
+    "data",
+    "store/test_postgres",
+    "engines",
 )
 
 
@@ -47,7 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database with MLflow's tables and no run; creating one takes seconds."""
-    from experiments.tracking import Tracker
+    from ablation_lab.store.tracker import Tracker
 
     path = tmp_path_factory.mktemp("empty_store") / "mlflow.db"
     Tracker(f"sqlite:///{path}", None)
@@ -64,3 +96,52 @@ def store(empty_store: Path, tmp_path: Path) -> str:
     path = tmp_path / "mlflow.db"
     shutil.copy(empty_store, path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def presets() -> Presets:
+    """Return the presets of ``conf``."""
+    groups = {
+        group: {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*")}
+        for group in ("model", "data")
+    }
+    return Presets(**groups)
+
+
+@pytest.fixture(scope="session")
+def new_declaration() -> Callable[[], dict[str, Any]]:
+    """Return a function that gives a small study as its YAML file would."""
+    return lambda: copy.deepcopy(DECLARATION)
+
+
+@pytest.fixture
+def declaration(new_declaration: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a small study; a test may change it."""
+    return new_declaration()
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    """Return the ``run`` section of a small XOR study; a test may change it."""
+    return copy.deepcopy(XOR)
+
+
+@pytest.fixture(scope="session")
+def make_run(presets: Presets) -> Callable[..., Run]:
+    """Return a function that makes a run of the XOR study with changed settings."""
+
+    def make(*, replicate: int = 0, seed: int = 0, cell: str = "c", **changes: Any) -> Run:
+        """Settings are given with two underscores for the dot: ``model__widths=[2]``."""
+        overrides = [{key.replace("__", "."): value for key, value in changes.items()}]
+        return Run(
+            study="small",
+            profile="smoke",
+            cell=cell,
+            replicate=replicate,
+            key=f"{cell}-{seed}-{replicate}",
+            seed=seed,
+            config=resolve(XOR, overrides, presets, "study/small.yaml"),
+            factors={"width": cell},
+        )
+
+    return make

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.declaration import names
-from experiments.declaration.declare import Declared, declare
-from experiments.declaration.settings import Presets
-from experiments.declaration.spec import parse_study
-from experiments.errors import ConfigurationError
-from experiments.execution.execute import execute
-from experiments.record import Status
-from experiments.run import Stack, TrainerName
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study import names
+from ablation_lab.study.declare import Declared, declare
+from ablation_lab.study.record import Status
+from ablation_lab.study.run import Stack, TrainerName
+from ablation_lab.study.settings import Presets
+from ablation_lab.study.spec import parse_study
+from ablation_lab.training.execute import execute
 from lightning_modules import activations, initializers, optimizers
 from tests.lightning_modules.properties import (
     check_activation,

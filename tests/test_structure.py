@@ -1,4 +1,4 @@
-"""The packages keep their borders: who imports what, and how long files are."""
+"""The house keeps its order: which room imports which, what the product may know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("experiments", "lightning_modules", "analysis")
+PACKAGES = ("ablation_lab", "lightning_modules", "experiments")
+# Room of the product -> the rooms below it. Errors and output are everybody's.
+BELOW = {
+    "data": (),
+    "study": ("data",),
+    "store": ("study", "data"),
+    "training": ("study", "data"),
+    "engines": ("training", "study"),
+    "runner": ("engines", "training", "store", "study", "data"),
+    "statistics": ("study",),
+    "report": ("statistics", "store", "study"),
+    "service": ("runner", "engines", "training", "store", "study", "data"),
+}
+EVERYBODYS = ("errors", "output")
+# Which runs stack is part of a key, and the plan says it: the one import against the order.
+AGAINST = {
+    ("study/key.py", "ablation_lab.training.plan.trainer_alone"),
+    ("study/key.py", "ablation_lab.training.plan.why_alone"),
+}
 
 
 def files(package: str) -> list[Path]:
@@ -35,7 +53,8 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or "." * node.level
+            module = node.module or "." * node.level
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def importers(package: str, *wanted: str) -> set[str]:
@@ -43,42 +62,41 @@ def importers(package: str, *wanted: str) -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in files(package)
-        if any(name.split(".")[0] in wanted or name in wanted for name in imports(path))
+        if any(
+            name == each or name.startswith(f"{each}.") for name in imports(path) for each in wanted
+        )
     }
 
 
-def test_the_analysis_needs_nothing_that_trains() -> None:
-    assert not importers("analysis", "torch", "pytorch_lightning", "hydra", "optuna")
-    assert not importers("analysis", "lightning_modules")
-
-
-def test_the_analysis_publishes_and_reads_what_is_declared_in_one_place_each() -> None:
-    used = {name for path in files("analysis") for name in imports(path) if "experiments" in name}
-    allowed = {
-        "experiments.tracking": {"analysis/__main__.py"},
-        "experiments.declaration.catalogue": {"analysis/catalogue.py"},
+@pytest.mark.parametrize("room", BELOW)
+def test_imports_of_the_product_run_one_way(room: str) -> None:
+    wrong = {
+        (path.relative_to(ROOT / "ablation_lab").as_posix(), name)
+        for path in files(f"ablation_lab/{room}")
+        for name in imports(path)
+        if name.startswith("ablation_lab.")
+        and name.split(".")[1] not in (room, *BELOW[room], *EVERYBODYS)
     }
-    assert used == set(allowed)
-    for module, places in allowed.items():
-        assert importers("analysis", module) == places
+    assert wrong - AGAINST == set()
 
 
-def test_the_running_half_does_not_know_the_analysis() -> None:
-    assert not importers("experiments", "analysis")
-    assert not importers("lightning_modules", "analysis")
-
-
-def test_modules_import_nothing_of_ours_but_themselves() -> None:
-    assert not importers("lightning_modules", "experiments", "analysis")
+def test_the_product_knows_nothing_of_the_lectures() -> None:
+    assert not importers("ablation_lab", "experiments", "analysis", "tests")
+    assert not importers("lightning_modules", "experiments", "analysis", "tests", "ablation_lab")
     assert not importers("lightning_modules", "mlflow", "optuna", "hydra")
+
+
+def test_the_report_needs_nothing_that_trains() -> None:
+    for room in ("statistics", "report", "store"):
+        assert not importers(f"ablation_lab/{room}", "torch", "pytorch_lightning", "hydra")
 
 
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("optuna", {"experiments/driver/ledger.py", "experiments/driver/tuning.py"}),
-        ("hydra", {"experiments/application.py", "experiments/composition.py"}),
-        ("mlflow", {"experiments/tracking/", "analysis/frame.py"}),
+        ("optuna", {"ablation_lab/runner/ledger.py", "ablation_lab/runner/tuning.py"}),
+        ("hydra", {"ablation_lab/cli.py", "ablation_lab/runner/composition.py"}),
+        ("mlflow", {"ablation_lab/store/"}),
     ],
 )
 def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> None:
@@ -90,13 +108,14 @@ def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> N
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("experiments.driver.session", ["torch", "mlflow", "optuna", "pandas"]),
-        ("experiments.declaration.configuration", ["torch", "mlflow", "optuna"]),
-        ("experiments.driver.finished", ["torch", "mlflow"]),
-        ("analysis", ["pandas", "matplotlib", "seaborn", "torch"]),
-        ("analysis.report", ["seaborn", "sklearn", "mlflow"]),
-        ("analysis.catalogue", ["torch", "mlflow", "optuna", "pandas"]),
+        ("ablation_lab", ["pandas", "matplotlib", "seaborn", "torch", "mlflow"]),
+        ("ablation_lab.runner.session", ["torch", "mlflow", "optuna", "pandas"]),
+        ("ablation_lab.runner.configuration", ["torch", "mlflow", "optuna"]),
+        ("ablation_lab.store.finished", ["torch", "mlflow"]),
+        ("ablation_lab.report.report", ["seaborn", "sklearn", "mlflow"]),
+        ("ablation_lab.study.catalogue", ["torch", "mlflow", "optuna", "pandas"]),
         ("lightning_modules", ["torch"]),
+        ("experiments", ["torch", "mlflow", "pandas"]),
     ],
 )
 def test_importing_is_cheap(module: str, absent: list[str]) -> None:
@@ -113,18 +132,18 @@ def test_importing_is_cheap(module: str, absent: list[str]) -> None:
     assert result.stdout.split() == []
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_keep_prob_is_turned_round_at_most_once(package: str) -> None:
+def test_keep_prob_is_turned_round_once() -> None:
     """Torch's dropout takes 1 - keep_prob, and one place builds it."""
     found = [
         f"{path.name}:{node.lineno}"
+        for package in PACKAGES
         for path in files(package)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.BinOp)
         and isinstance(node.op, ast.Sub)
         and "keep_prob" in ast.unparse(node.right)
     ]
-    assert len(found) == (1 if package == "lightning_modules" else 0), found
+    assert len(found) == 1, found
 
 
 @pytest.mark.parametrize("package", PACKAGES)

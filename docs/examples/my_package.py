@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from experiments.data import DATASETS, Dataset, Part, TrainingData
+from ablation_lab.data import DATASETS, Dataset, Part, TrainingData
 from lightning_modules.initializers import INITIALIZERS, initialize
 from lightning_modules.registry import FAMILIES
 

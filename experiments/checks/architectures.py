@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from experiments.checks.registry import CHECKS
-from lightning_modules.architectures import alexnet, alphago, inception, lenet5
-from lightning_modules.architectures.tracing import on_meta, output_shapes, parameters
+from ablation_lab.study.checks import CHECKS
+from experiments.architectures import alexnet, alphago, inception, lenet5
+from experiments.architectures.tracing import on_meta, output_shapes, parameters
 
 
 def _alexnet(*layers: str) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 Floats = NDArray[np.float64]
 COVARIANCE = ((3.0, 1.2), (1.2, 1.0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0) -> float:

@@ -6,7 +6,7 @@ from math import isqrt
 import torch
 from torch import nn
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 from lightning_modules.convnet import ConvNet
 from lightning_modules.gan import GAN
 from lightning_modules.layers import layers_of

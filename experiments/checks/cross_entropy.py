@@ -6,8 +6,8 @@ The decks take the logarithm to base 10 on one slide; the checks do as the slide
 from collections.abc import Iterable, Sequence
 from math import exp, inf, log10, prod
 
+from ablation_lab.study.checks import CHECKS
 from experiments.checks.gates import sigmoid
-from experiments.checks.registry import CHECKS
 
 SCORES = (2.0, 1.0, 0.1)
 # The probabilities that two models give to what happened.

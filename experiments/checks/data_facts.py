@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ablation_lab.data.dataset import DATASETS
+from ablation_lab.data.files import verified_sources
+from ablation_lab.data.loading import load
+from ablation_lab.study.checks import CHECKS
 from experiments.checks.counts import parameters
-from experiments.checks.registry import CHECKS
-from experiments.data.dataset import DATASETS
-from experiments.data.files import verified_sources
-from experiments.data.loading import load
 from lightning_modules.linear import Linear
 
 

@@ -7,7 +7,7 @@ average precision in percent of the 20 classes, in the order of the table.
 from collections.abc import Iterable
 from statistics import fmean
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 DPM_V5 = (49.2, 53.8, 13.1, 15.3, 35.5, 53.4, 49.7, 27.0, 17.2, 28.8,
           14.7, 17.8, 46.4, 51.2, 47.7, 10.8, 34.2, 20.7, 43.8, 38.3)  # fmt: skip

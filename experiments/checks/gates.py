@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from math import exp
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 ROWS = tuple(product((0, 1), repeat=2))
 # Weights and bias of the two hidden units and of the output of the printed XOR network.

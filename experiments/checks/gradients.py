@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 # The factors s(1 - s) of ten sigmoid layers, as printed: two for each.
 FACTORS = (0.5, 0.5, 0.1, 0.9, 0.8, 0.2, 0.5, 0.5, 0.3, 0.7,

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.run import Combination
+from ablation_lab.training.schedule import steps_per_epoch
+from ablation_lab.training.scoring import combine
 from experiments.checks.gates import sigmoid
-from experiments.checks.registry import CHECKS
-from experiments.data.embedded import POINTS6
-from experiments.execution.scoring import combine
-from experiments.run import Combination
-from experiments.trainers.schedule import steps_per_epoch
+from experiments.data.toys import POINTS6
 from lightning_modules.initializers import fans, he_normal, xavier_uniform
 from lightning_modules.layers import dropout
 from lightning_modules.linear import Linear

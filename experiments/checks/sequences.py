@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from experiments.checks.registry import CHECKS
-from experiments.data import load
+from ablation_lab.data import load
+from ablation_lab.study.checks import CHECKS
 
 
 @CHECKS.register("hello_vocabulary")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from experiments.checks.registry import CHECKS
-from experiments.data import cifar, mnist  # noqa: F401 - they declare the data sets
-from experiments.data.dataset import DATASETS
+from ablation_lab.data import cifar, mnist  # noqa: F401 - they declare the data sets
+from ablation_lab.data.dataset import DATASETS
+from ablation_lab.study.checks import CHECKS
 
 RESNET_TOP5 = 3.6  # percent, on the slide of the ILSVRC 2015 results
 IMAGENET_IMAGES = 14_200_000  # on the slide about ImageNet

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from experiments.checks.registry import CHECKS
+from ablation_lab.study.checks import CHECKS
 
 SQUARE = ((1.0, 2.0), (3.0, 4.0))
 

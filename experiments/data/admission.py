@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.data.dataset import DATASETS, DataError, DataFile, Dataset, Part, TrainingData
+from ablation_lab.data.dataset import DATASETS, DataError, DataFile, Dataset, Part, TrainingData
 from experiments.data.lectures import parse_table
 
 LAST = 10

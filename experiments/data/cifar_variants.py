@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.cifar import CIFAR10, PIXEL, VALIDATION, read_cifar
-from experiments.data.dataset import DATASETS, Part, TrainingData
+from ablation_lab.data.cifar import CIFAR10, PIXEL, VALIDATION, read_cifar
+from ablation_lab.data.dataset import DATASETS, Part, TrainingData
 
 Floats = NDArray[np.float32]
 # The deck's loop overwrites its test batch, so that the printed accuracy is that of the last one.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.dataset import (
+from ablation_lab.data.dataset import (
     DATASETS,
     DataError,
     DataFile,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.dataset import DATASETS, DataFile, Dataset, Part, TrainingData
-from experiments.data.embedded import one_part
+from ablation_lab.data.dataset import DATASETS, DataFile, Dataset, Part, TrainingData
+from ablation_lab.data.embedded import one_part
 from experiments.data.lectures import SOURCE, parse_table
 
 SCORES = DataFile(

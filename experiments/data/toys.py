@@ -1,7 +1,7 @@
-"""The decks' smallest regressions and sequences, written in the code.
+"""The decks' smallest classifications, regressions and sequences, written in the code.
 
 Comes in: nothing. Goes out: data sets whose numbers are checked against a declared sum when they
-are loaded: two lines, a ramp, two strings.
+are loaded: six and eight points, two lines, a ramp, two strings.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,29 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from experiments.data.dataset import DATASETS, Dataset, Part, TrainingData
-from experiments.data.embedded import one_part
-from experiments.data.split import hash_order
+from ablation_lab.data.dataset import DATASETS, Dataset, Part, TrainingData
+from ablation_lab.data.embedded import one_part, read_points
+from ablation_lab.data.split import hash_order
 
 # The printed order of characters: list(set(...)) gives another one in every Python process.
 NAME, NAME_CHARACTERS = " My name is Joongheon Kim.", "enmJ yhsigKM.oa"
 HELLO, HELLO_CHARACTERS = "hihello", "hielo"
+# Hours of study and attendance; passed or not.
+POINTS6 = (((1, 2), (2, 3), (3, 1), (4, 3), (5, 3), (6, 2)), (0, 0, 0, 1, 1, 1))
+# Four features and one of three classes, from the course's public companion code.
+POINTS8 = (
+    (
+        (1, 2, 1, 1),
+        (2, 1, 3, 2),
+        (3, 1, 3, 4),
+        (4, 1, 5, 5),
+        (1, 7, 5, 5),
+        (1, 2, 5, 6),
+        (1, 6, 6, 6),
+        (1, 7, 7, 7),
+    ),
+    (2, 2, 2, 1, 1, 1, 0, 0),
+)
 RAMP_ROWS, RAMP_WINDOW, RAMP_TEST = 100, 5, 20
 
 
@@ -56,6 +72,36 @@ def read_ramp(_contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
     kept = Part(rows.x[train], rows.y[train])
     return TrainingData(train=kept, validation=kept), Part(rows.x[test], rows.y[test])
 
+
+DATASETS.register("points6")(
+    Dataset(
+        name="points6",
+        shape=(2,),
+        classes=1,
+        examples=6,
+        files=(),
+        about="6 points, hours and attendance; train, validation and test are the same rows "
+        "(lecture decks, logistic regression)",
+        read=partial(read_points, x=POINTS6[0], y=POINTS6[1]),
+        test_is_train=True,
+        embedded="3902d09b3c4cb1c195a75d9ed791b828c7823bd5cf15b72e9ab8ab30e8dbdb08",
+    )
+)
+
+DATASETS.register("points8")(
+    Dataset(
+        name="points8",
+        shape=(4,),
+        classes=3,
+        examples=8,
+        files=(),
+        about="8 points of 4 features in 3 classes; train, validation and test are the same rows "
+        "(lecture decks, softmax regression)",
+        read=partial(read_points, x=POINTS8[0], y=POINTS8[1]),
+        test_is_train=True,
+        embedded="fd3f25457265fa8a339841883a2ba1dd6a29ade29bd905d706792ff5f3ba6d72",
+    )
+)
 
 DATASETS.register("line2")(
     Dataset(

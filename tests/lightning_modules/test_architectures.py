@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.architectures import alexnet, alphago, inception, lenet5
-from lightning_modules.architectures.tracing import on_meta, output_shapes, parameters
+from experiments.architectures import alexnet, alphago, inception, lenet5
+from experiments.architectures.tracing import on_meta, output_shapes, parameters
 
 BUILD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], int]] = {
     "lenet5": (lenet5.lenet5, lenet5.INPUT, (10,), 61_706),

@@ -16,19 +16,19 @@ import torch
 from scipy.stats import binom
 from torch.nn import functional
 
-from experiments.checks import CHECKS, compute
+from ablation_lab.data import DATASETS
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study import fingerprint as fingerprints
+from ablation_lab.study import source
+from ablation_lab.study.checks import CHECKS, compute
+from ablation_lab.study.declare import declare
+from ablation_lab.study.record import Status
+from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.spec import parse_study
+from ablation_lab.training.perform import perform
+from ablation_lab.training.plan import estimated, plan
 from experiments.checks.convolution import output_size
-from experiments.data import DATASETS
-from experiments.declaration.declare import declare
-from experiments.declaration.settings import Presets, resolve
-from experiments.declaration.spec import parse_study
-from experiments.errors import ConfigurationError
-from experiments.execution.perform import perform
-from experiments.identity import fingerprint as fingerprints
-from experiments.identity import source
-from experiments.planning.plan import estimated, plan
-from experiments.record import Status
-from experiments.run import Run, Stack, TrainerName
 from lightning_modules.optimizers import OPTIMIZERS
 from lightning_modules.registry import UnknownName
 

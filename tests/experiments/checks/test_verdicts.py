@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis.claims.verdicts import judge
-from analysis.printed import PrintedClaim
-from analysis.printed import claim as printed_claim
-from experiments.checks import CHECKS, compute
-from experiments.declaration.claims import COMPUTED, claim_json, read_ledger
+from ablation_lab.statistics.verdicts import judge
+from ablation_lab.study.checks import CHECKS, compute
+from ablation_lab.study.claims import COMPUTED, claim_json, read_ledger
+from ablation_lab.study.printed import PrintedClaim
+from ablation_lab.study.printed import claim as printed_claim
 from tests.experiments.checks.test_checks import ORACLES
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -1,0 +1,109 @@
+"""What every engine promises: jobs in, a ``Done`` for each of them out, as they come.
+
+An engine draws jobs only as it needs them, so that the driver's memory does not grow with their
+number. A job that raises is done, with its error and traceback. A job whose worker died runs once
+more, apart from its neighbours; if that one dies too, it is done, with the reason. ``cancel`` ends
+what runs; leaving the context after an error, Ctrl-C included, cancels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
+
+from ablation_lab.training.accelerators import Accelerators
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Done(Generic[Job, Result]):
+    """A job with its result, or with the reason why there is none, in one line."""
+
+    job: Job
+    result: Result | None
+    error: str = ""
+    traceback: str = ""
+
+
+class Engine(ABC):
+    """Where jobs run: a context manager that holds ``workers`` of them at once."""
+
+    queues: ClassVar[bool] = False
+    """Whether a job may wait long in a queue, so that quick questions are better asked here."""
+
+    workers: int
+
+    accelerators: Accelerators | None = None
+    """What accelerators the workers have, now that the engine has started."""
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the workers; on an error, without waiting for what they do."""
+        if kind is None:
+            self.close()
+        else:
+            self.cancel()
+
+    @abstractmethod
+    def map(
+        self,
+        function: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        *,
+        cost: Callable[[Job], float] | None = None,
+    ) -> Iterator[Done[Job, Result]]:
+        """Run ``function`` on every job; yield results as they come, in no order.
+
+        ``cost`` is about how many seconds a job takes: small ones may share what an engine hands
+        out at a time.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End the workers now and drop what they were doing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the workers, whose work is done."""
+
+
+class EngineSettings(Protocol):
+    """The ``engine`` section of one call, typed: knows its engine, but has not started it."""
+
+    @property
+    def expected_workers(self) -> int | None:
+        """How many jobs will run at once, if that is known before the engine starts."""
+
+    @property
+    def accelerators(self) -> Accelerators | None:
+        """What accelerators the workers have, on which larger stacks pay; None without any.
+
+        A cluster that has not been asked yet may turn out to have others: then the engine says so.
+        """
+
+    @property
+    def unknown(self) -> str:
+        """What of a plan only the started engine can tell, in one line; '' if it is all known."""
+
+    @property
+    def devices_per_run(self) -> int:
+        """How many devices a run by itself is spread over."""
+
+    def start(self, plugins: tuple[str, ...]) -> Engine:
+        """Start the engine for jobs that import ``plugins``.
+
+        Errors: ``ConfigurationError`` in one line, where it cannot start as asked.
+        """

@@ -1,0 +1,251 @@
+"""The Ray engine: workers as actors of a cluster, a running one or one of this machine.
+
+Each worker is one actor, which holds its share of CPUs and of a GPU and carries out one job after
+the other, so that data sets and compiled programs stay with it. An actor that dies with its process
+or its node is replaced, and its jobs run once more, each alone on an actor. No more than ``AHEAD``
+jobs are on their way to an actor, so that the driver's memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from ablation_lab.engines import devices, worker
+from ablation_lab.engines.contract import Done, Engine
+from ablation_lab.engines.extras import extra
+from ablation_lab.engines.ray_cluster import connect, room
+from ablation_lab.engines.waiting import Attempt, Waiting
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.section import Section
+from ablation_lab.training.accelerators import Accelerators
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+# Jobs given to an actor: the next one is there when it has finished one.
+AHEAD = 2
+# So many workers in a row that do not even start say that none will.
+HOPELESS = 3
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """``conf/engine/ray.yaml``: which cluster, and how much of it a worker takes."""
+
+    place: str
+    address: str | None
+    workers: int | None
+    threads: int
+    gpus: int | None
+    per_gpu: int
+
+    @classmethod
+    def read(cls, section: Section) -> RaySettings:
+        """Read the section."""
+        gpus = section.take("gpus", int, None)
+        if gpus is not None and gpus < 0:
+            raise ConfigurationError(f"{section.place}.gpus: expected at least 0, found {gpus}")
+        return cls(
+            place=section.place,
+            address=section.take("address", str, None),
+            workers=section.at_least_one("workers", None),
+            threads=section.at_least_one("threads", 1),
+            gpus=gpus,
+            per_gpu=section.at_least_one("per_gpu", 1),
+        )
+
+    @property
+    def expected_workers(self) -> int | None:
+        """As many as given; else only the cluster knows."""
+        return self.workers
+
+    @property
+    def accelerators(self) -> Accelerators | None:
+        """Those that are asked for; all of this machine; those of a cluster once it is reached."""
+        here = len(devices.visible()) if self.address is None else 0
+        gpus = here if self.gpus is None else self.gpus
+        return self._accelerators(self.workers or gpus * self.per_gpu) if gpus else None
+
+    def _accelerators(self, workers: int) -> Accelerators:
+        card = devices.memory() if self.address is None else None
+        return Accelerators.of(workers=workers, card=card, sharing=self.per_gpu)
+
+    @property
+    def unknown(self) -> str:
+        """The GPUs of a cluster of which all are asked for."""
+        if self.address is None or self.gpus is not None:
+            return ""
+        return (
+            f"without GPUs: those of the cluster at {self.address} are counted when it is reached, "
+            "and more runs share a stack on them"
+        )
+
+    @property
+    def devices_per_run(self) -> int:
+        """One: Ray hands out shares of a GPU, not several."""
+        return 1
+
+    def start(self, plugins: tuple[str, ...]) -> RayEngine:
+        """Connect to the cluster, or start one on this machine."""
+        # Before Ray is imported: it reports its use to its makers unless told not to, and takes
+        # GPUs from whoever asks for none, with a warning.
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray = extra("ray", engine="ray")
+        connect(ray, self.address, self.threads, plugins)
+        try:
+            gpus, room_for = room(ray, self.place, self.threads, self.gpus, self.per_gpu)
+            workers = self.workers or room_for
+            engine = RayEngine(ray, workers=workers, cpus=self.threads, gpus=gpus)
+            engine.accelerators = self._accelerators(workers) if gpus else None
+            return engine
+        except BaseException:
+            ray.shutdown()
+            raise
+
+
+@dataclass(eq=False)
+class _Seat:
+    """An actor that has started, and how many jobs it was given."""
+
+    actor: Any
+    jobs: int = 0
+    alone: bool = False
+
+    def takes(self, attempt: Attempt[Any], *, ahead: bool) -> bool:
+        """Whether the seat may have the job: a last attempt shares its actor with no other."""
+        if attempt.last or self.alone:
+            return self.jobs == 0
+        return self.jobs < (AHEAD if ahead else 1)
+
+
+class RayEngine(Engine):
+    """At most ``workers`` actors on the connected cluster, each with so many CPUs and GPUs."""
+
+    def __init__(self, ray: ModuleType, *, workers: int, cpus: int, gpus: float) -> None:
+        self._ray = ray
+        self.workers = workers
+        self.threads = cpus
+        self._has_gpu = gpus > 0
+        self._actor = ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
+        # A cluster may be too full for some actors, so only those that have started get jobs.
+        self._starting: dict[Any, Any] = {}
+        self._seats: list[_Seat] = []
+        self._flying: dict[Any, tuple[Attempt[Any], _Seat]] = {}
+        self._hopeless = 0
+
+    def map(
+        self,
+        function: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        *,
+        cost: Callable[[Job], float] | None = None,
+    ) -> Iterator[Done[Job, Result]]:
+        """Run ``function`` on every job; yield results as they come, in no order."""
+        stored = self._ray.put(function)
+        waiting = Waiting(jobs)
+        drawn: deque[Attempt[Job]] = deque()
+        while True:
+            while len(drawn) + len(self._flying) < AHEAD * self.workers:
+                attempt = waiting.draw()
+                if attempt is None:
+                    break
+                drawn.append(attempt)
+            self._hand_out(stored, drawn)
+            if not (drawn or self._flying):
+                return
+            finished, _ = self._ray.wait([*self._flying, *self._starting])
+            for reference in finished:
+                if reference in self._starting:
+                    self._has_started(reference)
+                else:
+                    yield from self._landed(reference, waiting)
+
+    def cancel(self) -> None:
+        """End the workers now and drop what they were doing."""
+        for actor in [*self._starting.values(), *(seat.actor for seat in self._seats)]:
+            self._ray.kill(actor)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; one of this engine's own ends."""
+        self._starting.clear()
+        self._seats.clear()
+        self._flying.clear()
+        self._ray.shutdown()
+
+    def _hand_out(self, stored: Any, drawn: deque[Attempt[Any]]) -> None:
+        """Give jobs to actors, and start as many more as there is work for."""
+        for ahead in (False, True):
+            for seat in self._seats:
+                # No job queues behind another while an actor starts that may have it.
+                spare = len(drawn) - len(self._starting) if ahead else len(drawn)
+                if spare > 0 and seat.takes(drawn[0], ahead=ahead):
+                    attempt = drawn.popleft()
+                    seat.jobs += 1
+                    seat.alone = attempt.last
+                    reference = seat.actor.attempt.remote(stored, attempt.job)
+                    self._flying[reference] = attempt, seat
+        work = min(self.workers, len(drawn) + len(self._flying))
+        for _ in range(work - len(self._seats) - len(self._starting)):
+            actor = self._actor.remote()
+            self._starting[actor.prepare.remote(self.threads, self._has_gpu)] = actor
+
+    def _has_started(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._hopeless += 1
+            if self._hopeless == HOPELESS:
+                raise ConfigurationError(
+                    f"engine=ray: no worker starts on the cluster: {_reason(error)}"
+                ) from None
+        else:
+            self._hopeless = 0
+            self._seats.append(_Seat(actor))
+
+    def _landed(self, reference: Any, waiting: Waiting[Job]) -> Iterator[Done[Job, Any]]:
+        attempt, seat = self._flying.pop(reference)
+        seat.jobs -= 1
+        try:
+            outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            # Its process or its node is gone.
+            if seat in self._seats:
+                self._seats.remove(seat)
+            if attempt.last:
+                reason = f"the worker process died twice: {_reason(error)}"
+                yield Done(attempt.job, None, reason)
+            else:
+                waiting.put_back(attempt.job)
+            return
+        except self._ray.exceptions.RayError as error:
+            # The job or its result does not travel.
+            outcome = worker.failed(error)
+        yield worker.done(attempt.job, outcome)
+
+
+class _Worker:
+    """One process somewhere in the cluster."""
+
+    def prepare(self, threads: int, has_gpu: bool) -> None:
+        """Start; called once, before any job."""
+        if not has_gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        worker.prepare(threads)
+
+    def attempt(self, function: Callable[[Any], Any], job: Any) -> worker.Outcome[Any]:
+        """Carry out one job."""
+        return worker.attempt(function, job)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the part of Ray's message that says what happened, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

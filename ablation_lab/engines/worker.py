@@ -1,0 +1,70 @@
+"""What a worker does, whichever engine started it: threads, import path, one job at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ablation_lab.engines.contract import Done
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What a function gave back, or what it raised."""
+
+    result: Result | None
+    error: str = ""
+    traceback: str = ""
+
+
+def attempt(function: Callable[[Job], Result], job: Job) -> Outcome[Result]:
+    """Run a job; an exception is an outcome like any other."""
+    try:
+        return Outcome(function(job))
+    except Exception as error:  # the job's own; it must not end the worker
+        return failed(error)
+
+
+def failed(error: BaseException) -> Outcome[Any]:
+    """Return the outcome of a job that raised: one line, and the traceback."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return Outcome(None, reason, "".join(traceback.format_exception(error)))
+
+
+def done(job: Job, outcome: Outcome[Result]) -> Done[Job, Result]:
+    """Return a job with its outcome."""
+    return Done(job, outcome.result, outcome.error, outcome.traceback)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the variables that hold a worker to its share of the cores."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    # One compiler process at most: the other cores have workers of their own.
+    return dict.fromkeys(names, str(threads)) | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+
+
+def prepare(threads: int) -> None:
+    """Hold this process to ``threads`` threads."""
+    os.environ.update(environment(threads))
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def import_path() -> list[str]:
+    """Return the folders from which this process imports, but for Python's own."""
+    installed = [Path(prefix).resolve() for prefix in {sys.prefix, sys.base_prefix}]
+    folders = [Path(entry or ".").resolve() for entry in sys.path]
+    return [
+        str(folder)
+        for folder in dict.fromkeys(folders)
+        if folder.is_dir() and not any(folder.is_relative_to(prefix) for prefix in installed)
+    ]

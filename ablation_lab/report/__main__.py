@@ -1,0 +1,116 @@
+"""`python -m ablation_lab.report`: from a store to a report folder.
+
+In: the address of a store, a profile, a folder. Out: the report, one line per study, and the path
+of the page. Exit status 0, or 2 with one line on what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from ablation_lab.errors import StoreError
+from ablation_lab.report.catalogue import catalogue
+from ablation_lab.report.report import BASE_URL, ReportError, write_report
+from ablation_lab.report.study import Study, UnknownStudyError, load
+from ablation_lab.store.check import check_store
+from ablation_lab.store.claims import load_ledger
+from ablation_lab.store.published import load_published
+from ablation_lab.study.declaration import DeclarationError
+from ablation_lab.study.printed import LedgerError
+
+BAD_INPUT = 2
+PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        check_store(options.store)
+        studies = load(options.store, options.profile, only=options.studies)
+        ledger = load_ledger(options.store)
+    except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    try:
+        if options.publish:
+            studies = publish_cells(studies, store=options.store)
+        index = write_report(
+            studies,
+            profile=options.profile,
+            reports=options.reports,
+            base_url=options.base_url,
+            ledger=ledger,
+            # A report on chosen studies is silent about all others.
+            listed=() if options.studies else catalogue(options.profile),
+        )
+    except ReportError as error:
+        sys.stderr.write(f"{error}; the report that was there is untouched\n")
+        return BAD_INPUT
+    if options.publish:
+        publish_files(studies, store=options.store, folder=index.parent)
+    sys.stdout.write("".join(f"{_line(study)}\n" for study in studies))
+    sys.stdout.write(f"{index}\n")
+    return 0
+
+
+def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
+    """Write every study's cells to the store; the studies, which then know their cell runs."""
+    from ablation_lab.store.publishing import Publisher
+
+    publisher = Publisher(store)
+    for study in studies:
+        profile = study.declaration.profile
+        publisher.publish_cells(study.name, profile, published_cells(study))
+    return [replace(study, published=load_published(store, study.declaration)) for study in studies]
+
+
+def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None:
+    """Write the page, the paper and each study's files to the study's report run."""
+    from ablation_lab.store.publishing import Publisher
+
+    publisher = Publisher(store)
+    shared = [folder / "index.html", folder / "paper.pdf", folder / "claims.csv"]
+    for study in studies:
+        publisher.publish_report(
+            study.name, study.declaration.profile, [*shared, folder / study.name]
+        )
+
+
+def published_cells(study: Study) -> list[dict[str, Any]]:
+    """Per cell its name, its factors, and the finite ones of the few published numbers."""
+    factors = {cell.cell: dict(cell.factors) for cell in study.declaration.cells}
+    published = []
+    for row in study.cells.to_dict("records"):
+        numbers = {key: float(row[key]) for key in PUBLISHED}
+        finite = {key: value for key, value in numbers.items() if isfinite(value)}
+        published.append({"cell": row["cell"], "factors": factors[row["cell"]], **finite})
+    return published
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ablation_lab.report", description="Write the report."
+    )
+    parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
+    parser.add_argument("--profile", required=True, help="such as quick")
+    parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports")
+    parser.add_argument("--studies", nargs="*", default=[], help="only these, in the report too")
+    parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
+    parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")
+    return parser
+
+
+def _line(study: Study) -> str:
+    finished = int((study.frame["status"] == "finished").sum())
+    return f"{study.name}: {finished} of {len(study.frame)} runs finished"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

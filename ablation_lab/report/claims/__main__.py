@@ -1,0 +1,76 @@
+"""`python -m ablation_lab.report.claims`: the ledger's summary for one profile.
+
+In: the address of a store and a profile. Out: kind × verdict as counts, and every claim that
+differs or lies outside. Exit status 0; 1 if a claim is bound to nothing or its study has lost the
+cell; 2 with one line on what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ablation_lab.errors import StoreError
+from ablation_lab.report.__main__ import BAD_INPUT
+from ablation_lab.report.catalogue import catalogue
+from ablation_lab.report.claims.answers import LOST, answers
+from ablation_lab.report.claims.table import claim_table
+from ablation_lab.report.study import load
+from ablation_lab.store.check import check_store
+from ablation_lab.store.claims import load_ledger
+from ablation_lab.study.declaration import DeclarationError
+from ablation_lab.study.printed import LedgerError
+
+TOLD = ("differs", "outside", "erratum not confirmed", "too few")
+KINDS = ("exact", "converged", "dist", "unspecified", "erratum", "cited")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the summary; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ablation_lab.report.claims", description=__doc__
+    )
+    parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
+    parser.add_argument("--profile", required=True, help="such as quick")
+    options = parser.parse_args(arguments)
+    try:
+        check_store(options.store)
+        ledger = load_ledger(options.store)
+        if not ledger:
+            raise StoreError(f"store {options.store}: no ledger of claims; run a study first")
+        studies = load(options.store, options.profile)
+    except (DeclarationError, LedgerError, StoreError) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    table = claim_table(answers(studies, ledger, catalogue(options.profile)))
+    unbound = {claim.claim_id for claim in ledger if not claim.study and not claim.not_attempted}
+    sys.stdout.write(summary(table))
+    wrong = table[(table["verdict"] == LOST) | table["claim_id"].isin(unbound)]
+    for row in wrong.to_dict("records"):
+        sys.stderr.write(f"not bound: {row['claim_id']}: {row['note']}\n")
+    return 1 if len(wrong) else 0
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Counts by kind and verdict, then one line for each claim that a reader should look at."""
+    counts = pd.crosstab(table["kind"], table["verdict"])
+    counts = counts.reindex([kind for kind in KINDS if kind in counts.index])
+    words = [str(word) for word in counts.columns]
+    width = max(len(kind) for kind in KINDS)
+    lines = [f"{len(table)} claims"]
+    for kind, row in counts.iterrows():
+        told = ", ".join(f"{row[word]} {word}" for word in words if row[word])
+        lines.append(f"  {kind:<{width}}  {told}")
+    for word in TOLD:
+        lines += [
+            f"{word}: {row['claim_id']} ({row['study']}): printed {row['printed']}; {row['note']}"
+            for row in table[table["verdict"] == word].to_dict("records")
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,225 @@
+"""What answers each claim: our runs with their verdict, or the reason why nothing does.
+
+In: studies as read from the store, the ledger of all claims, and every declared study. Out: one
+`Answer` per claim. No claim is dropped: what was not attempted is an answer that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ablation_lab.report.cells import headline
+from ablation_lab.report.study import Study
+from ablation_lab.statistics.outcomes import Outcomes
+from ablation_lab.statistics.stats import Interval, mean_interval
+from ablation_lab.statistics.verdicts import Floats, Verdict, judge
+from ablation_lab.study.commands import command, not_run
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.printed import PrintedClaim
+from ablation_lab.study.record import NoConvergence, Status
+from ablation_lab.study.selection_rules import selection
+
+if TYPE_CHECKING:
+    from ablation_lab.report.catalogue import Listed
+
+VALUE = "value"  # all numbers of a check: value_0, value_1, ...
+LOST = "cell lost"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A claim, the study that answers it (empty for none), the verdict, and ours.
+
+    `nc` counts the runs among the n of the interval that did not converge.
+    """
+
+    claim: PrintedClaim
+    study: str
+    verdict: Verdict
+    interval: Interval
+    nc: int = 0
+
+
+def answers(
+    studies: Iterable[Study],
+    ledger: Sequence[PrintedClaim] = (),
+    listed: Iterable[Listed] = (),
+) -> tuple[Answer, ...]:
+    """One answer per claim, sorted by claim.
+
+    Without a ledger, the claims that the studies carry; `listed` are all declared studies, which
+    say of one that is not among the studies what it needs and what trains it.
+    """
+    made = list(studies)
+    found = [answer for study in made for answer in _answers(study)]
+    answered = {answer.claim.claim_id for answer in found}
+    declarations = {study.name: study.declaration for study in made}
+    known = {entry.study: entry for entry in listed}
+    for claim in ledger:
+        if claim.claim_id not in answered:
+            verdict = unanswered(claim, declarations.get(claim.study), known.get(claim.study))
+            found.append(Answer(claim, claim.study, verdict, mean_interval([])))
+    return tuple(sorted(found, key=lambda answer: (answer.claim.claim_id, answer.study)))
+
+
+def unanswered(
+    claim: PrintedClaim, declaration: Declaration | None, listed: Listed | None = None
+) -> Verdict:
+    """Why a claim of the ledger has no value of ours."""
+    if claim.not_attempted:
+        return Verdict("not attempted", claim.not_attempted)
+    if declaration is None:
+        return Verdict("not attempted", _not_run(claim.study, listed))
+    levels = {factor.name: factor.levels for factor in declaration.factors}
+    for name, level in claim.cell.items():
+        if level not in levels.get(name, ()):
+            return Verdict(LOST, f"study {claim.study} has no {name}={level}; bind it anew")
+    place = ", ".join(f"{name}={level}" for name, level in claim.cell.items())
+    for out in declaration.excluded:
+        if claim.cell.items() <= out.factors.items():
+            return Verdict("not attempted", f"{place}: excluded: {out.reason}")
+    for cell in declaration.cells:
+        if claim.cell.items() <= cell.factors.items():
+            why = f"this profile trains {place} on {cell.data}, the claim is about {claim.data}"
+            return Verdict("not attempted", why)
+    return Verdict("not attempted", f"this profile leaves {place} out")
+
+
+def _not_run(study: str, listed: Listed | None) -> str:
+    """Why a study has no runs, and the command that trains it where one is known."""
+    if listed is None or listed.problem:
+        return f"study {study} was not run under this profile"
+    lacks = not_run(listed.needs) if listed.asked else "does not have this profile"
+    return f"study {study}: {lacks}; {command(study, listed.profile)} trains it"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What our runs say to a claim: the claim as far as it can be compared, and the values.
+
+    `runs` has one row per run and one column per printed value.
+    """
+
+    claim: PrintedClaim
+    runs: Floats
+    interval: Interval
+    said: str = ""
+    nc: int = 0
+
+
+def _answers(study: Study) -> Iterator[Answer]:
+    declaration = study.declaration
+    if not any(declaration.claims.values()):
+        return
+    found = study.outcomes
+    for cell in declaration.cells:
+        for claim in declaration.claims.get(cell.cell, ()):
+            ours = _ours(study, claim, found[cell.cell])
+            metric = claim.metric or declaration.metric
+            verdict = judge(replace(ours.claim, metric=metric), ours.runs)
+            why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
+            explained = Verdict(verdict.word, joined(cell.cell, why, ours.said))
+            yield Answer(claim, declaration.study, explained, ours.interval, ours.nc)
+
+
+def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
+    declaration: Declaration = study.declaration
+    part = study.frame[study.frame["cell"] == found.cell].sort_values("replicate", kind="stable")
+    part = part[part["status"] == Status.FINISHED]
+    said = ""
+    if claim.among == "solved":
+        solved = part["success"] == 1.0
+        said = f"among the {int(solved.sum())} of {len(part)} runs that solved it"
+        part = part[solved]
+    if claim.updates:
+        return _on_curve(study, claim, part, said)
+    if claim.metric == VALUE:
+        return _of_check(claim, part)
+    return _of_metric(claim, part, found, declaration, said)
+
+
+def _of_metric(
+    claim: PrintedClaim, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
+) -> Ours:
+    """All runs as they ended, n/c among them: a source does not say which of its runs it shows.
+
+    A run that is not finite answers like one that guesses; of an optimum it says nothing.
+    """
+    name = claim.metric or declaration.metric
+    if claim.kind == "converged":
+        lost = part["nc_recorded"] == NoConvergence.NON_FINITE
+        left_out = f"{int(lost.sum())} runs that are not finite left out" if any(lost) else ""
+        said = joined(said, left_out)
+        part = part[~lost]
+    values = [value for value in ended(part, name, declaration) if isfinite(value)]
+    if len(values) < len(part):
+        said = joined(said, f"{len(part) - len(values)} runs have no finite {name}")
+    own = name == declaration.metric and not claim.among
+    if own and declaration.is_success:
+        return Ours(claim, _column(values), headline(found, declaration), said)
+    nc = int((part["nc_rule"] != "").sum()) if own else 0
+    return Ours(claim, _column(values), mean_interval(values), said, nc)
+
+
+def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float]:
+    """A metric of finished runs; an accuracy of a run that is not finite is that of guessing."""
+    if name not in part:
+        return []
+    own = name == declaration.metric
+    values = selection(declaration.selection).values(part, name) if own else part[name]
+    if name.endswith("accuracy") and declaration.chance is not None:
+        values = values.mask(part["nc_recorded"] == NoConvergence.NON_FINITE, declaration.chance)
+    return [float(value) for value in values]
+
+
+def _of_check(claim: PrintedClaim, part: pd.DataFrame) -> Ours:
+    """All numbers of a check, one for each printed value."""
+    names = [f"value_{index}" for index in range(max(1, len(claim.values)))]
+    if missing := [name for name in names if name not in part or part[name].isna().any()]:
+        runs = np.empty((0, len(names)))
+        return Ours(claim, runs, mean_interval([]), f"the check gives no {missing[0]}")
+    runs = part[names].to_numpy(dtype=np.float64)
+    return Ours(claim, runs, _estimate(runs))
+
+
+def _on_curve(study: Study, claim: PrintedClaim, part: pd.DataFrame, said: str) -> Ours:
+    """Our curves at those of the printed points at which they were recorded."""
+    curves = study.claim_curves
+    mine = curves[curves["run_id"].isin(part["run_id"]) & (curves["metric"] == claim.metric)]
+    table = mine.pivot_table(index="replicate", columns="step", values="value", dropna=False)
+    kept = [index for index, update in enumerate(claim.updates) if update in table.columns]
+    compared = replace(
+        claim,
+        values=tuple(claim.values[index] for index in kept),
+        updates=tuple(claim.updates[index] for index in kept),
+    )
+    values = table[list(compared.updates)].to_numpy(dtype=np.float64)
+    runs = values[np.isfinite(values).all(1)] if kept else np.empty((0, 0))
+    if len(kept) < len(claim.updates):
+        said = joined(said, f"{len(kept)} of {len(claim.updates)} printed points are recorded")
+    if kept and len(runs) < len(part):
+        said = joined(said, f"{len(part) - len(runs)} runs without finite costs there")
+    return Ours(compared, runs, _estimate(runs), said)
+
+
+def _estimate(runs: Floats) -> Interval:
+    """The mean of a single value with its interval; of several only their number of runs."""
+    count, values = runs.shape
+    if values == 1 and np.isfinite(runs).all():
+        return mean_interval(runs[:, 0])
+    return Interval(nan, nan, nan, count, "none (several values)")
+
+
+def _column(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64).reshape(-1, 1)
+
+
+def joined(*texts: str) -> str:
+    """The texts that are there, one behind the other."""
+    return "; ".join(filter(None, texts))

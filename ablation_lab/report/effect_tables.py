@@ -1,0 +1,202 @@
+"""Tables of a factorial study: main effects and interactions, and the shares of the variance.
+
+In: a Study with a factorial. Out: `Table` objects, every estimate with its interval and n.
+"""
+
+from __future__ import annotations
+
+from ablation_lab.report.study import Study
+from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.report.wording import (
+    DASH,
+    bounds_text,
+    decimals,
+    difference_text,
+    metric_label,
+    p_text,
+    rule_caption,
+    sortable,
+    value_text,
+)
+from ablation_lab.statistics.effects import Contrast, contrasts, level_iqms, level_means
+from ablation_lab.statistics.factorial import Factorial, Term
+from ablation_lab.statistics.stats import LEVEL_OF_TESTS, Interval
+from ablation_lab.study.declaration import Declaration
+
+
+def effects_table(study: Study) -> Table:
+    """Level means and main effects, then two-way interactions, as contrasts to reference levels."""
+    data, declaration = _data(study), study.declaration
+    digits, notes = decimals(study.cells, declaration), Notes()
+    made = {(each.term, each.levels): each for each in contrasts(data)}
+    # The middle half of ones and zeros says nothing that their mean does not say.
+    iqms = {} if declaration.is_success else level_iqms(data)
+    rows = [
+        (
+            Entry(declaration.factor(name).label),
+            Entry(level),
+            _interval_entry(mean, declaration, digits=digits),
+            _interval_entry(iqms.get((name, level)), declaration, digits=digits),
+            *_contrast_entries(
+                made.get(((name,), (level,))), declaration, digits=digits, notes=notes
+            ),
+        )
+        for (name, level), mean in level_means(data).items()
+    ]
+    rows += [
+        (
+            Entry(_term_text(each.term, declaration)),
+            Entry(" × ".join(each.levels)),
+            Entry(""),
+            Entry(""),
+            *_contrast_entries(each, declaration, digits=digits, notes=notes),
+        )
+        for each in made.values()
+        if len(each.term) > 1
+    ]
+    return Table(
+        name="effects",
+        title="Main effects and interactions",
+        caption=_effects_caption(data, declaration),
+        header=(("factor", "level", f"mean, {metric_label(declaration)}", "IQM", "effect",
+                 "95 % interval", "n", "p (Holm)"),),
+        rows=tuple(rows),
+        notes=tuple(notes.texts),
+    )  # fmt: skip
+
+
+def shares_table(study: Study) -> Table:
+    """The analysis of variance: one row per source."""
+    data, declaration, weighed = _data(study), study.declaration, study.importances
+    rows = [
+        (
+            Entry(_term_text(each.term, declaration)),
+            Entry(str(each.df), float(each.df)),
+            Entry(_share(each.share.estimate), sortable(each.share.estimate)),
+            Entry(_share_bounds(each.share), sortable(each.share.low)),
+            Entry(str(len(data.replicates)), float(len(data.replicates))),
+            Entry(f"{each.f:.3g}" if each.f == each.f else DASH, sortable(each.f)),
+            Entry(p_text(each.p_holm), sortable(each.p_holm)),
+            *_importance(weighed.get(each.term[0]) if len(each.term) == 1 else None),
+        )
+        for each in study.shares
+    ]
+    return Table(
+        name="shares",
+        title="Shares of the variance",
+        caption=_shares_caption(data, declaration),
+        header=(("source", "df", "share (%)", "95 % interval", "n", "F", "p (Holm)",
+                 "importance (%)", "95 % interval of importance"),),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def _data(study: Study) -> Factorial:
+    if study.factorial is None:
+        raise ValueError(
+            f"study {study.name}: expected a factorial, found {study.declaration.design}"
+        )
+    return study.factorial
+
+
+def _interval_entry(interval: Interval | None, declaration: Declaration, *, digits: int) -> Entry:
+    if interval is None:
+        return Entry(DASH)
+    middle = value_text(interval.estimate, declaration, digits=digits)
+    bounds = bounds_text(interval.low, interval.high, declaration, digits=digits)
+    text = middle if bounds == DASH else f"{middle} {bounds}"
+    return Entry(f"{text} ({interval.n})", sortable(interval.estimate))
+
+
+def _contrast_entries(
+    made: Contrast | None, declaration: Declaration, *, digits: int, notes: Notes
+) -> list[Entry]:
+    if made is None:
+        return [Entry("reference"), Entry(""), Entry(""), Entry("")]
+    interval = made.interval
+    unreachable = (
+        f"with n = {interval.n} no result could have reached the 5 % level after Holm's "
+        f"correction over the table"
+        if made.least_p > LEVEL_OF_TESTS
+        else ""
+    )
+    return [
+        Entry(
+            difference_text(interval.estimate, declaration, digits=digits),
+            sortable(interval.estimate),
+        ),
+        Entry(
+            bounds_text(interval.low, interval.high, declaration, digits=digits),
+            sortable(interval.low),
+        ),
+        Entry(str(interval.n), float(interval.n)),
+        Entry(p_text(made.p_holm), sortable(made.p_holm), notes=notes.number(unreachable)),
+    ]
+
+
+def _term_text(term: Term, declaration: Declaration) -> str:
+    known = {factor.name: factor.label for factor in declaration.factors}
+    return " × ".join(known.get(name, name) for name in term)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _share_bounds(interval: Interval) -> str:
+    if interval.low != interval.low:
+        return DASH
+    return f"[{_share(interval.low)}, {_share(interval.high)}]"
+
+
+def _importance(interval: Interval | None) -> list[Entry]:
+    if interval is None:
+        return [Entry(""), Entry("")]
+    return [
+        Entry(_share(interval.estimate), sortable(interval.estimate)),
+        Entry(_share_bounds(interval), sortable(interval.low)),
+    ]
+
+
+def _effects_caption(data: Factorial, declaration: Declaration) -> str:
+    references = ", ".join(
+        f"{declaration.factor(name).label} {level}" for name, level in data.reference.items()
+    )
+    unit = " in points" if declaration.is_share else ""
+    return (
+        f"Means over all other factors with the 95 % interval over replicates (their number); "
+        f"IQM: mean of the middle half of all runs at that level, stratified bootstrap (number of "
+        f"runs). Effects{unit}: a level minus the reference level of its factor ({references}); of "
+        f"a pair, by how much that effect differs at the second level. n: replicates; p of the "
+        f"sign-flip test over replicates, Holm-corrected over the table. "
+        f"{_common(data, declaration)}"
+    )
+
+
+def _shares_caption(data: Factorial, declaration: Declaration) -> str:
+    adding = (
+        ""
+        if data.is_complete
+        else "Combinations are missing, so the shares need not add up to 100 %. "
+    )
+    return (
+        f"Share of each source in the sum of squares of all runs (type II), replicates as blocks; "
+        f"interval: jackknife over n replicates. F test against the residual, Holm-corrected: it "
+        f"takes the spread to be normal and equal in all cells, which runs that do not converge "
+        f"are not. Importance: mean decrease in impurity of a forest of regression trees on the "
+        f"cell means, with an interval from leaving out groups of replicates. {adding}"
+        f"{_common(data, declaration)}"
+    )
+
+
+def _common(data: Factorial, declaration: Declaration) -> str:
+    """Which runs count, which cells are left out, and which rule selected the values."""
+    counted = (
+        "Every finished run counts, n/c as no success"
+        if declaration.is_success
+        else "Every finished run counts, n/c at chance"
+        if declaration.chance is not None
+        else "Runs that converged count"
+    )
+    left_out = "".join(f"; {said}" for said in data.left_out)
+    return f"{counted}{left_out}. {rule_caption(declaration)}"

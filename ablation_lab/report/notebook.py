@@ -1,0 +1,66 @@
+"""For notebooks: a study as a tidy table, its printed table, its figure.
+
+In: names. Out: a DataFrame that carries its declaration along, so that it can be filtered and
+shown.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ablation_lab.report.canvas import figure_of
+from ablation_lab.report.cells import summarise
+from ablation_lab.report.figures import points
+from ablation_lab.report.study import Study, declared
+from ablation_lab.report.tables import pivot_table
+from ablation_lab.store.check import check_store
+from ablation_lab.store.frame import load_frame
+from ablation_lab.study.declaration import Declaration, declared_text, parse
+
+STORE = "sqlite:///runs/mlflow.db"
+
+
+def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.DataFrame:
+    """One row per declared run of a study.
+
+    Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
+    study for this profile.
+    """
+    check_store(store)
+    (declaration,) = declared(store, profile, only=[study])
+    frame = load_frame(store, declaration)
+    frame.attrs["declaration"] = declared_text(declaration)
+    return frame
+
+
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    """The study's pivot table as text, computed from the rows given."""
+    made = pivot_table(_study(frame))
+    names = [" · ".join(filter(None, column)) for column in zip(*made.header, strict=True)]
+    return pd.DataFrame([[entry.words for entry in row] for row in made.rows], columns=names)
+
+
+def figure(frame: pd.DataFrame) -> Figure:
+    """Estimate and interval of every cell, computed from the rows given."""
+    return figure_of(points(_study(frame)))
+
+
+def _study(frame: pd.DataFrame) -> Study:
+    declaration = _declaration(frame)
+    nothing = pd.DataFrame()
+    return Study(
+        declaration=declaration,
+        frame=frame,
+        cells=summarise(frame, declaration),
+        curves=nothing,
+        extra=nothing,
+        problems=(),
+        experiment_id="",
+    )
+
+
+def _declaration(frame: pd.DataFrame) -> Declaration:
+    if "declaration" not in frame.attrs:
+        raise ValueError("this table does not know its study; take it from ablation_lab.load_study")
+    return parse(frame.attrs["declaration"], "the table's declaration")

@@ -1,0 +1,213 @@
+"""Tables as data: what stands where, before any format.
+
+In: a Study. Out: `Table` objects whose entries know their text, their sort value, their notes and
+the cell they come from. `writers.py` prints this one model in every format, so that the HTML page
+and a LaTeX fragment cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isfinite
+
+from ablation_lab.report.check_tables import checks_table
+from ablation_lab.report.claims import answers, claim_table
+from ablation_lab.report.comparison_tables import attribution_table, comparisons_table
+from ablation_lab.report.effect_tables import effects_table, shares_table
+from ablation_lab.report.layer_tables import gradients_table
+from ablation_lab.report.layout import ABSENT, header, narrow, telling
+from ablation_lab.report.parameter_tables import differs, parameters_table
+from ablation_lab.report.step_tables import has_steps, steps_table
+from ablation_lab.report.study import Study
+from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.report.wording import (
+    DASH,
+    bounds_text,
+    caption,
+    decimals,
+    estimate_text,
+    metric_label,
+    number,
+    plain_text,
+    printed_text,
+    share_text,
+    sortable,
+    value_text,
+)
+from ablation_lab.study.declaration import MEMBERS, Declaration, Factor
+
+SAME = "as left"  # in further columns of a cell to which their factor does not apply
+
+
+def tables_for(study: Study) -> list[Table]:
+    """The tables of a study: the pivot, every cell with all its numbers, and what else applies.
+
+    Checks compute numbers of different things, which have one table of their own.
+    """
+    computes = study.declaration.computes
+    made = [checks_table(study)] if computes else [pivot_table(study), cell_table(study)]
+    made += [table(study) for applies, table in FURTHER if applies(study)]
+    return made
+
+
+def pivot_table(study: Study) -> Table:
+    """The study in its layout; what was not run stays as a dash with its reason."""
+    declaration, notes, made = study.declaration, Notes(), narrow(study.declaration)
+    digits = decimals(study.cells, declaration)
+    summaries = {str(row["cell"]): row for row in _records(study)}
+
+    def entry(down: tuple[str, ...], across: tuple[str, ...]) -> Entry:
+        place = made.places.get((down, across))
+        if place is None:
+            return Entry("")
+        if place.cell in summaries:
+            return cell_entry(summaries[place.cell], declaration, digits=digits, notes=notes)
+        return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
+
+    rows = tuple(
+        (*map(_level_entry, down), *_said_once([entry(down, across) for across in made.across]))
+        for down in made.down
+    )
+    return Table(
+        name="main",
+        title=declaration.title,
+        caption=caption(declaration),
+        header=header(declaration, made, metric_label(declaration)),
+        rows=rows,
+        notes=tuple(notes.texts),
+    )
+
+
+def _said_once(entries: list[Entry]) -> list[Entry]:
+    """A cell that stands in several columns, since their factor does not apply, in full once."""
+    return [
+        replace(entry, text=SAME, printed="", notes=(), bold=False)
+        if entry.cell and entry.cell in {before.cell for before in entries[:place]}
+        else entry
+        for place, entry in enumerate(entries)
+    ]
+
+
+def cell_entry(
+    row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
+) -> Entry:
+    """The estimate of a cell with interval, n/c, printed value and notes."""
+    mark, cell = notes.number(str(row["reason"])), str(row["cell"])
+    printed = _printed(cell, declaration)
+    estimate = number(row["estimate"])
+    if not isfinite(estimate):
+        # A loss of runs that all diverged has no value, and their number is what there is to say.
+        text = f"{DASH}, n/c {row['nc']}/{row['finished']}" if row["nc"] else DASH
+        return Entry(text, notes=mark, cell=cell, printed=printed)
+    text = estimate_text(row, declaration, digits=digits)
+    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, printed=printed)
+
+
+def cell_table(study: Study) -> Table:
+    """Every declared cell with its counts and interval."""
+    declaration, notes = study.declaration, Notes()
+    factors = telling(declaration)
+    digits = decimals(study.cells, declaration)
+    names = [factor.label for factor in factors] or ["cell"]
+    columns = (metric_label(declaration), "95 % interval", "method", "n", "n/c", "not finite",
+               "all runs")  # fmt: skip
+    rows = [
+        (
+            *_names(row, factors),
+            *_numbers(row, declaration, digits=digits, notes=notes),
+        )
+        for row in _records(study)
+    ]
+    return Table(
+        name="cells",
+        title="Every cell",
+        caption=caption(declaration, columns=True),
+        header=((*names, *columns),),
+        rows=tuple(rows),
+        notes=tuple(notes.texts),
+    )
+
+
+def claims_table(study: Study) -> Table:
+    """Printed values beside ours, with the verdict; in the source's unit, whatever the study's."""
+    rows = [
+        (
+            Entry(str(row["claim_id"])),
+            Entry(str(row["kind"])),
+            Entry(str(row["printed"])),
+            Entry(plain_text(row["estimate"]), sortable(row["estimate"])),
+            Entry(str(row["n"]), sortable(row["n"])),
+            Entry(str(row["verdict"])),
+            Entry(str(row["note"])),
+        )
+        for row in claim_table(answers([study])).to_dict("records")
+    ]
+    columns = ("claim", "kind", "printed", "ours", "n", "verdict", "why")
+    text = "A printed value is one run: it is compared with the spread of single runs."
+    return Table("claims", "Printed values", text, (columns,), tuple(rows))
+
+
+def _records(study: Study) -> list[dict[str, object]]:
+    return [{str(k): v for k, v in row.items()} for row in study.cells.to_dict("records")]
+
+
+def _printed(cell: str, declaration: Declaration) -> str:
+    values = [
+        printed_text(claim.printed, declaration)
+        for claim in declaration.claims.get(cell, ())
+        if claim.printed is not None and claim.metric in ("", declaration.metric)
+    ]
+    return f"printed {', '.join(values)}" if values else ""
+
+
+def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
+    levels = [row[factor.name] for factor in factors] or [row["cell"]]
+    entries = [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
+    if str(row["cell"]).endswith(MEMBERS):
+        entries[-1] = Entry(f"{entries[-1].text}, its members")
+    return entries
+
+
+def _numbers(
+    row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
+) -> list[Entry]:
+    def value(name: str) -> str:
+        return value_text(row[name], declaration, digits=digits)
+
+    main = Entry(
+        value("estimate"),
+        sortable(row["estimate"]),
+        bold=bool(row["best"]),
+        notes=notes.number(str(row["reason"])),
+        cell=str(row["cell"]),
+    )
+    bounds = bounds_text(row["low"], row["high"], declaration, digits=digits)
+    return [
+        main,
+        Entry(bounds, sortable(row["low"])),
+        Entry(str(row["interval"])),
+        Entry(str(row["n"]), sortable(row["n"])),
+        Entry(f"{row['nc']}/{row['finished']}", sortable(row["nc"])),
+        Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
+        Entry(value("all_runs"), sortable(row["all_runs"])),
+    ]
+
+
+def _level_entry(level: str) -> Entry:
+    try:
+        return Entry(level, value=float(level))
+    except ValueError:
+        return Entry(level)
+
+
+FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = (
+    (lambda study: bool(study.comparisons), comparisons_table),
+    (lambda study: bool(study.attributions), attribution_table),
+    (lambda study: study.factorial is not None, effects_table),
+    (lambda study: bool(study.shares), shares_table),
+    (lambda study: not study.layers.norms.empty, gradients_table),
+    (has_steps, steps_table),
+    (differs, parameters_table),
+    (lambda study: any(study.declaration.claims.values()), claims_table),
+)

@@ -1,0 +1,165 @@
+"""Threats to validity that can be read off the declaration and the runs.
+
+In: a Study. Out: plain sentences. Nothing here is typed in by hand for one study: what is said of
+a study follows from its configurations, its data and its outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from ablation_lab.report.study import Study
+from ablation_lab.statistics.factorial import too_few_in_common
+from ablation_lab.statistics.stats import LEVEL_OF_TESTS, minimum_p
+from ablation_lab.store.convergence import overruled
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.record import NoConvergence, Status
+
+MOST_SETTINGS = 6
+GENERAL = (
+    "Intervals show the spread over seeds on one fixed test set; drawing another test set would "
+    "add its own spread, which they do not contain.",
+    "Settings that a study does not vary are those of its source; they were not tuned for each "
+    "cell, so a cell may lose by a setting that suits it badly.",
+)
+PRINTED = "A printed value is one run of unknown seed: it can contradict a recipe, not confirm it."
+RULES: dict[str, str] = {
+    NoConvergence.NON_FINITE: "a loss or parameter was not finite",
+    NoConvergence.LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",
+    NoConvergence.ACCURACY_AT_CHANCE: "the accuracy was at most five points above chance",
+}
+
+
+def threats(study: Study) -> tuple[str, ...]:
+    """What a reader should hold against the study's numbers."""
+    said = (_unfinished, _one_run, _too_few, _tested_on_training, _rules, _effects, _confounded)
+    return tuple(sentence for look in said for sentence in look(study))
+
+
+def confounded(declaration: Declaration) -> dict[str, tuple[str, ...]]:
+    """Per step between neighbouring levels, 'factor: a → b', the settings that change: if several.
+
+    Neighbours are cells that differ in one factor only, by one level.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for factor in declaration.compared:
+        for first, second in pairwise(factor.levels):
+            step = f"{factor.label}: {first} → {second}"
+            for one, other in _neighbours(declaration, factor.name, first, second):
+                changed = changed_settings(one.config, other.config)
+                if len(changed) > 1:
+                    found.setdefault(step, changed)
+    return found
+
+
+def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    """The dotted names of the settings in which two configurations differ."""
+    one, other = dict(_settings(first)), dict(_settings(second))
+    return tuple(sorted(k for k in {*one, *other} if one.get(k) != other.get(k)))
+
+
+def common_settings(declaration: Declaration) -> dict[str, Any]:
+    """The settings that all cells of a study share."""
+    each = [dict(_settings(cell.config)) for cell in declaration.cells if cell.config]
+    if not each:
+        return {}
+    return {
+        name: value
+        for name, value in each[0].items()
+        if value is not None and all(name in c and c[name] == value for c in each)
+    }
+
+
+def _settings(config: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in sorted(config.items()):
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
+
+
+def _neighbours(
+    declaration: Declaration, factor: str, first: str, second: str
+) -> Iterator[tuple[Cell, Cell]]:
+    cells = {
+        tuple(sorted(cell.factors.items())): cell
+        for cell in declaration.cells
+        if not cell.trains_members
+    }
+    for levels, cell in cells.items():
+        if (factor, first) in levels:
+            wanted = tuple(sorted({**dict(levels), factor: second}.items()))
+            if wanted in cells:
+                yield cell, cells[wanted]
+
+
+def _unfinished(study: Study) -> Iterator[str]:
+    status = study.frame["status"]
+    lost = int(status.isin([Status.MISSING, Status.FAILED]).sum())
+    if lost:
+        yield (
+            f"{lost} of {len(status)} declared runs are missing or failed; cells with few runs "
+            f"have wide intervals or none."
+        )
+
+
+def _one_run(study: Study) -> Iterator[str]:
+    cells = study.cells
+    one = int((cells["n"] == 1).sum())
+    if one and not study.declaration.is_success:
+        yield f"{_cells(one)} a single run: no interval, no test."
+
+
+def _too_few(study: Study) -> Iterator[str]:
+    if study.declaration.is_success or study.declaration.baseline is None:
+        return
+    pairs = study.cells.loc[study.cells["pairs"] > 0, "pairs"]
+    few = int(pairs.map(lambda n: minimum_p(int(n)) > LEVEL_OF_TESTS).sum())
+    if few:
+        yield (
+            f"{_cells(few)} too few pairs with the baseline for any difference to reach "
+            f"p ≤ {LEVEL_OF_TESTS:g} (n pairs reach 2^(1−n) at best)."
+        )
+
+
+def _tested_on_training(study: Study) -> Iterator[str]:
+    names = [data.name for data in study.declaration.data if data.test_is_train]
+    if names:
+        yield (
+            f"On {', '.join(names)} the training set is the test set: what is called accuracy is "
+            f"training accuracy and says nothing about new data."
+        )
+
+
+def _rules(study: Study) -> Iterator[str]:
+    finished = study.frame[study.frame["status"] == Status.FINISHED]
+    fired = finished.loc[finished["nc_rule"] != "", "nc_rule"].value_counts(sort=False)
+    if len(fired):
+        parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
+        text = "; ".join(parts)
+        yield f"{fired.sum()} of {len(finished)} finished runs did not converge: {text}."
+    if count := overruled(finished):
+        yield (
+            f"{count} of {len(finished)} finished runs ended with a training loss above that of "
+            f"guessing and an accuracy well above it: their accuracy counts."
+        )
+
+
+def _effects(study: Study) -> Iterator[str]:
+    if said := too_few_in_common(study.outcomes, study.declaration):
+        yield said
+
+
+def _confounded(study: Study) -> Iterator[str]:
+    if study.declaration.computes:
+        return  # checks are no steps
+    for step, names in confounded(study.declaration).items():
+        more = len(names) - MOST_SETTINGS
+        listed = ", ".join(names[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
+        yield f"Confounded step, {step} changes {len(names)} settings at once: {listed}."
+
+
+def _cells(count: int) -> str:
+    return "1 cell has" if count == 1 else f"{count} cells have"

@@ -1,0 +1,131 @@
+"""Training curves with bands.
+
+In: a Study whose runs stored curves. Out: Axes with the median over runs and the band that holds
+the middle 80 % of them. Runs that did not converge are part of it: they are what a band must
+show.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ablation_lab.report.canvas import (
+    COLOURS,
+    legend_above,
+    line_looks,
+    linestyle,
+    logarithmic,
+    new_axes,
+    spanning,
+    stretched,
+    styled,
+)
+from ablation_lab.report.layout import ABSENT
+from ablation_lab.report.study import Study
+
+BAND = (0.1, 0.9)
+
+
+@styled()
+def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
+    """Median and 10-90 % band by step, one line per cell, or per level where cells are many."""
+    import seaborn
+
+    ax = new_axes(ax)
+    curves, title = grouped(study)
+    curves = curves[_recorded_by_all(curves)]
+    metric = str(study.curves["metric"].iloc[0])
+    scale = 100 if metric.endswith("accuracy") else 1
+    values = curves.groupby(["group", "step"], observed=True)["value"]
+    # Seaborn's own estimator leaves out infinite losses, which here are part of the median.
+    middles = (scale * values.median()).reset_index()
+    looks = line_looks(middles["group"].nunique()) | {"markers": False}
+    names = list(middles["group"].cat.remove_unused_categories().cat.categories)
+    seaborn.lineplot(
+        middles, x="step", y="value", hue="group", style="group", hue_order=names,
+        style_order=names, estimator=None, lw=1.0, legend=False, ax=ax, **looks,
+    )  # fmt: skip
+    low, high = (scale * values.quantile(share) for share in BAND)
+    for name, colour in zip(names, looks["palette"], strict=True):
+        ax.fill_between(low[name].index, low[name], high[name], color=colour, alpha=0.15, lw=0)
+    logarithmic(ax)
+    ax.set_xlabel("step (log scale)")
+    words = metric.replace("_", " ").replace("val ", "validation ")
+    ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
+    if scale == 100:
+        stretched(ax, middles["value"].tolist(), "y")
+    else:
+        spanning(ax, middles["value"].tolist(), "y")
+    if len(names) > 1:
+        # Not the lines of the axes: where every loss is infinite there is none.
+        handles = [
+            Line2D([], [], lw=1.0, color=colour, ls=linestyle(i))
+            for i, colour in enumerate(looks["palette"])
+        ]
+        legend_above(ax, handles, names, title=title)
+    return ax
+
+
+def grouped(study: Study) -> tuple[pd.DataFrame, str]:
+    """The curves with a column `group` (the line a run belongs to), and the title of the legend."""
+    declaration = study.declaration
+    names = _lines(study)
+    groups = {
+        cell.cell: " · ".join(cell.factors.get(name, "—") for name in names) or cell.cell
+        for cell in declaration.cells
+    }
+    order = list(dict.fromkeys(groups.values()))
+    kind = pd.CategoricalDtype(order, ordered=True)
+    curves = study.curves.assign(group=study.curves["cell"].map(groups).astype(kind))
+    title = " · ".join(declaration.factor(name).label for name in names)
+    return curves.sort_values(["group", "step"], kind="stable"), title
+
+
+def _recorded_by_all(curves: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows stand at a step that every cell of their line recorded, as far as it trained.
+
+    A median over some cells here and over others there would jump from step to step.
+    """
+    kept = pd.Series(data=True, index=curves.index)
+    for _, line in curves.groupby("group", observed=True):
+        for _, steps in line.groupby("cell")["step"]:
+            common = line["step"].isin(steps.unique()) | (line["step"] > steps.max())
+            kept.loc[line.index] &= common
+    return kept
+
+
+def _lines(study: Study) -> tuple[str, ...]:
+    """All compared factors if their cells fit the palette; else the first one with few levels.
+
+    Of those the first whose levels each have one data set and one sequence of steps, if there is.
+    """
+    declaration = study.declaration
+    compared = declaration.compared
+    if len(declaration.cells) <= len(COLOURS) or not compared:
+        return tuple(factor.name for factor in compared)
+    few = [factor for factor in compared if len(factor.levels) <= len(COLOURS)]
+    alike = [factor for factor in few if _is_of_one_kind(study, factor.name)]
+    return ((alike or few or list(compared))[0].name,)
+
+
+def _is_of_one_kind(study: Study, name: str) -> bool:
+    """Whether the cells with any one level of a factor share data and, as far as they go, steps."""
+    steps = {str(cell): set(each) for cell, each in study.curves.groupby("cell")["step"]}
+    kinds: dict[str, list[tuple[str, set[int]]]] = {}
+    for cell in study.declaration.cells:
+        if cell.cell in steps:
+            level = cell.factors.get(name, ABSENT)
+            kinds.setdefault(level, []).append((cell.data, steps[cell.cell]))
+    return all(
+        data == kind[0][0] and _agree(each, kind[0][1])
+        for kind in kinds.values()
+        for data, each in kind
+    )
+
+
+def _agree(one: set[int], other: set[int]) -> bool:
+    """Whether two sequences of steps are the same up to the end of the shorter one."""
+    end = min(max(one), max(other))
+    return {step for step in one if step <= end} == {step for step in other if step <= end}

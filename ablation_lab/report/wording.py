@@ -1,0 +1,205 @@
+"""How numbers and captions read: the only place where a value is rounded.
+
+In: values and the declaration that says what they measure. Out: short texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import floor, isfinite, log10, nan
+
+import pandas as pd
+
+from ablation_lab.study.declaration import Declaration, Factor, Role
+from ablation_lab.study.selection_rules import selection
+
+DASH = "–"
+LONGEST_COUNT = 1e12
+MOST_PLACES = 7  # before and behind the point; other numbers are written with exponents
+
+
+def number(value: object) -> float:
+    """A table's value as a float; NaN for nothing."""
+    return nan if value is None else float(value)  # type: ignore[arg-type]
+
+
+def sortable(value: object) -> float | None:
+    """A value to sort by; None, which equals itself, where there is none."""
+    found = number(value)
+    return found if isfinite(found) else None
+
+
+def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
+    """A value of the study's metric: shares in percent, others as plain text."""
+    found = number(value)
+    if declaration.is_share and isfinite(found):
+        return f"{100 * found:.{digits}f}"
+    return plain_text(found)
+
+
+def plain_text(value: object) -> str:
+    """A value as it is stored: counts in full, others with four significant digits."""
+    found = number(value)
+    if not isfinite(found):
+        return DASH
+    return f"{found:.0f}" if found.is_integer() and abs(found) < LONGEST_COUNT else f"{found:.4g}"
+
+
+def uncertain_text(value: float, half: float) -> str:
+    """'0.067490 ± 0.000012': both to the half's second digit, with an exponent where long."""
+    if half <= 0:
+        return f"{plain_text(value)} ± 0"
+    places, largest = 1 - floor(log10(half)), max(abs(value), half)
+    if places <= MOST_PLACES and largest < 10**MOST_PLACES:
+        return f"{value:.{max(0, places)}f} ± {half:.{max(0, places)}f}"
+    exponent = floor(log10(largest))
+    rest = max(0, places + exponent)
+    return f"({value / 10**exponent:.{rest}f} ± {half / 10**exponent:.{rest}f})e{exponent:+03d}"
+
+
+def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
+    """A difference with its sign, in points for shares."""
+    text = value_text(value, declaration, digits=digits)
+    return f"+{text}" if number(value) > 0 else text
+
+
+def printed_text(value: object, declaration: Declaration) -> str:
+    """A value as its source printed it: every digit, shares in percent."""
+    found = number(value)
+    if not isfinite(found):
+        return DASH
+    return f"{100 * found:.6g}" if declaration.is_share else f"{found:.10g}"
+
+
+def p_text(value: object) -> str:
+    """A p-value with three decimals."""
+    p = number(value)
+    if not isfinite(p):
+        return DASH
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def share_text(value: object) -> str:
+    """A share in percent with its sign."""
+    share = number(value)
+    return f"{100 * share:.1f} %" if isfinite(share) else DASH
+
+
+def bounds_text(low: object, high: object, declaration: Declaration, *, digits: int) -> str:
+    """An interval in brackets, a dash where there is none."""
+    if not isfinite(number(low)):
+        return DASH
+    ends = [value_text(end, declaration, digits=digits) for end in (low, high)]
+    return f"[{ends[0]}, {ends[1]}]"
+
+
+def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits: int) -> str:
+    """'97.9 ± 0.2 (10)' for means, '187/200 93.5 % [89.1, 96.2]' for successes; n/c behind it."""
+    if declaration.is_success:
+        bounds = bounds_text(row["low"], row["high"], declaration, digits=1)
+        share = share_text(row["estimate"])
+        text = f"{number(row['successes']):.0f}/{row['n']} {share} {bounds}"
+    else:
+        half = (number(row["high"]) - number(row["low"])) / 2
+        if not isfinite(half):
+            text = value_text(row["estimate"], declaration, digits=digits)
+        elif declaration.is_share:
+            ends = (value_text(v, declaration, digits=digits) for v in (row["estimate"], half))
+            text = " ± ".join(ends)
+        else:
+            text = uncertain_text(number(row["estimate"]), half)
+        text += f" ({row['n']})"
+    return f"{text}, n/c {row['nc']}/{row['finished']}" if row["nc"] else text
+
+
+def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
+    """Two decimals where an interval is narrower than ± 0.05 points, one otherwise."""
+    half = 100 * (cells["high"] - cells["low"]) / 2
+    return 2 if not declaration.is_success and bool(((half > 0) & (half < 0.05)).any()) else 1
+
+
+def metric_label(declaration: Declaration) -> str:
+    """The metric in words, with its unit."""
+    words = "first number" if declaration.computes else declaration.metric.replace("_", " ")
+    return f"{words} (%)" if declaration.is_share else words
+
+
+def caption(declaration: Declaration, *, columns: bool = False) -> str:
+    """What an entry shows, how it was selected, and what was left out.
+
+    With `columns`, interval and numbers of runs stand in columns of their own.
+    """
+    if declaration.is_success:
+        body = (
+            "Successes out of finished runs, in percent with the 95 % Wilson interval. n/c: runs "
+            "that did not converge; they count as no success."
+        )
+    else:
+        chance = ", n/c at chance" if declaration.chance is not None else ""
+        label = metric_label(declaration)
+        shown = (
+            "mean over the n converged runs, and its 95 % interval over replicates"
+            if columns
+            else "mean over converged runs ± half of the 95 % interval over replicates (number of "
+            "runs)"
+        )
+        body = (
+            f"{label[:1].upper()}{label[1:]}: {shown}. n/c: finished runs that did not "
+            f"converge; where none converged, the mean over all runs{chance}."
+        )
+    bold = "Bold: better than the runner-up at the 5 % level after Holm's correction."
+    return f"{body} {rule_caption(declaration)} {bold}"
+
+
+def rule_caption(declaration: Declaration) -> str:
+    """Which state of a run is reported, and what was tuned before; it stands in every caption."""
+    rule, tuning = selection(declaration.selection).caption, declaration.tuning
+    if tuning is None:
+        return rule
+    tuned = [factor for factor in declaration.factors if factor.role is Role.NUISANCE]
+    chosen = "; ".join(_chosen(factor, declaration) for factor in tuned)
+    replicates = f"{tuning.replicates} replicate{'' if tuning.replicates == 1 else 's'}"
+    return (
+        f"{rule} Tuned for each cell on validation, with {tuning.trials} trials of {replicates} "
+        f"that no table reports: {chosen}."
+    )
+
+
+def _chosen(factor: Factor, declaration: Declaration) -> str:
+    """'learning rate 0.1 in 3 cells, 0.01 in 1'."""
+    counts = Counter(cell.factors[factor.name] for cell in declaration.cells)
+    first, *rest = [(level, counts[level]) for level in factor.levels if counts[level]]
+    said = [f"{level} in {count}" for level, count in rest]
+    cells = f"{first[0]} in {first[1]} cell{'' if first[1] == 1 else 's'}"
+    return f"{factor.label} {', '.join([cells, *said])}"
+
+
+def baseline_caption(declaration: Declaration) -> str:
+    """What the columns of the comparison show; empty without a baseline."""
+    if declaration.baseline is None:
+        return ""
+    return f"Each cell minus {declaration.baseline}. {comparison_caption(declaration)}"
+
+
+def comparison_caption(declaration: Declaration) -> str:
+    """What the columns of a table of comparisons show, and which rule selected the values."""
+    test = "Fisher's exact test" if declaration.is_success else "the paired sign-flip test"
+    unit = " in points" if declaration.is_share else ""
+    pairs = "" if declaration.is_success else "; n: pairs of replicates that converged in both"
+    return (
+        f"Differences{unit} with their 95 % interval{pairs}. p of {test}, Holm-corrected over the "
+        f"table; least p: the smallest corrected p that so many runs could give. "
+        f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
+    )
+
+
+def _verdict_caption(declaration: Declaration) -> str:
+    if declaration.equivalence is None:
+        return "The study declares no band of equivalence, so no cell is called as good as another."
+    band, points = declaration.equivalence, " points" if declaration.is_share else ""
+    width = f"{100 * band:g}" if declaration.is_share else f"{band:g}"
+    return (
+        f"As good as: two one-sided tests at 5 %, Holm-corrected, reject a difference of "
+        f"{width}{points} or more, the band declared in the study."
+    )

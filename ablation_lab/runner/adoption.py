@@ -1,0 +1,152 @@
+"""Taking over runs that earlier code trained, where today's code is shown to train them alike.
+
+A changed training step gives runs another key, and so does a step that was only written in another
+way. ``adopt=true`` tells the two apart by trying: of every cell whose runs are missing under their
+key while the store has finished ones with the same configuration, the latest is trained again,
+for an epoch if it is a long one. If every point that both curves have agrees, the cell's runs get
+today's key; if not, they are trained anew like any other missing run. Ensembles go with their
+members, of which they are a fixed function.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ablation_lab.engines.contract import Engine
+from ablation_lab.store.archive import Archive, Trained
+from ablation_lab.study.key import content
+from ablation_lab.study.record import Curve
+from ablation_lab.study.run import Run, Stack
+from ablation_lab.training.cost import estimate
+from ablation_lab.training.execute import execute
+from ablation_lab.training.plan import estimated, plan
+
+# One machine computes the same float32 numbers again; this is for how they are written down.
+# Another processor rounds otherwise, which an epoch makes visible: so the latest run is tried.
+TOLERANCE = 1e-6
+# A run that takes longer, in seconds, is tried for one epoch only.
+SHORT = 10.0
+CURVES = ("train_loss", "val_accuracy", "val_loss")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A declared run that is missing, and the stored one that is the same but for its key."""
+
+    run: Run
+    stored: Trained
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the candidates of one cell: adopted, or the reason why not."""
+
+    candidates: tuple[Candidate, ...]
+    difference: str
+
+    @property
+    def line(self) -> str:
+        """Say it in one line."""
+        run, count = self.candidates[0].run, len(self.candidates)
+        what = f"{run.study} {run.cell}: {count} run{'s' if count > 1 else ''}"
+        return f"not adopted: {what}: {self.difference}" if self.difference else f"adopted: {what}"
+
+
+def adopt(
+    missing: Iterable[Run],
+    archive: Archive,
+    engine: Engine,
+    *,
+    data_root: str | None,
+    plugins: tuple[str, ...],
+) -> Iterator[Outcome]:
+    """Try every cell that has candidates; give those that agree their key; yield what became."""
+    found = list(candidates(missing, archive))
+    cells = _by_cell(each for each in found if not each.run.is_ensemble)
+    probes: dict[tuple[str, str], Stack] = {}
+    today: dict[str, str] = {}
+    for group in cells.values():
+        probe = replace(group[-1].run, config=shortened(group[-1].run.config))
+        (stack,) = plan([probe], data_root=data_root, plugins=plugins)
+        probes[_cell(probe)] = stack
+    for done in engine.map(execute, probes.values(), cost=estimated):
+        group = cells[_cell(done.job.runs[0])]
+        difference = done.error or _difference(done.job, done.result, group[-1].stored, archive)
+        if not difference:
+            today |= _rename(group, archive)
+        yield Outcome(tuple(group), difference)
+    for group in _by_cell(each for each in found if each.run.is_ensemble).values():
+        agreed = [e for e in group if tuple(map(today.get, e.stored.members)) == e.run.members]
+        _rename(agreed, archive)
+        if agreed:
+            yield Outcome(tuple(agreed), "")
+
+
+def candidates(missing: Iterable[Run], archive: Archive) -> Iterator[Candidate]:
+    """Yield the missing runs that the store has under another key."""
+    runs = list(missing)
+    for study in dict.fromkeys(run.study for run in runs):
+        own = [run for run in runs if run.study == study]
+        wanted = {(_text(run.config), run.replicate): run for run in own}
+        for stored in archive.finished(study):
+            run = wanted.pop((_text(stored.config), stored.replicate), None)
+            if run is not None:
+                yield Candidate(run, stored)
+
+
+def shortened(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration for one epoch, if a whole run is a long one."""
+    training = config["training"]
+    if training["epochs"] is None or estimate(config, runs=1) <= SHORT:
+        return dict(config)
+    return {**config, "training": {**training, "epochs": 1}}
+
+
+def disagreement(now: Mapping[str, Curve], before: Mapping[str, Curve]) -> str:
+    """Return the first point at which two runs differ, or ''; no common point is a difference."""
+    compared = 0
+    for name in CURVES:
+        old = dict(before.get(name, ()))
+        for step, value in now.get(name, ()):
+            if step in old:
+                compared += 1
+                both_lost = math.isnan(value) and math.isnan(old[step])
+                if not (both_lost or math.isclose(value, old[step], rel_tol=TOLERANCE)):
+                    return f"{name} at step {step} was {old[step]:.9g}, is now {value:.9g}"
+    return "" if compared else "the curves have no step in common"
+
+
+def _rename(group: Iterable[Candidate], archive: Archive) -> dict[str, str]:
+    """Give stored runs today's keys; return key before → key of today."""
+    renamed = {}
+    for each in group:
+        archive.rename(each.stored.run_id, key=each.run.key, before=each.stored.key)
+        renamed[each.stored.key] = each.run.key
+    return renamed
+
+
+def _difference(job: Stack, records: Any, stored: Trained, archive: Archive) -> str:
+    (record,) = records
+    if record.error:
+        return f"trained anew, it fails: {record.reason}"
+    before = {name: archive.curve(stored.run_id, name) for name in record.curves}
+    return disagreement(record.curves, before)
+
+
+def _by_cell(found: Iterable[Candidate]) -> dict[tuple[str, str], list[Candidate]]:
+    cells: dict[tuple[str, str], list[Candidate]] = {}
+    for each in found:
+        cells.setdefault(_cell(each.run), []).append(each)
+    return cells
+
+
+def _cell(run: Run) -> tuple[str, str]:
+    return run.study, run.cell
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(content(config), sort_keys=True)

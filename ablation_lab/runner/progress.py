@@ -1,0 +1,63 @@
+"""One live display for everything that runs; silent where the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ablation_lab.study.record import Record, Status
+
+
+class Display:
+    """Cells done, runs done, failures, time left; a context manager."""
+
+    def __init__(self, *, runs: int, cells: int, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr, soft_wrap=True)
+        self._cells = cells
+        self._cells_done = 0
+        self._failed = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task(self._text(), total=runs)
+
+    def __enter__(self) -> Display:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing."""
+        self._progress.stop()
+
+    def advance(self, records: Sequence[Record], *, cells_done: int) -> None:
+        """Count records that came together, and the cells that they complete."""
+        self._cells_done += cells_done
+        self._failed += sum(record.status is Status.FAILED for record in records)
+        self._progress.update(self._task, advance=len(records), description=self._text())
+
+    def _text(self) -> str:
+        failures = f", {self._failed} failed" if self._failed else ""
+        return f"cells {self._cells_done}/{self._cells}{failures}, runs"

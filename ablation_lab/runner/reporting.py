@@ -1,0 +1,70 @@
+"""Whether the report is still that of the store, and having it written if it is not.
+
+The analysis runs as a process of its own: this half never imports it. A stamp beside the report
+holds the digest of everything that the report shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ablation_lab.study.declare import Declared, declaration_json
+
+ROOT = Path(__file__).resolve().parents[2]
+STAMP = ".stamp.json"
+
+# Study → key → (MLflow run id, status).
+Stored = Mapping[str, Mapping[str, tuple[str, str]]]
+
+
+class Report:
+    """The report folder of one profile."""
+
+    def __init__(self, store: str, profile: str, reports: Path, *, ledger: str = "") -> None:
+        self.store = store
+        self.ledger = ledger
+        self.profile = profile
+        self.folder = reports / profile
+        self.index = self.folder / "index.html"
+
+    def is_current(self, declared: list[Declared], stored: Stored) -> bool:
+        """Whether the report shows exactly these studies and runs, written by this code."""
+        shown = self._stamps()
+        return self.index.exists() and all(
+            shown.get(entry.study.name) == self._digest(entry, stored) for entry in declared
+        )
+
+    def write(self, declared: list[Declared], stored: Stored) -> bool:
+        """Have the analysis report every study of the profile; return whether it did."""
+        command = [sys.executable, "-m", "ablation_lab.report", "--publish", "--store", self.store]
+        command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
+        stamps = self._stamps()
+        if subprocess.run(command, check=False).returncode != 0:
+            return False
+        stamps |= {entry.study.name: self._digest(entry, stored) for entry in declared}
+        text = json.dumps(stamps, sort_keys=True, indent=1)
+        (self.folder / STAMP).write_text(text, encoding="utf-8")
+        return True
+
+    def _stamps(self) -> dict[str, str]:
+        """Return study → digest of what the report shows of it."""
+        stamp = self.folder / STAMP
+        if not stamp.exists():
+            return {}
+        stamps: dict[str, str] = json.loads(stamp.read_text(encoding="utf-8"))
+        return stamps
+
+    def _digest(self, entry: Declared, stored: Stored) -> str:
+        digest = hashlib.sha256(self.store.encode())
+        digest.update(self.ledger.encode())
+        digest.update(json.dumps(declaration_json(entry, {}), sort_keys=True).encode())
+        digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
+        for path in sorted((ROOT / "ablation_lab").rglob("*")):
+            if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()

@@ -1,0 +1,67 @@
+"""The MLflow UI of the store, with links for every study."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from urllib.parse import quote
+
+from ablation_lab.errors import StoreError
+from ablation_lab.store.publishing import Publisher
+
+DEFAULT_STORE = "sqlite:///runs/mlflow.db"
+# MLflow's compare page takes its runs in the address, which a browser limits.
+MOST_COMPARED = 100
+
+
+def links(publisher: Publisher, base: str) -> list[str]:
+    """Return the lines to print: for each study its table, its charts and its compare page."""
+    lines = []
+    for study, profile, experiment in publisher.views():
+        table = (
+            f"{base}/#/experiments/{experiment}/runs"
+            f"?workflowType=machine_learning&viewStateShareKey={profile}"
+        )
+        runs = _json(publisher.cell_runs(study, profile)[:MOST_COMPARED])
+        compare = f"{base}/#/compare-runs?runs={runs}&experiments={_json([experiment])}"
+        lines += [
+            f"{study} ({profile})",
+            f"  table    {table}",
+            f"  charts   {table}&compareRunsMode=CHART",
+            f"  compare  {compare}",
+        ]
+    return lines
+
+
+def _json(value: list[str]) -> str:
+    return quote(json.dumps(value, separators=(",", ":")))
+
+
+def main() -> int:
+    """Print the links and become the server; Ctrl-C ends it."""
+    parser = argparse.ArgumentParser(prog="python -m ablation_lab.service.serve")
+    parser.add_argument("--store", default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
+    parser.add_argument("--port", type=int, default=5000)
+    options = parser.parse_args()
+    base = f"http://127.0.0.1:{options.port}"
+    try:
+        lines = links(Publisher(options.store), base)
+    except StoreError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    print("\n".join(lines or ["the store is empty; run `make ablation` first"]))  # noqa: T201
+    print(f"serving {options.store} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(options.port), "--workers", "1"]
+    command += ["--backend-store-uri", options.store, "--uvicorn-opts", "--log-level warning"]
+    # The UI needs none of the job runners that the server would start.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

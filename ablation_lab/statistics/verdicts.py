@@ -1,0 +1,138 @@
+"""The verdict on one printed value.
+
+In: a claim and the values of our runs, one row per run. Out: a word and the reason. A printed value
+is one run of unknown seed, rounded: it is compared with the spread of single runs, never with the
+interval of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation_lab.statistics.places import Place, Placed, place, runs_for_rank
+from ablation_lab.statistics.stats import LEVEL_OF_TESTS
+from ablation_lab.study.printed import PrintedClaim, Tolerance
+
+FEWEST = 3
+ERRATUM = ("erratum not confirmed", "erratum confirmed")
+# What agreement and its absence are called, by kind.
+WORDS = {"erratum": ERRATUM, "cited": ("arithmetic checked", "differs")}
+SHOWN = 8  # entries of a vector that a reason spells out
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word from the sheet of verdicts and the reason for it."""
+
+    word: str
+    why: str
+
+
+def judge(claim: PrintedClaim, runs: Floats) -> Verdict:
+    """The verdict on a claim, given ours: one row per finished run, one column per printed value.
+
+    Where the source prints nothing comparable, the columns are whatever we report.
+    """
+    if claim.not_attempted or not len(runs):
+        return Verdict("not attempted", claim.not_attempted or "no finished run")
+    if claim.kind == "unspecified" or not claim.values:
+        return Verdict("reported", "the source prints no value that could be compared")
+    if claim.kind == "dist" or (claim.kind == "cited" and claim.tolerance is None):
+        return in_distribution(claim, runs)
+    if claim.kind == "erratum" and claim.tolerance is None:
+        found = in_distribution(claim, runs)
+        same = found.word == "inside"
+        return found if found.word == "too few" else Verdict(ERRATUM[not same], found.why)
+    same, why = agreement(claim, runs)
+    right, wrong = WORDS.get(claim.kind, ("reproduced", "differs"))
+    return Verdict(right if same else wrong, why)
+
+
+def agreement(claim: PrintedClaim, runs: Floats) -> tuple[bool, str]:
+    """Whether the mean of our runs is every printed value within the tolerance, and the reason."""
+    printed = np.array(claim.values)
+    tolerance = claim.tolerance or _last_digit(claim)
+    ours = np.where(np.isinf(runs).all(0), runs[0], _mean(runs))
+    with np.errstate(invalid="ignore"):  # inf - inf, where both are infinite
+        apart = np.where(ours == printed, 0.0, np.abs(ours - printed))
+    slack = tolerance.slack(printed)
+    same = bool((apart <= slack * (1 + 1e-9)).all())
+    worst = int(np.argmax(apart - slack))
+    why = f"ours {_listed(ours)}"
+    if not same:
+        why += f": {apart[worst]:.3g} from {printed[worst]:.10g}, allowed {slack[worst]:.3g}"
+    return same, f"{why}; tolerance: {tolerance.why}"
+
+
+def in_distribution(claim: PrintedClaim, runs: Floats) -> Verdict:
+    """Inside or outside the spread of single runs, or too few runs to say.
+
+    Each printed value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
+    curve is outside if any of its points is, and else too few runs if any is unclear.
+    """
+    n, count = runs.shape
+    if n < FEWEST:
+        return Verdict("too few", f"{n} runs; at least {FEWEST} are needed")
+    level = LEVEL_OF_TESTS / count
+    share = claim.metric.endswith("accuracy")
+    placed = [
+        place(printed, printed_unit(printed) / 2, ours, level=level, is_share=share)
+        for printed, ours in zip(claim.values, runs.T, strict=True)
+    ]
+    places = [each.place for each in placed]
+    why = _one_value(placed[0]) if count == 1 else _several_values(placed, level)
+    if Place.OUTSIDE in places:
+        word = "outside"
+    elif Place.UNCLEAR in places:
+        word = "too few"
+        why += "; beyond every one of our runs, whose spread gives no interval to hold it against"
+    else:
+        word = "inside"
+    if (needed := runs_for_rank(level)) > n:
+        why += f"; with {n} runs the rank alone cannot say outside, with {needed} it could"
+    return Verdict(word, why)
+
+
+def _one_value(placed: Placed) -> str:
+    band = placed.band
+    return f"rank p = {placed.rank_p:.3g}; prediction interval {band.low:.4g} to {band.high:.4g}"
+
+
+def _several_values(placed: Sequence[Placed], level: float) -> str:
+    inside = sum(each.place is Place.INSIDE for each in placed)
+    least = min(each.rank_p for each in placed)
+    said = f"{inside} of {len(placed)} points inside; least rank p = {least:.3g}"
+    return f"{said}; level {level:.2g} a point"
+
+
+def printed_unit(printed: float) -> float:
+    """One unit of the last printed digit: 0.9769 -> 0.0001, 12 -> 1."""
+    exponent = Decimal(str(printed)).normalize().as_tuple().exponent
+    return 10.0 ** min(int(exponent), 0)
+
+
+def _mean(runs: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        mean: Floats = runs.mean(0)
+    return mean
+
+
+def _last_digit(claim: PrintedClaim) -> Tolerance:
+    """Half a unit of the last digit; a unit for optima, where a run may stop a little earlier."""
+    share = 0.5 if claim.kind == "exact" else 1.0
+    absolute = tuple(share * printed_unit(value) for value in claim.values)
+    return Tolerance(absolute, 0.0, "the last printed digit")
+
+
+def _listed(values: Floats) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.8g}"
+    more = ", …" if len(values) > SHOWN else ""
+    return f"[{', '.join(f'{value:.6g}' for value in values[:SHOWN])}{more}]"

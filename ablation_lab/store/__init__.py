@@ -1,0 +1,1 @@
+"""Everything that knows MLflow: opening a store, writing records to it, reading them back."""

@@ -1,0 +1,236 @@
+"""From a study to its declared runs: the grid with identities, and its description as JSON.
+
+The declaration is what tables are left-joined on: it names every cell and every run, also those
+that are excluded or were never trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ablation_lab.data import DATASETS, checksum
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.claims import claim_json
+from ablation_lab.study.convergence import chance
+from ablation_lab.study.grid import Cell, Choices, expand
+from ablation_lab.study.key import run_key
+from ablation_lab.study.run import Run
+from ablation_lab.study.selection import common_rule, rule_of
+from ablation_lab.study.settings import Presets
+from ablation_lab.study.study import SelectionRule, Study, Tuning
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A study under a profile: its cells, and its runs in the order in which they should train.
+
+    Replicate 0 of every cell comes before replicate 1 of any, so that a study that is cut short
+    is balanced. ``untuned`` are the cells whose nuisance factors still have their first levels.
+    """
+
+    study: Study
+    profile: str
+    cells: tuple[Cell, ...]
+    runs: tuple[Run, ...]
+    untuned: frozenset[str] = frozenset()
+
+
+def declare(
+    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
+) -> Declared:
+    """Enumerate the runs of ``study`` under ``profile``, with the tuned levels by cell."""
+    cells = expand(study, profile, presets, choices=choices)
+    for cell in cells:
+        _check_selection(study, cell)
+    keys = {
+        cell.name: [
+            run_key(cell.config, study.seed, replicate) for replicate in range(cell.replicates)
+        ]
+        for cell in cells
+        if not cell.reason
+    }
+    runs = [
+        _run(study, profile, cell, replicate, keys)
+        for cell in cells
+        if not cell.reason
+        for replicate in range(cell.replicates)
+    ]
+    runs.sort(key=lambda run: run.replicate)
+    return Declared(study=study, profile=profile, cells=cells, runs=tuple(runs))
+
+
+def _check_selection(study: Study, cell: Cell) -> None:
+    """Refuse a selection rule that a cell cannot follow; a check has no state to select."""
+    if "check" in cell.config:
+        return
+    training, data = cell.config["training"], cell.config["data"]["name"]
+    rule, place = rule_of(training), f"{study.place}: {cell.name}"
+    if study.selection is SelectionRule.EARLY_STOPPED and rule is not SelectionRule.EARLY_STOPPED:
+        raise ConfigurationError(
+            f"{place}: selection early_stopped needs training.patience, the number of points of "
+            f"the validation curve without a better one; found none"
+        )
+    if not DATASETS.get(data).test_is_train:
+        return
+    for chooses, what in (
+        (rule is not SelectionRule.LAST_EPOCH, f"selection {rule.value}"),
+        (bool(study.nuisances), "tuning of nuisance factors"),
+    ):
+        if chooses:
+            raise ConfigurationError(
+                f"{place}: {what} chooses on the validation set, which for {data!r} is the test "
+                f"set; expected data with a validation set of its own, or no such choice"
+            )
+
+
+def _run(
+    study: Study, profile: str, cell: Cell, replicate: int, keys: Mapping[str, list[str]]
+) -> Run:
+    first = replicate * cell.ensemble_size
+    members = keys[cell.member_cell][first : first + cell.ensemble_size] if cell.member_cell else []
+    return Run(
+        study=study.name,
+        profile=profile,
+        cell=cell.name,
+        replicate=replicate,
+        key=keys[cell.name][replicate],
+        seed=study.seed,
+        config=cell.config,
+        factors=cell.factors,
+        keep_logits=cell.has_ensembles,
+        tuned=_tuned(study.budget(profile).tuning, cell),
+        members=tuple(members),
+    )
+
+
+def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
+    """Say what was chosen and what could be spent; empty where nothing is tuned."""
+    return {"chosen": dict(cell.tuned), **asdict(tuning)} if tuning else {}
+
+
+def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the declared grid for the report; nothing in it depends on results."""
+    study = declared.study
+    runs: dict[str, list[dict[str, Any]]] = {cell.name: [] for cell in declared.cells}
+    for run in declared.runs:
+        runs[run.cell].append({"replicate": run.replicate, "key": run.key})
+    included = [cell for cell in declared.cells if not cell.reason]
+    return {
+        "study": study.name,
+        "profile": declared.profile,
+        "title": study.title,
+        "question": study.question,
+        "source": study.source,
+        "setup": study.setup,
+        "needs": study.budget(declared.profile).needs,
+        "metric": study.metric.value,
+        "higher_is_better": study.metric.higher_is_better,
+        "chance": _chance(included) if study.metric.is_share else None,
+        "baseline": _baseline(study, included),
+        "baselines": _baselines(study, included),
+        "selection": common_rule(
+            cell.config["training"] for cell in included if "training" in cell.config
+        ),
+        "design": study.design.value,
+        "equivalence": study.equivalence,
+        "replicates": study.budget(declared.profile).replicates,
+        "factors": [
+            {
+                "name": factor.name,
+                "role": factor.role.value,
+                "label": factor.label,
+                "levels": [level.label for level in factor.levels],
+            }
+            for factor in (*study.factors, *study.nuisances)
+        ],
+        "tuning": asdict(tuning) if (tuning := study.budget(declared.profile).tuning) else None,
+        "layout": dict(study.layout),
+        "claims": _claims(study, included),
+        "cells": [
+            {
+                "cell": cell.name,
+                "factors": {**cell.factors, **cell.tuned},
+                "skipped": None,
+                "config": dict(cell.config),
+                "runs": runs[cell.name],
+            }
+            for cell in included
+        ],
+        "excluded": [
+            {"cell": cell.name, "factors": dict(cell.factors), "reason": cell.reason}
+            for cell in declared.cells
+            if cell.reason
+        ],
+        "data": _data_sets(included),
+        "provenance": dict(provenance),
+    }
+
+
+def _data_sets(cells: list[Cell]) -> list[dict[str, Any]]:
+    """Describe every data set that a cell trains on."""
+    names = dict.fromkeys(cell.config["data"]["name"] for cell in cells if "data" in cell.config)
+    return [
+        {
+            "name": name,
+            "about": DATASETS.get(name).about,
+            "checksum": checksum(name),
+            "test_is_train": DATASETS.get(name).test_is_train,
+        }
+        for name in names
+    ]
+
+
+def _chance(cells: list[Cell]) -> float:
+    """Return the accuracy of guessing on the study's data."""
+    return chance(DATASETS.get(cells[0].config["data"]["name"]).classes if cells else 2)
+
+
+def _baseline(study: Study, cells: list[Cell]) -> str | None:
+    """Return the first declared cell that has the baseline's levels."""
+    matches = (cell.name for cell in cells if _answers(cell, study.baseline))
+    return next(matches, None) if study.baseline else None
+
+
+def _baselines(study: Study, cells: list[Cell]) -> dict[str, str]:
+    """Return cell → the one that it is compared with, where several have the baseline's levels.
+
+    It is the one that shares the levels of the other factors that apply to both; a cell that has
+    no such one, or several, is left out. Empty where the baseline is one cell, that of all.
+    """
+    bases = [cell for cell in cells if study.baseline and _answers(cell, study.baseline)]
+    if len(bases) < 2:
+        return {}
+    found = {
+        cell.name: [base.name for base in bases if _shares(cell, base, set(study.baseline))]
+        for cell in cells
+        if not cell.implicit
+    }
+    return {name: names[0] for name, names in found.items() if len(names) == 1}
+
+
+def _shares(cell: Cell, base: Cell, apart: set[str]) -> bool:
+    both = (cell.factors.keys() & base.factors.keys()) - apart
+    return all(cell.factors[name] == base.factors[name] for name in both)
+
+
+def _answers(cell: Cell, labels: Mapping[str, str]) -> bool:
+    return not cell.implicit and labels.items() <= cell.factors.items()
+
+
+def _claims(study: Study, cells: list[Cell]) -> dict[str, list[dict[str, Any]]]:
+    """Bind each claim to the cell that has the levels, and trains on the data, that it names."""
+    bound: dict[str, list[dict[str, Any]]] = {}
+    for claim in study.claims:
+        for cell in cells:
+            if _answers(cell, claim.cell) and claim.data in ("", _data(cell)):
+                bound.setdefault(cell.name, []).append(claim_json(claim))
+                break
+    return bound
+
+
+def _data(cell: Cell) -> str:
+    """Return the name of the data that a cell uses, "" for a check that uses none."""
+    name: str = cell.config.get("data", {}).get("name", "")
+    return name

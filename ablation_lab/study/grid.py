@@ -1,0 +1,150 @@
+"""The grid of a study: its cells and runs, enumerated and never executed. Pure.
+
+A factor that does not apply in a cell (its ``when`` fails) is absent there, so combinations that
+differ in nothing are one cell. A cell that combines m members trains nothing itself: it reads runs
+m·g … m·g+m-1 of its member cell, so the groups of one size are disjoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.selection import overrides_of
+from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.study import Budget, Design, Factor, Level, Study, Where
+
+Choice = tuple[tuple[Factor, Level], ...]
+# Cell → nuisance factor → level.
+Choices = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of levels. ``reason`` says why it is excluded, where it is.
+
+    ``ensemble_size`` is 0 for a cell that trains, else the number of members that it combines;
+    ``implicit`` marks a cell that only trains such members and is not declared by itself. ``tuned``
+    are the levels of the nuisance factors that ``config`` has.
+    """
+
+    name: str
+    factors: Mapping[str, str]
+    config: Mapping[str, Any]
+    replicates: int
+    reason: str = ""
+    ensemble_size: int = 0
+    member_cell: str = ""
+    has_ensembles: bool = False
+    implicit: bool = False
+    tuned: Mapping[str, str] = field(default_factory=dict)
+
+
+def expand(
+    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
+) -> tuple[Cell, ...]:
+    """Return every cell of ``study`` under ``profile``, in declared order, excluded ones too.
+
+    ``choices`` are the tuned levels by cell; a cell that is not tuned yet has the first ones.
+    """
+    budget = study.budget(profile)
+    designed = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
+    cells = [_cell(study, budget, presets, choice, choices or {}) for choice in designed]
+    return tuple(_with_members(cells))
+
+
+def _choices(study: Study, budget: Budget) -> Iterator[Choice]:
+    """Yield each distinct combination of the levels that apply."""
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    for levels in product(*(factor.levels for factor in study.factors)):
+        applying: list[tuple[Factor, Level]] = []
+        for factor, level in zip(study.factors, levels, strict=True):
+            if _holds(factor.when, {f.name: chosen.label for f, chosen in applying}):
+                applying.append((factor, level))
+        choice = tuple(applying)
+        labels = tuple((factor.name, level.label) for factor, level in choice)
+        if labels not in seen and _allowed(budget.levels, dict(labels)):
+            seen.add(labels)
+            yield choice
+
+
+def _is_designed(study: Study, choice: Choice) -> bool:
+    """Whether a combination is part of the study's design."""
+    if study.design is not Design.ONE_AT_A_TIME:
+        return True
+    base = study.baseline
+    return sum(level.label != base.get(factor.name, level.label) for factor, level in choice) <= 1
+
+
+def _holds(where: Where, labels: Mapping[str, str]) -> bool:
+    """Whether every named factor applies and has one of the named levels."""
+    return all(labels.get(name) in wanted for name, wanted in where.items())
+
+
+def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
+    """Whether a profile's restriction keeps a cell; factors that do not apply do not restrict."""
+    return all(labels.get(name, wanted[0]) in wanted for name, wanted in levels.items())
+
+
+def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice, choices: Choices) -> Cell:
+    factors = {factor.name: level.label for factor, level in choice}
+    name = ",".join(f"{factor}={label}" for factor, label in factors.items())
+    overrides = [overrides_of(study.selection), *(level.overrides for _, level in choice)]
+    overrides += [budget.overrides]
+    tuned = {f.name: choices.get(name, {}).get(f.name, f.levels[0].label) for f in study.nuisances}
+    overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
+    overrides += [
+        level.overrides
+        for f in study.nuisances
+        for level in f.levels
+        if level.label == tuned[f.name]
+    ]
+    config = resolve(study.run, overrides, presets, f"{study.place}: {name}")
+    size = config.get("ensemble", {}).get("size", 1)
+    if size == 1:
+        config.pop("ensemble", None)
+    elif study.nuisances:
+        raise ConfigurationError(
+            f"{study.place}: {name}: an ensemble trains nothing, so nothing can be tuned in it; "
+            f"found the nuisance factors {', '.join(tuned)}"
+        )
+    reasons = [entry.reason for entry in study.exclusions if _holds(entry.where, factors)]
+    return Cell(
+        name=name,
+        factors=factors,
+        config=config,
+        replicates=max(1, budget.replicates // size),
+        reason=reasons[0] if reasons else "",
+        ensemble_size=0 if size == 1 else size,
+        tuned=tuned,
+    )
+
+
+def _with_members(cells: list[Cell]) -> list[Cell]:
+    """Bind each ensemble cell to the cell that trains its members, adding it where needed."""
+    result = list(cells)
+    for index, cell in enumerate(cells):
+        if not cell.ensemble_size or cell.reason:
+            continue
+        config = {key: value for key, value in cell.config.items() if key != "ensemble"}
+        needed = cell.replicates * cell.ensemble_size
+        found = [i for i, other in enumerate(result) if other.config == config and not other.reason]
+        if found:
+            member = result[found[0]]
+            replicates = max(member.replicates, needed)
+            result[found[0]] = replace(member, has_ensembles=True, replicates=replicates)
+        else:
+            member = Cell(
+                name=f"{cell.name},members",
+                factors=cell.factors,
+                config=config,
+                replicates=needed,
+                has_ensembles=True,
+                implicit=True,
+            )
+            result.append(member)
+        result[index] = replace(result[index], member_cell=member.name)
+    return result

@@ -1,0 +1,273 @@
+"""The resolved configuration of a run: sections model, data, optimizer, training, ensemble.
+
+``resolve`` lays the study's ``run`` section, the levels of a cell and the profile's ``set`` over
+the presets of ``conf/model`` and ``conf/data``, which are the schema of their sections: a key that
+the preset does not have is an error. Pure; the result is plain data, ready for hashing.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.run import BEST_ON_VALIDATION, KEEP, Combination, Training
+from ablation_lab.study.section import Section
+
+# Optional settings that a configuration shows only where they are set.
+NEW = (
+    "order",
+    "remainder",
+    "points",
+    "patience",
+    "divide_rate_at",
+    "selection",
+    "precision",
+    "observe",
+    "ask",
+)
+SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
+
+
+@dataclass(frozen=True)
+class Presets:
+    """The files of ``conf/model`` and ``conf/data``: name → keys with their defaults."""
+
+    model: Mapping[str, Mapping[str, Any]]
+    data: Mapping[str, Mapping[str, Any]]
+
+
+def resolve(
+    base: Mapping[str, Any], overrides: list[Mapping[str, Any]], presets: Presets, place: str
+) -> dict[str, Any]:
+    """Return the complete configuration of a cell, checked; later overrides win."""
+    config: dict[str, Any] = copy.deepcopy(dict(base))
+    for changes in overrides:
+        for key, value in changes.items():
+            _assign(config, key, copy.deepcopy(value), place)
+    _refuse_unknown(config, SECTIONS, place)
+    if "check" in config:
+        return _check(config, presets, place)
+    resolved = {
+        "model": _fill(config.get("model"), "family", presets.model, f"{place}: model"),
+        "data": _fill(config.get("data"), "name", presets.data, f"{place}: data"),
+        "optimizer": _optimizer(Section(config.get("optimizer", {}), f"{place}: optimizer")),
+        "training": _training(Section(config.get("training", {}), f"{place}: training")),
+    }
+    if config.get("ensemble"):
+        resolved["ensemble"] = _ensemble(Section(config["ensemble"], f"{place}: ensemble"))
+    return resolved
+
+
+def _check(config: Mapping[str, Any], presets: Presets, place: str) -> dict[str, Any]:
+    """Complete the configuration of a run that computes a check and trains nothing."""
+    _refuse_unknown(config, ("check", "data"), f"{place} (a check)")
+    section = Section(config["check"], f"{place}: check")
+    resolved: dict[str, Any] = {"check": {"name": section.take("name", str)}}
+    section.close()
+    if "data" in config:
+        resolved["data"] = _fill(config["data"], "name", presets.data, f"{place}: data")
+    return resolved
+
+
+def _assign(config: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Set a dotted key; a key without a dot replaces its whole section."""
+    section, _, name = key.partition(".")
+    if section not in SECTIONS:
+        raise ConfigurationError(f"{place}: unknown key {key!r}; {nearest(section, SECTIONS)}")
+    if not name:
+        config[section] = value
+        return
+    target = config.setdefault(section, {})
+    if not isinstance(target, dict):
+        raise ConfigurationError(f"{place}.{section}: expected a mapping, found {target!r}")
+    target[name] = value
+
+
+def _refuse_unknown(found: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
+    for key in found:
+        if key not in known:
+            raise ConfigurationError(f"{place}: unknown key {key!r}; {nearest(key, known)}")
+
+
+def _fill(
+    given: Any, name_key: str, presets: Mapping[str, Mapping[str, Any]], place: str
+) -> dict[str, Any]:
+    """Complete a section from the preset that it names."""
+    if not isinstance(given, Mapping) or name_key not in given:
+        raise ConfigurationError(f"{place}: expected a mapping with {name_key!r}, found {given!r}")
+    name = given[name_key]
+    if not isinstance(name, str) or name not in presets:
+        raise ConfigurationError(
+            f"{place}.{name_key}: unknown name {name!r}; {nearest(name, sorted(presets))}"
+        )
+    preset = presets[name]
+    _refuse_unknown(given, tuple(preset), place)
+    filled = {**preset, **given}
+    for key, value in filled.items():
+        _check_range(key, value, f"{place}.{key}")
+    return filled
+
+
+def _check_range(key: str, value: Any, place: str) -> None:
+    """Refuse values that no model or data set can have, whatever family they belong to."""
+    if key.endswith("keep_prob") and value is not None and not _in(value, 0.0, 1.0):
+        raise ConfigurationError(
+            f"{place}: expected a probability to keep in (0, 1], found {value!r}"
+        )
+    if key in ("widths", "channels", "dense") and not (
+        isinstance(value, list) and all(_is_count(entry) for entry in value)
+    ):
+        raise ConfigurationError(f"{place}: expected a list of positive integers, found {value!r}")
+    if key == "train_size" and value is not None and not _is_count(value):
+        raise ConfigurationError(f"{place}: expected a positive integer or null, found {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _in(value: Any, above: float, upto: float) -> bool:
+    return _is_number(value) and above < value <= upto
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _positive(section: Section, key: str, default: float | None) -> float | None:
+    value = section.take(key, float, default)
+    if value is not None and not _in(value, 0.0, math.inf):
+        raise ConfigurationError(
+            f"{section.place}.{key}: expected a positive number, found {value!r}"
+        )
+    return value
+
+
+def _count(section: Section, key: str, default: int | None) -> int | None:
+    value = section.take(key, int, default)
+    if value is not None and value < 1:
+        raise ConfigurationError(f"{section.place}.{key}: expected at least 1, found {value!r}")
+    return value
+
+
+def _share(section: Section, key: str, default: float) -> float:
+    value: float = section.take(key, float, default)
+    if not 0.0 <= value < math.inf:
+        raise ConfigurationError(f"{section.place}.{key}: expected at least 0, found {value!r}")
+    return value
+
+
+def _optimizer(section: Section) -> dict[str, Any]:
+    resolved = {
+        "name": section.take("name", str),
+        "learning_rate": _positive(section, "learning_rate", None),
+        "momentum": _share(section, "momentum", 0.0),
+        "epsilon": _positive(section, "epsilon", None),
+    }
+    section.close()
+    if resolved["learning_rate"] is None:
+        raise ConfigurationError(f"{section.place}.learning_rate: expected a number, found none")
+    return resolved
+
+
+def _steps(section: Section, key: str) -> tuple[int, ...] | None:
+    steps = section.take(key, list, None)
+    if steps is not None and not (steps and all(map(_is_count, steps)) and steps == sorted(steps)):
+        raise ConfigurationError(
+            f"{section.place}.{key}: expected a rising list of positive integers, found {steps!r}"
+        )
+    return None if steps is None else tuple(steps)
+
+
+def _points(section: Section, key: str) -> tuple[tuple[float, ...], ...] | None:
+    points = section.take(key, list, None)
+    if points is None:
+        return None
+    if not (points and all(isinstance(p, list) and p and all(map(_is_number, p)) for p in points)):
+        raise ConfigurationError(
+            f"{section.place}.{key}: expected a list of points, each a list of numbers, found "
+            f"{points!r}"
+        )
+    return tuple(tuple(float(value) for value in point) for point in points)
+
+
+def _training(section: Section) -> dict[str, Any]:
+    training = Training(
+        epochs=_count(section, "epochs", None),
+        steps=_count(section, "steps", None),
+        batch_size=_count(section, "batch_size", None),
+        loss=section.take("loss", str, "stable"),
+        l2=_share(section, "l2", 0.0),
+        order=section.take("order", str, None),
+        remainder=section.take("remainder", str, None),
+        points=_steps(section, "points"),
+        patience=_count(section, "patience", None),
+        divide_rate_at=_steps(section, "divide_rate_at"),
+        selection=section.take("selection", str, None),
+        precision=section.take("precision", str, None),
+        observe=section.take("observe", bool, None),
+        ask=_points(section, "ask"),
+    )
+    section.close()
+    if (training.epochs is None) == (training.steps is None):
+        raise ConfigurationError(
+            f"{section.place}: expected either 'epochs' or 'steps', found epochs="
+            f"{training.epochs} and steps={training.steps}"
+        )
+    if training.loss not in ("stable", "printed"):
+        raise ConfigurationError(
+            f"{section.place}.loss: unknown value {training.loss!r}; "
+            f"{nearest(training.loss, ('stable', 'printed'))}"
+        )
+    if training.order not in (None, "stored"):
+        raise ConfigurationError(
+            f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
+        )
+    if training.points and (training.steps is None or training.observe):
+        raise ConfigurationError(
+            f"{section.place}.points: expected 'steps', and no 'observe', beside them, found "
+            f"steps={training.steps} and observe={training.observe}"
+        )
+    if training.remainder is not None:
+        _check_remainder(training, section.place)
+    if training.selection not in (None, BEST_ON_VALIDATION):
+        raise ConfigurationError(
+            f"{section.place}.selection: unknown value {training.selection!r}; "
+            f"known: null, {BEST_ON_VALIDATION}"
+        )
+    if training.precision not in (None, "tf32", "bf16"):
+        raise ConfigurationError(
+            f"{section.place}.precision: unknown value {training.precision!r}; "
+            "known: null, tf32, bf16"
+        )
+    return {key: value for key, value in asdict(training).items() if key not in NEW or value}
+
+
+def _check_remainder(training: Training, place: str) -> None:
+    """Refuse to keep the remainder of an epoch where there is none, or where nothing would."""
+    if training.remainder != KEEP:
+        raise ConfigurationError(
+            f"{place}.remainder: unknown value {training.remainder!r}; known: null, {KEEP}"
+        )
+    for name, value, needed in [
+        ("batch_size", training.batch_size is not None, "a number of examples"),
+        ("epochs", training.epochs is not None, "a number of them instead of steps"),
+        ("order", training.order is None, "null, shuffled epochs"),
+        ("observe", not training.observe, "null"),
+    ]:
+        if not value:
+            raise ConfigurationError(
+                f"{place}.{name}: remainder {KEEP!r} needs {needed}, found "
+                f"{getattr(training, name)!r}"
+            )
+
+
+def _ensemble(section: Section) -> dict[str, Any]:
+    rule = section.choice("rule", Combination, Combination.SUM_LOGITS)
+    resolved = {"size": _count(section, "size", 1), "rule": rule.value}
+    section.close()
+    return resolved

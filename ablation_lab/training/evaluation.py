@@ -1,0 +1,60 @@
+"""What both loops need around a module: its tensors, its predictor, its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ablation_lab.data import Part
+from ablation_lab.training.trained import Predict, Trained
+from lightning_modules.task import task_of
+
+EVALUATION_BATCH = 1000
+
+
+def tensors(part: Part, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return examples (N, *shape) and labels (N,) on the device."""
+    return torch.from_numpy(part.x).to(device), torch.from_numpy(part.y).to(device)
+
+
+def predictor(module: nn.Module, device: torch.device) -> Predict:
+    """Return the function from examples (N, *shape) to logits (N, C), or what the task gives.
+
+    A module that is asked for something else than its ``forward`` has a method ``answer``.
+    """
+    answer = getattr(module, "answer", module)
+
+    def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        module.to(device).eval()
+        with torch.no_grad():
+            parts = torch.from_numpy(x).split(EVALUATION_BATCH)
+            logits = torch.cat([answer(part.to(device)) for part in parts])
+        values: NDArray[np.float32] = logits.float().cpu().numpy()
+        return values
+
+    return predict
+
+
+def describe(
+    module: nn.Module,
+    curves: Mapping[str, list[tuple[int, float]]],
+    steps: int,
+    nonfinite_step: int | None,
+    device: torch.device,
+) -> Trained:
+    """Return a trained module as the rest of the lab sees it."""
+    parameters = list(module.parameters())
+    return Trained(
+        curves={name: tuple(points) for name, points in curves.items()},
+        steps=steps,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        finite=nonfinite_step is None and all(bool(p.isfinite().all()) for p in parameters),
+        nonfinite_step=nonfinite_step,
+        predict=predictor(module, device),
+        facts={"device": str(device)},
+        task=task_of(module),
+    )

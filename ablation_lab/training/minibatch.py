@@ -1,0 +1,195 @@
+"""K runs of any stackable network, each on mini-batches in an order of its own.
+
+The update is torch's own optimiser on parameters of shape (K, ...): those that a stack may use act
+on each number by itself, so that no run sees another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ablation_lab.study.run import Run, Training
+from ablation_lab.study.seeds import Role, stream
+from ablation_lab.training.evaluation import EVALUATION_BATCH
+from ablation_lab.training.replay import Repeated
+from ablation_lab.training.rules import Rules
+from ablation_lab.training.schedule import Chunk
+from lightning_modules.module_stack import Module, ModuleStack
+from lightning_modules.optimizers import build_optimizer
+from lightning_modules.task import task_of
+
+
+class MiniBatch(nn.Module):
+    """K runs with one optimiser, one batch size, and one step for each fall of the rate."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        modules: Sequence[Module],
+        *,
+        examples: int,
+        training: Training,
+    ) -> None:
+        super().__init__()
+        dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
+        self.stack = ModuleStack(modules, dropout)
+        self.size = self.stack.size
+        self.task = task_of(modules[0])
+        # The run of each row of the stack, and the values of the runs that are left out of it.
+        self._rows = list(range(self.size))
+        self._left: dict[int, list[Tensor]] = {}
+        self._settings = modules[0].optimizer_settings
+        self._batch = training.batch_size
+        self.examples_at_once = EVALUATION_BATCH
+        self._orders = Orders(
+            examples=examples,
+            batch_size=training.batch_size,
+            whole=training.remainder is not None,
+            seeds=[stream(run.seed, Role.ORDER, run.replicate) for run in runs],
+        )
+        # Of a solo run's rules, only the falling rate: it is the same for all runs.
+        self._rates = Rules(training)
+
+    def start(self, x: Tensor, y: Tensor) -> None:
+        """Take the training set, x (N, ...) and y (N, ...), which lies on the device."""
+        self._data = x, y
+        self.stack.to_device(x.device)
+        self._orders.to_device(x.device)
+        # Made here: a fused optimiser has to know the device.
+        self._optimizer = build_optimizer(self.stack.parameters(), self._settings)
+        self._backward = Repeated(self._loss_and_gradients, x.device)
+        if x.device.type != "cpu" and self._batch is not None:
+            # All runs at once: as many need less memory than a training step, which the plan knows.
+            self.examples_at_once = 2 * self._batch
+
+    def advance(self, chunk: Chunk) -> Tensor:
+        """Take the steps of a chunk; return the losses (steps, K) before each update.
+
+        A run that is left out has a loss of 0.
+        """
+        device = self._data[0].device
+        losses = torch.empty(chunk.steps, self.stack.size, device=device)
+        numbers = torch.arange(chunk.first, chunk.first + chunk.steps, device=device)
+        for index, step in enumerate(numbers.int().unbind()):
+            self._rates.before_step(self._optimizer, chunk.first + index)
+            losses[index], *gradients = self._backward(step, *self._orders.next())
+            for parameter, gradient in zip(self.stack.values, gradients, strict=True):
+                parameter.grad = gradient
+            self._optimizer.step()
+        return self._of_all(losses.t()).t()
+
+    def _loss_and_gradients(self, step: Tensor, *indices: Tensor) -> tuple[Tensor, ...]:
+        """Return the losses (K,) of a step before its update, and the gradient of every value."""
+        x, y = self._data
+        self._optimizer.zero_grad(set_to_none=True)
+        self.stack.at_step(step)
+        for own in indices:
+            x, y = x[own], y[own]
+        each = self.stack.objective(x, y, own=bool(indices))
+        # Not torch.autograd.grad: fused optimisers rely on gradients that lie as their parameters.
+        each.sum().backward()
+        return each.detach(), *(value.grad for value in self.stack.values if value.grad is not None)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (K, N, C) of examples (N, ...), or what else the task gives.
+
+        Those of a run that is left out are 0.
+        """
+        return self._of_all(self.stack(x))
+
+    def one(self, index: int, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of one run, or what else the task gives."""
+        return self.stack.at(self.of_run(index), x)
+
+    def of_run(self, index: int) -> list[Tensor]:
+        """Return one run's parameters; a change in place is one of the run."""
+        if index in self._left:
+            return self._left[index]
+        row = self._rows.index(index)
+        return [value.detach()[row] for value in self.stack.values]
+
+    def leave_out(self, runs: Collection[int]) -> None:
+        """Go on without these runs, once that halves the stack; their values stay what they are."""
+        rows = [row for row, run in enumerate(self._rows) if run not in runs]
+        if not 0 < len(rows) <= self.stack.size // 2:
+            return
+        for run in set(self._rows).intersection(runs):
+            self._left[run] = [value.clone() for value in self.of_run(run)]
+        before = list(self.stack.values)
+        self.stack.keep(rows)
+        replace_parameters(self._optimizer, before, list(self.stack.values), rows)
+        self._backward = Repeated(self._loss_and_gradients, self._data[0].device)
+        self._orders.keep(rows)
+        self._rows = [self._rows[row] for row in rows]
+
+    def _of_all(self, values: Tensor) -> Tensor:
+        """Return values (rows, ...) of the stack as values (K, ...) of all runs."""
+        if len(values) == self.size:
+            return values
+        every = values.new_zeros(self.size, *values.shape[1:])
+        every[self._rows] = values
+        return every
+
+    def facts(self) -> Mapping[str, str]:
+        """Say how the runs were trained."""
+        return {"layout": "runs first", "step": self._backward.way}
+
+
+class Orders:
+    """The examples of each step for K runs, each as its solo trainer gives them to that run alone.
+
+    The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
+    With ``whole`` epochs the last batch holds what is left over, else that is left out.
+    """
+
+    def __init__(
+        self, *, examples: int, batch_size: int | None, whole: bool, seeds: Sequence[int]
+    ) -> None:
+        self._examples = examples
+        self._batch = None if batch_size is None else min(batch_size, examples)
+        self._used = examples - (0 if whole or self._batch is None else examples % self._batch)
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._device = torch.device("cpu")
+        self._epoch = torch.empty(len(seeds), 0)
+        self._next = 0
+
+    def to_device(self, device: torch.device) -> None:
+        """Lay the orders of every further epoch on the device."""
+        self._device = device
+
+    def next(self) -> tuple[Tensor, ...]:
+        """Return the indices (K, B) of the next step; none of them is the full batch."""
+        if self._batch is None:
+            return ()
+        if self._next >= self._epoch.shape[1]:
+            drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
+            self._epoch = torch.stack(drawn)[:, : self._used].to(self._device)
+            self._next = 0
+        indices = self._epoch[:, self._next : self._next + self._batch]
+        self._next += self._batch
+        return (indices,)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone."""
+        self._generators = [self._generators[row] for row in rows]
+        self._epoch = self._epoch[list(rows)]
+
+
+def replace_parameters(
+    optimizer: torch.optim.Optimizer,
+    before: Sequence[nn.Parameter],
+    after: Sequence[nn.Parameter],
+    rows: Sequence[int],
+) -> None:
+    """Have an optimiser go on with these rows of its parameters, and of what it keeps of each."""
+    for old, new in zip(before, after, strict=True):
+        kept = optimizer.state.pop(old, {})
+        optimizer.state[new] = {
+            name: value[rows] if isinstance(value, Tensor) and value.shape == old.shape else value
+            for name, value in kept.items()
+        }
+    (group,) = optimizer.param_groups
+    group["params"] = list(after)

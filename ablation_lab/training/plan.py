@@ -1,0 +1,210 @@
+"""The plan: which runs train together as a stack, which alone, and why. Pure.
+
+On a CPU a stack pays where a step's cost is mostly overhead; where matrix products dominate, one
+single-threaded process per core is as quick, and a stack of images would copy them at every step.
+On an accelerator every network of these studies is small.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import (
+    estimate,
+    estimate_innermost,
+    estimate_on_a_card,
+    memory_of_run,
+    step_elements,
+    step_work,
+)
+from ablation_lab.training.networks import inputs, size
+
+# Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU, for
+# small steps and for tiny ones, which are nothing but overhead.
+LARGEST_STACK = 1024
+LARGEST_MINIBATCH_STACK = 32
+LARGEST_TINY_STACK = 128
+# Multiply-adds of a run's step; measured, a step of 128 such runs takes 1.2 to 2.4 times one of 32.
+TINY_STEP = 32_768
+# Numbers that a step of an innermost stack goes through; more leave a core's cache.
+CACHED_ELEMENTS = 1_500_000
+# Above this many weights, runs by gradient descent no longer gain from the innermost layout.
+LARGEST_INNERMOST = 4096
+# Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
+LARGEST_NETWORK = 65_536
+LARGEST_INPUT = 256
+STACKED_FAMILIES = (
+    *("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm", "autoencoder"),
+)
+# Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
+STACKED_OPTIMIZERS = (
+    *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
+    *("adam_tf", "rmsprop_tf", "ftrl", "adagrad_da", "proximal_gd", "proximal_adagrad"),
+)
+# What runs of a stack may differ in: always, in the innermost layout, and with the run axis first.
+FREE = ("model.init", "model.dense_init", "model.bias_init", "model.recurrent_init")
+FREE_INNERMOST = ("optimizer.learning_rate",)
+FREE_FIRST = ("model.keep_prob", "model.dense_keep_prob", "training.loss", "training.l2")
+# Measured on one core, the start of the worker apart.
+SECONDS_PER_CHECK = 0.1
+
+
+def plan(
+    runs: Iterable[Run],
+    *,
+    data_root: str | None,
+    plugins: tuple[str, ...],
+    accelerators: Accelerators | None = None,
+    devices: int = 1,
+) -> list[Stack]:
+    """Group training runs to stacks: stacked ones first, then the others in the given order.
+
+    With several ``devices`` for each run, every run trains by itself. Without accelerators, how
+    runs are grouped does not depend on the number of workers: neither does the rounding of their
+    results. With them, stacks are small enough that every worker has one.
+    """
+    groups: dict[str, list[Run]] = {}
+    alone: list[tuple[Run, str]] = []
+    observed: list[Run] = []
+    checks: list[Run] = []
+    for run in runs:
+        if run.is_check:
+            checks.append(run)
+            continue
+        if run.config["training"].get("observe"):
+            observed.append(run)
+            continue
+        spread = f"spread over {devices} devices" if devices > 1 else ""
+        obstacle = spread or why_alone(run.config, accelerator=accelerators is not None)
+        if obstacle:
+            alone.append((run, obstacle))
+        else:
+            groups.setdefault(shape(run), []).append(run)
+    stacks = []
+    stacked = sum(map(len, groups.values()))
+    for group in groups.values():
+        largest, reason = _largest(group[0].config, stacked, accelerators)
+        for part in _even_parts(group, largest):
+            stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
+    # Long ones first, so that no worker is left with one at the end.
+    stacks.sort(key=estimated, reverse=True)
+    if checks:
+        reason = "checks compute, they train nothing"
+        stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
+    reason = "its layers are looked at while it trains"
+    stacks += [Stack((run,), TrainerName.OBSERVED, reason, data_root, plugins) for run in observed]
+    return stacks + [
+        Stack((run,), trainer_alone(run.config), obstacle, data_root, plugins, devices)
+        for run, obstacle in alone
+    ]
+
+
+def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
+    """Return who trains a run by itself: the solo trainer, unless its recipe has a schedule."""
+    own = config["training"].get("remainder") or config["training"].get("points")
+    return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
+
+
+def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
+    """Return about how many seconds a stack takes a worker: one core, or one share of a card."""
+    if stack.trainer is TrainerName.COMPUTED:
+        return SECONDS_PER_CHECK * len(stack.runs)
+    config, runs = stack.runs[0].config, len(stack.runs)
+    if accelerators is not None:
+        replayed = stack.trainer is TrainerName.STACKED
+        whole = estimate_on_a_card(config, runs=runs, replayed=replayed)
+        return accelerators.sharing * whole
+    if stack.trainer is TrainerName.STACKED and descends_innermost(config):
+        return estimate_innermost(config, runs=runs)
+    return estimate(config, runs=runs)
+
+
+def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
+    """Say what keeps a run out of a stack; empty if nothing does."""
+    obstacle = _why_never(config)
+    if obstacle or accelerator:
+        return obstacle
+    return _why_not_on_a_cpu(config)
+
+
+def _why_never(config: Mapping[str, Any]) -> str:
+    family, optimizer = config["model"]["family"], config["optimizer"]["name"]
+    training = config["training"]
+    if family not in STACKED_FAMILIES:
+        return f"family {family} does not stack"
+    if optimizer not in STACKED_OPTIMIZERS:
+        return f"optimiser {optimizer} does not stack"
+    if training.get("order"):
+        return "a stored order does not stack"
+    return ""
+
+
+def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
+    if config["model"]["family"] == "convnet":
+        return "convolutions: on a CPU a stack of them is slower than its runs"
+    if size(config).weights > LARGEST_NETWORK:
+        return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
+    if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
+        return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"
+    return ""
+
+
+def descends_innermost(config: Mapping[str, Any]) -> bool:
+    """Say whether runs of this kind train with the run axis innermost: small, by plain descent."""
+    model, optimizer = config["model"], config["optimizer"]
+    return (
+        model["family"] in ("linear", "mlp")
+        and model.get("keep_prob", 1.0) == 1.0
+        and config["training"]["batch_size"] is None
+        and optimizer["name"] == "sgd"
+        and not optimizer["momentum"]
+        and not config["training"].get("divide_rate_at")
+        and size(config).weights <= LARGEST_INNERMOST
+    )
+
+
+def shape(run: Run) -> str:
+    """Return what the runs of a stack have in common: all but what each may have of its own."""
+    common: dict[str, Any] = {name: dict(section) for name, section in run.config.items()}
+    innermost = descends_innermost(run.config)
+    for key in (*FREE, *(FREE_INNERMOST if innermost else FREE_FIRST)):
+        section, name = key.split(".")
+        common[section].pop(name, None)
+    return json.dumps([innermost, common], sort_keys=True)
+
+
+def _largest(
+    config: Mapping[str, Any], stacked: int, accelerators: Accelerators | None
+) -> tuple[int, str]:
+    """Return how many runs of this kind one stack takes, of ``stacked`` in all, and why."""
+    if descends_innermost(config):
+        cached = max(1, min(LARGEST_STACK, CACHED_ELEMENTS // step_elements(config)))
+        return cached, f"small, full batch, plain descent: up to {cached} in one fused step"
+    if accelerators is not None:
+        return _largest_on(accelerators, memory_of_run(config), stacked)
+    tiny = step_work(config) <= TINY_STEP
+    sharing = LARGEST_TINY_STACK if tiny else LARGEST_MINIBATCH_STACK
+    return sharing, f"{'tiny' if tiny else 'small'}: up to {sharing} share a step's overhead"
+
+
+def _largest_on(accelerators: Accelerators, memory: int, stacked: int) -> tuple[int, str]:
+    """Return how many runs of ``memory`` bytes each share an accelerator, and why."""
+    fitting = max(1, min(LARGEST_STACK, accelerators.bytes // memory))
+    share = math.ceil(stacked / accelerators.workers)
+    known = "measured" if accelerators.measured else "assumed"
+    room = f"up to {fitting} in {accelerators.bytes / (1 << 30):.1f} GiB ({known})"
+    if share < fitting:
+        return share, f"accelerator: {room}, {share} for each of {accelerators.workers} workers"
+    return fitting, f"accelerator: {room}"
+
+
+def _even_parts(runs: list[Run], largest: int) -> list[tuple[Run, ...]]:
+    """Cut runs into as few parts as possible, of equal size but for the last."""
+    parts = math.ceil(len(runs) / largest)
+    size = math.ceil(len(runs) / parts)
+    return [tuple(runs[first : first + size]) for first in range(0, len(runs), size)]

@@ -1,0 +1,54 @@
+"""The solo trainer: one run under ``pl.Trainer``, the reference for every other.
+
+A ``Classifier`` or ``Learner`` trains in a resident loop; any other LightningModule (a user's own)
+is fitted as Lightning fits it, batch by batch, on the same order of examples.
+"""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+
+from ablation_lab.data import Dataset, TrainingData
+from ablation_lab.study.run import Run, Training
+from ablation_lab.study.seeds import Role, stream
+from ablation_lab.training import plain, resident
+from ablation_lab.training.order import batches
+from ablation_lab.training.rules import refuse_rules
+from ablation_lab.training.trained import Trained
+from lightning_modules.classifier import Classifier
+from lightning_modules.families import build_family
+from lightning_modules.learner import Learner
+
+
+def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
+    """Train one run on its training part; curves hold train_loss and val_accuracy."""
+    module = build_module(run, dataset)
+    # Dropout draws from torch's global generator, and nothing else in a run does.
+    torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
+    training = Training(**run.config["training"])
+    order = batches(
+        training,
+        examples=len(data.train),
+        seed=stream(run.seed, Role.ORDER, run.replicate),
+    )
+    if isinstance(module, Classifier | Learner):
+        return resident.fit(module, data, training, order)
+    refuse_rules(training, run.config["model"]["family"])
+    return plain.fit(module, data, training, order)
+
+
+def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
+    """Build and initialise the run's module from its own stream."""
+    model = {key: value for key, value in run.config["model"].items() if key != "family"}
+    training = run.config["training"]
+    return build_family(
+        run.config["model"]["family"],
+        input_shape=dataset.shape,
+        classes=dataset.classes,
+        optimizer=run.config["optimizer"],
+        loss=training["loss"],
+        l2=training["l2"],
+        seed=stream(run.seed, Role.INIT, run.replicate),
+        **model,
+    )

@@ -1,1 +1,0 @@
-"""What a worker does with a stack: train, score once, describe."""

@@ -1,1 +1,0 @@
-"""Which runs train together, and what that costs."""

@@ -1,0 +1,170 @@
+"""What goes wrong while it runs: Ctrl-C, a killed driver, two drivers at once, runs that raise."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from itertools import product
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.cli.lab import (
+    ONE_WORKER,
+    Lab,
+    ended,
+    group_members,
+    study_with,
+    wait_until,
+)
+
+# Examples in their stored order have each run train alone: the store fills one by one.
+MANY: dict[str, Any] = {
+    "title": "Many short runs",
+    "question": "Is any run lost, or done twice?",
+    "source": "a test",
+    "metric": "test_accuracy",
+    "run": {
+        "model": {"family": "mlp", "widths": [2]},
+        "data": {"name": "digits"},
+        "optimizer": {"name": "adam", "learning_rate": 0.1},
+        "training": {"epochs": 9, "batch_size": 100, "order": "stored"},
+    },
+    "factors": {"init": {"key": "model.init", "levels": ["normal", "uniform", "he_normal"]}},
+    "profiles": {"smoke": {"replicates": 12}},
+}
+CELLS = ["init=normal", "init=uniform", "init=he_normal"]
+
+# A plugin that brings a data set whose reader fails in the worker, in one level of a factor.
+FRAGILE = """
+from ablation_lab.data import DATASETS, Dataset
+
+def read(files):
+    raise RuntimeError("row 17 is upside down")
+
+DATASETS.register("fragile")(
+    Dataset("fragile", shape=(2,), classes=1, examples=4, files=(), about="broken", read=read)
+)
+"""
+BREAKING = study_with("profiles.smoke.replicates", 2) | {
+    "factors": {"rows": {"key": "data.name", "levels": ["xor", "fragile"]}},
+    "baseline": {"rows": "xor"},
+}
+
+
+def start_and_wait_for_runs(lab: Lab, more: int) -> subprocess.Popen[str]:
+    """Start the study of many runs; return while it trains, with ``more`` new finished runs."""
+    wanted = finished_runs(lab) + more
+    driver = lab.start("study=many", "reports=null", ONE_WORKER)
+    wait_until(
+        lambda: finished_runs(lab) >= wanted or driver.poll() is not None,
+        what=f"{wanted} runs in the store",
+    )
+    assert driver.poll() is None, driver.communicate()
+    return driver
+
+
+def finished_runs(lab: Lab) -> int:
+    return sum(run.status == "FINISHED" for run in lab.runs("many"))
+
+
+def test_no_run_is_lost_or_done_twice_by_a_kill(lab: Lab) -> None:
+    lab.declare("many", MANY)
+    killed_after_three_runs(lab)
+    kept = {run.run_id for run in lab.runs("many")}
+    last = lab.call("study=many", "reports=null", ONE_WORKER)
+    assert (last.status, last.err) == (0, "")
+    assert_every_run_once(lab)
+    assert kept < {run.run_id for run in lab.runs("many")}
+
+
+@pytest.mark.slow
+def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(lab: Lab) -> None:
+    lab.declare("many", MANY)
+
+    driver = start_and_wait_for_runs(lab, 3)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the driver and its workers
+    stopped = ended(driver)
+    assert stopped.status == 130
+    assert stopped.err == "stopped; everything finished so far is kept\n"
+    # Python's own tracker of semaphores ends when it sees that the driver has.
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
+    kept = {run.run_id for run in lab.runs("many") if run.status == "FINISHED"}
+    assert len(kept) >= 3
+
+    killed_after_three_runs(lab)
+    drivers = [lab.start("study=many", "reports=null", ONE_WORKER) for _ in range(2)]
+    outcomes = [ended(driver) for driver in drivers]
+    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
+    assert_every_run_once(lab)
+    assert kept < {run.run_id for run in lab.runs("many")}
+
+
+def killed_after_three_runs(lab: Lab) -> None:
+    """Start the study and kill its driver while it trains; return when its workers are gone."""
+    driver = start_and_wait_for_runs(lab, 3)
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
+
+
+def assert_every_run_once(lab: Lab) -> None:
+    runs = lab.runs("many")
+    assert sorted(run.name for run in runs) == sorted(product(CELLS, range(12)))
+    assert {run.status for run in runs} == {"FINISHED"}
+
+
+def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab) -> None:
+    (lab.own / "fragile.py").write_text(FRAGILE, encoding="utf-8")
+    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    lab.declare("breaking", BREAKING)
+    arguments = ("study=breaking", "plugins=[fragile]", "reports=null", ONE_WORKER)
+
+    first = lab.call(*arguments)
+    assert first.status == 1
+    (line,) = first.err.splitlines()
+    found = re.fullmatch(
+        r"failed: breaking rows=fragile replicate (\d) and 1 more: "
+        r"RuntimeError: row 17 is upside down \(traceback.txt of MLflow run (\w+)\)",
+        line,
+    )
+    assert found is not None, line
+    runs = lab.runs("breaking")
+    assert [run.status for run in runs] == ["FAILED"] * 2 + ["FINISHED"] * 2
+    named = next(run for run in runs if run.run_id == found[2])
+    assert named.name == ("rows=fragile", int(found[1]))
+    assert traceback_of(lab, named.run_id).endswith("RuntimeError: row 17 is upside down\n")
+
+    again = lab.call(*arguments, "dry_run=true")
+    assert (again.status, again.err) == (0, "")
+    assert "2 cells, 4 runs: 2 done, 2 to do" in again.out
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_ends_the_call_as_bad_input_and_the_others_keep_their_results(
+    lab: Lab,
+) -> None:
+    larger = FRAGILE.replace('raise RuntimeError("row 17 is upside down")', "np.empty(10**15)")
+    (lab.own / "fragile.py").write_text(f"import numpy as np{larger}", encoding="utf-8")
+    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    lab.declare("breaking", BREAKING)
+    call = lab.call("study=breaking", "plugins=[fragile]", ONE_WORKER)
+    assert call.status == 2
+    (line,) = call.err.splitlines()
+    assert line.startswith(
+        "error: study/breaking.yaml: rows=fragile: one run does not fit the memory of its device: "
+        "Unable to allocate 7.11 PiB for an array "
+    )
+    assert "give it a smaller training.batch_size" in line
+    assert [run.status for run in lab.runs("breaking")] == ["FAILED"] * 2 + ["FINISHED"] * 2
+    assert "report: " in call.out
+
+
+def traceback_of(lab: Lab, run_id: str) -> str:
+    """Read the traceback that a failed run left in the store."""
+    path = MlflowClient(lab.uri).download_artifacts(run_id, "traceback.txt")
+    with open(path, encoding="utf-8") as text:  # noqa: PTH123 - MLflow gives a string
+        return text.read()

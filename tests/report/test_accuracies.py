@@ -1,0 +1,98 @@
+"""Every printed accuracy in one table, and what each study says of its printed values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from ablation_lab.report.claims import Answer, Verdict, answers
+from ablation_lab.report.claims.accuracies import accuracies, is_accuracy, percent
+from ablation_lab.report.study import Study
+from ablation_lab.report.verdicts import bound_sentence
+from ablation_lab.statistics.stats import Interval, mean_interval
+from ablation_lab.study.claims import ledger_json, read_ledger
+from ablation_lab.study.files import CONF
+from ablation_lab.study.printed import claim
+from ablation_lab.study.printed import read_ledger as stored_ledger
+
+OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
+
+
+def answer(claim_id: str, *, ours: Interval | None = None, nc: int = 0, **changes: Any) -> Answer:
+    made = {"claim_id": claim_id, "kind": "dist", "about": "a net: test accuracy"}
+    read = claim({**made, "text": "0.9769", "values": [0.9769], **changes})
+    word = Verdict("inside", "rank") if ours else Verdict("not attempted", "the data is lost")
+    return Answer(read, "some", word, ours or mean_interval([]), nc)
+
+
+def test_a_row_has_the_printed_value_ours_the_interval_and_the_verdict() -> None:
+    found = (
+        answer("a", ours=OURS, nc=1),
+        answer("b", text="0.5"),
+        answer("c", text="n/c", values=[]),
+    )
+    ledger = [each.claim for each in reversed(found)]
+    made = accuracies(found, ledger)
+    assert made is not None
+    texts = [[entry.text for entry in row] for row in made.rows]
+    assert texts == [
+        ["c", "a net: test accuracy", "n/c", "–", "–", "0", "not attempted", "some"],
+        ["b", "a net: test accuracy", "50", "–", "–", "0", "not attempted", "some"],
+        ["a", "a net: test accuracy", "97.69", "97.22", "[97.13, 97.31]", "9, n/c 1", "inside",
+         "some"],
+    ]  # fmt: skip
+    assert made.notes == ("the data is lost",)
+    assert [row[6].notes for row in made.rows] == [(1,), (1,), ()]
+
+
+def test_without_one_of_ours_there_is_no_table() -> None:
+    assert accuracies((answer("a"),), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"about": "a net: cost"}, False),
+        ({"values": [0.1, 0.2], "updates": [1, 2]}, False),
+        ({"text": "–", "values": []}, False),
+        ({"text": "", "values": []}, False),
+    ],
+)
+def test_which_claims_are_printed_accuracies(changes: dict[str, Any], expected: bool) -> None:
+    assert is_accuracy(answer("a", **changes).claim) is expected
+
+
+def test_percent_keeps_the_digits_of_the_source() -> None:
+    assert percent("0.9750") == "97.50"
+    assert percent("1.0") == "100"
+    assert percent("0.7708 / 0.7694 alternating") == "77.08 / 76.94 alternating"
+    assert percent("n/c") == "n/c"
+
+
+def test_the_ledger_calls_an_accuracy_what_an_accuracy_answers() -> None:
+    files = {group: sorted((CONF / group).glob("*.yaml")) for group in ("claims", "study")}
+    read = {g: {p.stem: yaml.safe_load(p.read_bytes()) for p in f} for g, f in files.items()}
+    metrics = {name: content[name]["metric"] for name, content in read["study"].items()}
+    ledger = stored_ledger(ledger_json(read_ledger(read["claims"])), "conf/claims")
+    bound = [each for each in ledger if each.study and not each.updates and each.shown]
+    by_metric = {e.claim_id for e in bound if (e.metric or metrics[e.study]).endswith("accuracy")}
+    assert len(by_metric) > 50
+    assert by_metric == {each.claim_id for each in bound if is_accuracy(each)}
+
+
+def test_a_study_names_the_printed_values_that_it_answers(studies: dict[str, Study]) -> None:
+    said = bound_sentence(answers([studies["ladder"]]))
+    assert "s1-mlp (0.5) outside" in said
+    assert "s1-dropout" in said
+    assert bound_sentence(()) == "No printed value is bound to this study."
+
+
+def test_of_many_printed_values_only_those_apart_are_spelled_out() -> None:
+    many = [answer(f"c{i}", ours=OURS) for i in range(30)]
+    many[7] = replace(many[7], verdict=Verdict("outside", "rank"))
+    said = bound_sentence(many)
+    assert said == "30 printed values: 29 inside, 1 outside. c7 (0.9769) outside."

@@ -1,0 +1,261 @@
+"""The document: what page and paper say beyond tables, and where their links lead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from golden_store import Writer, accuracy, declaration, grid
+
+from ablation_lab.report import fonts
+from ablation_lab.report.__main__ import publish_cells
+from ablation_lab.report.across import Across
+from ablation_lab.report.claims import answers, claim_table
+from ablation_lab.report.document import Written
+from ablation_lab.report.links import Server
+from ablation_lab.report.methods import cited, methods
+from ablation_lab.report.origin import duration, facts
+from ablation_lab.report.page import _unanswered, document
+from ablation_lab.report.paper import SENTENCES, paper_values
+from ablation_lab.report.report import write_report, write_study
+from ablation_lab.report.study import Study, load
+from ablation_lab.report.tables import tables_for
+from ablation_lab.report.threats import changed_settings, common_settings, confounded, threats
+from ablation_lab.report.verdicts import all_claims
+from ablation_lab.store.published import Published
+from ablation_lab.study.declaration import parse
+
+CONFIGS = (
+    {"model": {"widths": [4], "keep_prob": 1.0}, "data": {"name": "xor"}},
+    {"model": {"widths": [4, 4], "keep_prob": 1.0}, "data": {"name": "xor"}},
+    {"model": {"widths": [4], "keep_prob": 0.5}, "data": {"name": "xor"}},
+)
+
+
+def steps(new_writer: Callable[[], Writer]) -> tuple[Writer, dict[str, object]]:
+    """A ladder of three steps, the last of which changes two settings at once."""
+    writer, factors = new_writer(), {"step": ["small", "deep", "dropout"]}
+    cells = grid(factors)
+    for cell, config in zip(cells, CONFIGS, strict=True):
+        cell["config"] = config
+    made = declaration(
+        "steps", "quick", factors=factors, cells=cells, replicates=2, metric="test_accuracy",
+        baseline=cells[0]["cell"],
+        data=[{"name": "xor", "about": "four rows", "checksum": "ab" * 32, "test_is_train": True}],
+    )  # fmt: skip
+    writer.declare(made)
+    return writer, made
+
+
+def test_threats_follow_from_configurations_data_and_outcomes(
+    new_writer: Callable[[], Writer],
+) -> None:
+    writer, made = steps(new_writer)
+    for replicate, value, rule in ((0, 0.8, ""), (1, 0.11, "loss_at_chance")):
+        writer.run(made, "step=small", replicate, metrics=accuracy(value), rule=rule)
+        writer.run(made, "step=deep", replicate, metrics=accuracy(0.9))
+    (study,) = load(writer.uri, "quick")
+    assert confounded(study.declaration) == {
+        "step: deep → dropout": ("model.keep_prob", "model.widths")
+    }
+    said = " ".join(threats(study))
+    for words in (
+        "2 of 6 declared runs are missing",
+        "1 cell has a single run: no interval",
+        "1 cell has too few pairs",
+        "On xor the training set is the test set",
+        "1 of 4 finished runs did not converge: 1 because the final training loss",
+    ):
+        assert words in said
+
+
+def test_settings_are_compared_key_by_key() -> None:
+    assert changed_settings(CONFIGS[0], CONFIGS[0]) == ()
+    assert changed_settings(CONFIGS[0], CONFIGS[1]) == ("model.widths",)
+    assert changed_settings(CONFIGS[0], {"model": {"widths": [4]}}) == (
+        "data.name", "model.keep_prob",
+    )  # fmt: skip
+
+
+def test_provenance_says_what_is_shared_once(new_writer: Callable[[], Writer]) -> None:
+    writer, made = steps(new_writer)
+    writer.run(made, "step=small", 0, metrics=accuracy(0.8))
+    (study,) = load(writer.uri, "quick")
+    assert common_settings(study.declaration) == {"data.name": "xor"}
+    other = replace(
+        study,
+        declaration=replace(
+            study.declaration,
+            study="other",
+            provenance={"commit": "fff", "versions": {"torch": "2.13"}},
+        ),
+    )
+    found = {fact.name: fact.value for fact in facts([study, other], profile="quick")}
+    assert found["commit"] == "steps: abc123; other: fff"
+    assert found["versions.torch"] == "2.13"
+    assert found["data xor"] == "four rows (identity abababababababab)"
+    assert found["time of steps"].startswith("1.5 s in 1 runs, 100 steps")
+    assert "study=[steps,other]" in found["command"]
+    assert [duration(s) for s in (5, 300, 9000)] == ["5.0 s", "5.0 min", "2.5 h"]
+
+
+def test_what_trained_the_runs_is_said_with_how_many_where_it_differs(
+    new_writer: Callable[[], Writer],
+) -> None:
+    writer, made = steps(new_writer)
+    writer.run(made, "step=small", 0, metrics=accuracy(0.8))
+    writer.run(made, "step=small", 1, metrics=accuracy(0.8), device="cuda:0")
+    (study,) = load(writer.uri, "quick")
+    said = {fact.name: fact.value for fact in facts([study], profile="quick")}["time of steps"]
+    assert said.endswith(", trained stacked, on cpu (1) and cuda:0 (1)")
+
+
+def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
+    xor, ladder = methods([studies["xor_depth"]]), methods([studies["ladder"]])
+    assert any("Wilson" in line for line in xor)
+    assert not any("Wilson" in line for line in ladder)
+    works = cited([studies["xor_depth"]])
+    line = next(line for line in xor if "Wilson" in line)
+    number = int(line.rsplit("[", 1)[1].rstrip("]"))
+    assert "Wilson" in works[number - 1].text
+
+
+def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path) -> None:
+    from ablation_lab.service.serve import links
+    from ablation_lab.store.publishing import Publisher
+
+    copy = tmp_path / "mlflow.db"
+    copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())
+    uri = f"sqlite:///{copy}"
+    (study,) = publish_cells(load(uri, "quick", only=["ladder"]), store=uri)
+    assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
+    served = [
+        link.address for link in Server("http://127.0.0.1:5000").study(study.published, "quick")
+    ]
+    printed = links(Publisher(uri), "http://127.0.0.1:5000")
+    assert served == [line.split()[-1] for line in printed[1:]]
+    (again,) = load(uri, "quick", only=["ladder"])
+    assert again.published == study.published
+
+
+def test_nothing_published_means_no_links() -> None:
+    assert Server("http://127.0.0.1:5000").study(Published("3"), "quick") == ()
+
+
+def test_every_linked_entry_of_the_paper_has_its_place(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())
+    written = [write_study(study, tmp_path / study.name) for study in chosen]
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        across=Across.over(chosen),
+    )  # fmt: skip
+    values = paper_values(model)
+    for study in values["studies"]:
+        places = {cell["anchor"] for cell in study["runs"]}
+        tables = [*study["tables"], *study["appended"]]
+        linked = {e["anchor"] for t in tables for row in t["rows"] for e in row} - {""}
+        assert linked
+        assert linked <= places
+    assert values["claims"]["header"][0][0] == ("study", 1)
+    counted = {row[0]["text"]: int(row[1]["text"]) for row in values["verdicts"]["rows"]}
+    assert sum(counted.values()) == len(values["claims"]["rows"]) == 5
+    for word, count in counted.items():
+        assert f"{count} {word}" in model.abstract[-1]
+    assert set(model.findings) < set(values["abstract"])
+    many = paper_values(replace(model, findings=("one more",) * 9))["abstract"]
+    assert "one more" not in many
+    assert many[-1] == "What each study found stands in its section."
+
+    (panel,) = values["studies"][0]["panels"]
+    assert [Path(picture["file"]).stem for picture in panel["pictures"]] == [
+        "figure_by_keep_prob", "figure_effects", "figure_importance", "figure_training",
+    ]  # fmt: skip
+    assert len(panel["rules"]) == 1
+
+
+def test_claims_that_no_study_of_the_report_answers_stand_in_their_file_alone(
+    studies: dict[str, Study],
+) -> None:
+    claimed = claim_table(answers(list(studies.values())))
+    assert all_claims(claimed) is not None
+    assert all_claims(claimed.assign(verdict="not attempted")) is None
+    (said,) = _unanswered(None, claimed)
+    assert f"{len(claimed)} printed values" in said
+    assert _unanswered(all_claims(claimed), claimed) == ()
+
+
+def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())
+    written = [Written(tuple(tables_for(study)), ()) for study in chosen]
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        across=Across.over(chosen),
+    )  # fmt: skip
+    whole = {f"table-{s.name}-{t.name}": t.caption for s in model.studies for t in s.tables}
+    shown = {}
+    for study in paper_values(model)["studies"]:
+        for table in (*study["tables"], *study["appended"]):
+            shown[table["label"]] = table["caption"]
+            told = f"{table['caption']} {shown.get(table['like'], '')}"
+            for sentence in SENTENCES.split(whole[table["label"]]):
+                assert sentence in told
+    assert sum(map(len, shown.values())) < sum(len(whole[label]) for label in shown)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_korean_texts_are_set_or_their_font_is_named_as_missing(
+    new_writer: Callable[[], Writer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+) -> None:  # fmt: skip
+    writer, factors = new_writer(), {"width": ["4", "8"]}
+    made = declaration("korean", "quick", factors=factors, cells=grid(factors), replicates=1,
+                       metric="test_accuracy", question="활성화 함수가 중요한가?")  # fmt: skip
+    writer.declare(made)
+    if not installed:
+        monkeypatch.setattr("ablation_lab.report.page.korean_font", lambda: None)
+        monkeypatch.setattr("ablation_lab.report.paper.korean_font", lambda: None)
+    elif fonts.korean_font() is None:
+        pytest.skip("no Korean font is installed (koreanize-matplotlib or fonts-nanum)")
+    index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
+    text = index.read_text(encoding="utf-8")
+    assert "활성화 함수가 중요한가?" in text
+    assert ("no Korean font was found" in text) is not installed
+    assert (b"NanumGothic" in (index.parent / "paper.pdf").read_bytes()) is installed
+
+
+def test_latin_texts_need_no_korean_font() -> None:
+    assert not fonts.needs_korean(["init × activation", "n/c", "±"])
+    assert fonts.needs_korean(["plain", "깊이"])
+
+
+def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Writer]) -> None:
+    _, made = steps(new_writer)
+    read = parse(json.dumps(made), "here")
+    assert [cell.config for cell in read.cells] == list(CONFIGS)
+    assert read.data[0].test_is_train
+
+
+def test_what_is_longer_than_a_page_leaves_room_for_the_text(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    chosen = list(studies.values())[:1]
+    written = [write_study(study, tmp_path / study.name) for study in chosen]
+    model = document(
+        chosen, profile="quick", base_url="http://x", folder=tmp_path, written=written,
+        across=Across.over(chosen),
+    )  # fmt: skip
+    section = model.studies[0]
+    main = next(table for table in section.tables if table.name == "main")
+    long = replace(main, rows=main.rows[:1] * 41)
+    tall = replace(section.pictures[0], height=20.0)
+    changed = replace(model, studies=(replace(section, tables=(long,), pictures=(tall,)),))
+    (values,) = paper_values(changed)["studies"]
+    assert (values["tables"], values["panels"]) == ([], [])
+    assert [table["name"] for table in values["appended"]] == ["main"]

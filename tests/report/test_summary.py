@@ -1,0 +1,35 @@
+"""What a study found, in a sentence that says no more than its runs do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ablation_lab.report.study import Study
+from ablation_lab.report.summary import against_baseline, finding
+
+
+def test_cells_alike_share_the_first_place(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    cells = study.cells.assign(estimate=0.9, best=False)
+    said = finding(replace(study, cells=cells))
+    assert f"in {len(cells)} of {len(cells)} cells alike" in said
+    assert "runner-up" not in said
+
+
+def test_a_single_run_is_not_said_to_be_tested(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    said = finding(replace(study, cells=study.cells.assign(n=1)))
+    assert "of one run and so without a test" in said
+    assert "corrected test" not in said
+
+
+def test_the_baseline_is_answered_by_counts_of_verdicts(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    counts = Counter(made.standing.value for made in study.comparisons)
+    said = against_baseline(study)
+    assert counts
+    assert all(f"{count} {word}" in said for word, count in counts.items())
+    assert said in finding(study)
+    without = replace(study, declaration=replace(study.declaration, baseline=None))
+    assert against_baseline(without) == ""

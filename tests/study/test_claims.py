@@ -1,0 +1,218 @@
+"""The ledger: every printed value bound, read strictly, and without a part in any run's key."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.claims import check_studies, ledger_json, read_ledger, with_claims
+from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.grid import expand
+from ablation_lab.study.settings import Presets
+from ablation_lab.study.spec import parse_study
+from ablation_lab.study.study import Claim, ClaimKind, Study
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+CLAIM: dict[str, Any] = {
+    "kind": "dist",
+    "about": "an accuracy",
+    "printed": 0.75,
+    "study": "small",
+    "cell": {"width": "large"},
+    "data": "xor",
+    "metric": "train_accuracy",
+}
+
+
+def loaded(group: str) -> dict[str, Any]:
+    return {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")}
+
+
+@pytest.fixture(scope="module")
+def ledger() -> tuple[Claim, ...]:
+    return read_ledger(loaded("claims"))
+
+
+@pytest.fixture(scope="module")
+def studies(ledger: tuple[Claim, ...]) -> dict[str, Study]:
+    found = loaded("study")
+    return {
+        name: with_claims(parse_study(name, value[name]), ledger) for name, value in found.items()
+    }
+
+
+def read(**changes: Any) -> Claim:
+    value = {name: entry for name, entry in {**CLAIM, **changes}.items() if entry is not None}
+    (claim,) = read_ledger({"deck": {"source": "a deck", "claims": {"one": value}}})
+    return claim
+
+
+def test_the_whole_list_is_there_and_bound(ledger: tuple[Claim, ...]) -> None:
+    assert len(ledger) == len({claim.claim_id for claim in ledger}) == 231
+    assert len({claim.source for claim in ledger}) == 5
+    assert all(bool(claim.study) != bool(claim.not_attempted) for claim in ledger)
+    assert Counter(claim.kind.value for claim in ledger) == {
+        "exact": 87, "converged": 13, "dist": 58, "unspecified": 18, "erratum": 8, "cited": 47,
+    }  # fmt: skip
+
+
+def test_every_claim_finds_its_cell_under_some_profile(
+    ledger: tuple[Claim, ...], studies: dict[str, Study], presets: Presets
+) -> None:
+    check_studies(ledger, studies)
+    bound = set()
+    for study in studies.values():
+        for profile in study.budgets:
+            claims = declaration_json(declare(study, profile, presets), {})["claims"]
+            bound |= {entry["claim_id"] for entries in claims.values() for entry in entries}
+    assert bound == {claim.claim_id for claim in ledger if claim.study}
+
+
+def test_no_exact_claim_is_left_out(ledger: tuple[Claim, ...]) -> None:
+    exact = [claim for claim in ledger if claim.kind is ClaimKind.EXACT]
+    assert {claim.study for claim in exact} == {"computed", "data_facts"}
+
+
+def test_every_check_is_a_cell_and_no_other(studies: dict[str, Study], presets: Presets) -> None:
+    cells = [
+        cell.config["check"]["name"]
+        for name in ("computed", "data_facts")
+        for cell in expand(studies[name], "quick", presets)
+    ]
+    assert sorted(cells) == sorted(CHECKS.names())
+
+
+def test_what_a_profile_changes_the_data_of_names_its_data(
+    studies: dict[str, Study], presets: Presets
+) -> None:
+    for study in studies.values():
+        if {"computed", "data_facts"} & {study.name}:
+            continue
+        assert all(claim.data in presets.data for claim in study.claims)
+
+
+def test_claims_enter_no_key(studies: dict[str, Study], presets: Presets) -> None:
+    study = studies["xor_depth"]
+    assert study.claims
+    keys = [run.key for run in declare(study, "smoke", presets).runs]
+    bare = replace(study, claims=())
+    assert [run.key for run in declare(bare, "smoke", presets).runs] == keys
+
+
+def test_an_ensemble_is_not_answered_by_its_members(
+    studies: dict[str, Study], presets: Presets
+) -> None:
+    bound = declaration_json(declare(studies["ladder"], "paper", presets), {})["claims"]
+    assert [entry["claim_id"] for entry in bound["step=ensemble"]] == ["s0-cnn-ensemble-acc"]
+    assert "step=ensemble,members" not in bound
+
+
+def test_claims_bind_only_to_the_data_that_they_name(
+    studies: dict[str, Study], presets: Presets
+) -> None:
+    assert declaration_json(declare(studies["ladder"], "quick", presets), {})["claims"] == {}
+
+
+@pytest.mark.parametrize(
+    ("printed", "more", "values", "updates"),
+    [
+        (0.75, {}, (0.75,), ()),
+        ([1, 2.5], {}, (1.0, 2.5), ()),
+        ({0: 0.9, 2000: 0.1}, {}, (0.9, 0.1), (1, 2001)),
+        ({1: 0.9, 16: 0.1}, {"updates_per_epoch": 550}, (0.9, 0.1), (550, 8800)),
+        ([0.5, 0.5], {"compare": 0.6931472}, (0.6931472,), ()),
+        ("n/c", {}, (), ()),
+        (None, {}, (), ()),
+    ],
+)
+def test_what_is_compared(
+    printed: Any, more: dict[str, Any], values: tuple[float, ...], updates: tuple[int, ...]
+) -> None:
+    claim = read(printed=printed, **more)
+    assert (claim.values, claim.updates) == (values, updates)
+
+
+def test_a_compared_cost_follows_from_the_printed_hypothesis(ledger: tuple[Claim, ...]) -> None:
+    followed = [
+        claim for claim in ledger if "hypothesis" in claim.about and claim.study.startswith("xor")
+    ]
+    assert len(followed) >= 9
+    for claim in followed:
+        cost = -sum(
+            math.log(h if y else 1 - h) for h, y in zip(claim.printed, (0, 1, 1, 0), strict=True)
+        )
+        assert claim.values == pytest.approx((cost / 4,), rel=1e-6)  # seven digits are kept
+
+
+def test_a_check_is_a_cell_of_the_computed_study() -> None:
+    claim = read(study=None, cell=None, data=None, metric=None, check="and_gate")
+    assert (claim.study, claim.cell, claim.metric) == ("computed", {"check": "and_gate"}, "value")
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("key", {"prined": 1}, "claims/deck.yaml: one: unknown key 'prined'; nearest: 'printed'"),
+    ("kind", {"kind": "dits"}, "claims/deck.yaml: one.kind: unknown value 'dits'; nearest: 'dist'"),
+    ("unbound", {"study": None, "cell": None}, "claims/deck.yaml: one: expected one of 'check'"),
+    ("both", {"not_attempted": "no"}, "claims/deck.yaml: one: expected one of 'check'"),
+    ("two bindings", {"check": "a"}, "claims/deck.yaml: one: expected 'check' or 'study'"),
+    ("no cell", {"cell": None}, "claims/deck.yaml: one: required key 'cell' is missing"),
+    ("values", {"printed": [0.5, "x"]}, "claims/deck.yaml: one.printed: expected numbers"),
+    ("truth", {"printed": True}, "claims/deck.yaml: one.printed: expected numbers, found True"),
+    ("among", {"among": "sloved"}, "claims/deck.yaml: one.among: unknown value 'sloved'; nearest"),
+    ("tolerance", {"kind": "exact"}, "claims/deck.yaml: one.tolerance: expected one with its reas"),
+    (
+        "reason",
+        {"kind": "exact", "tolerance": {"absolute": 1}},
+        "claims/deck.yaml: one.tolerance: required key 'why' is missing",
+    ),
+    (
+        "slacks",
+        {"kind": "exact", "tolerance": {"absolute": [1, 2], "why": "so"}},
+        "claims/deck.yaml: one.tolerance.absolute: expected one number or one for each of the 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), [row[1:] for row in BAD], ids=[r[0] for r in BAD])
+def test_a_wrong_claim_is_one_line(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read(**changes)
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+def test_a_claim_stands_once() -> None:
+    file = {"source": "a deck", "claims": {"one": CLAIM}}
+    with pytest.raises(ConfigurationError, match="claim 'one' stands twice"):
+        read_ledger({"deck": file, "other": copy.deepcopy(file)})
+
+
+def test_a_study_that_nobody_declares_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="unknown study 'small'; nearest: 'smal'"):
+        check_studies([read()], ["smal", "other"])
+
+
+def test_a_lost_cell_is_named(new_declaration: Callable[[], dict[str, Any]]) -> None:
+    study = parse_study("small", new_declaration())
+    assert with_claims(study, [read()]).claims == (read(),)
+    with pytest.raises(ConfigurationError, match=r"one: cell\.width: unknown level 'lage'"):
+        with_claims(study, [read(cell={"width": "lage"})])
+    with pytest.raises(ConfigurationError, match=r"one: cell: unknown factor 'depth'"):
+        with_claims(study, [read(cell={"depth": 2})])
+
+
+def test_the_stored_ledger_is_whole(ledger: tuple[Claim, ...]) -> None:
+    stored = json.loads(ledger_json(ledger))
+    assert [entry["claim_id"] for entry in stored] == [claim.claim_id for claim in ledger]
+    assert all(entry["source"] and entry["about"] and entry["kind"] for entry in stored)

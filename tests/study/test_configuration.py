@@ -1,0 +1,142 @@
+"""From Hydra's composition to typed settings; every study of ``conf`` under all its profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from ablation_lab.engines.local import LocalSettings
+from ablation_lab.engines.ray import RaySettings
+from ablation_lab.engines.slurm import SlurmSettings
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.runner.configuration import Invocation, Now, read
+from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.run import Run
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+PROFILES = sorted(path.stem for path in (CONF / "profile").glob("*.yaml"))
+
+Read = Callable[..., Invocation]
+
+
+@pytest.fixture(scope="module")
+def invocation() -> Iterator[Read]:
+    """Return a function from command-line overrides to the invocation."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        yield lambda *overrides: read(compose("config", overrides=list(overrides)))
+
+
+def test_there_are_studies_and_profiles() -> None:
+    assert {"xor_depth", "ladder"} <= set(STUDIES)
+    assert PROFILES == ["paper", "quick", "smoke"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_parses_and_expands_under_each_profile(invocation: Read, name: str) -> None:
+    call = invocation(f"study={name}")
+    (study,) = call.studies
+    assert study.name == name
+    assert set(study.budgets) <= set(PROFILES)
+    assert "smoke" in study.budgets
+    for profile in study.budgets:
+        declared = declare(study, profile, call.presets)
+        keys = [run.key for run in declared.runs]
+        assert len(keys) == len(set(keys)) > 0
+        description = declaration_json(declared, {})
+        if profile == "paper":
+            assert (description["baseline"] is None) == (not study.baseline)
+            bound = [entry for claims in description["claims"].values() for entry in claims]
+            assert len(bound) == len(study.claims)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_default_studies_have_every_profile(invocation: Read, profile: str) -> None:
+    call = invocation(f"profile={profile}")
+    assert call.profile == profile
+    assert all(study.budget(profile).replicates >= 1 for study in call.studies)
+
+
+def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("ABLATION_DATA", "/somewhere")
+    call = invocation("study=xor_depth")
+    assert call.profile == "quick"
+    assert call.tracking_uri == "sqlite:///runs/mlflow.db"
+    assert call.root == Path("/somewhere")
+    assert isinstance(call.engine, LocalSettings)
+    assert call.engine.threads == 1
+    assert not call.dry_run
+    assert call.now == Now(where={}, replicates=None, minutes=None)
+
+
+def test_every_engine_has_a_preset(invocation: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    ray = invocation("engine=ray", "engine.per_gpu=4").engine
+    slurm = invocation("engine=slurm", "+engine.options.constraint=a100", "engine.gpus=1").engine
+    assert isinstance(ray, RaySettings)
+    assert (ray.address, ray.per_gpu, ray.expected_workers) == ("head:6379", 4, None)
+    assert isinstance(slurm, SlurmSettings)
+    assert slurm.resources.flags == [
+        "--time=60",
+        "--cpus-per-task=1",
+        "--mem=4096M",
+        "--gpus-per-node=1",
+        "--constraint=a100",
+    ]
+
+
+def test_workers_find_a_relative_data_folder(
+    invocation: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATION_DATA", "somewhere")
+    assert invocation("study=xor_depth").workers_root == str(Path.cwd() / "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("engine.workers=0", "config.yaml.engine.workers: expected at least 1, found 0"),
+        ("engine.threads=-1", "config.yaml.engine.threads: expected at least 1, found -1"),
+        ("engine.workers=many", "config.yaml.engine.workers: expected int, found 'many'"),
+        ("engine.per_gpu=0", "config.yaml.engine.per_gpu: expected at least 1, found 0"),
+        ("engine.gpus=-1", "config.yaml.engine.gpus: expected a number of CUDA devices, a list of"),
+        ("engine.gpus=true", "config.yaml.engine.gpus: expected a number of CUDA devices, a list "),
+        ("engine.name=lokal", "config.yaml.engine.name: unknown engine 'lokal'; nearest: 'local'"),
+        ("+engine.address=here", "config.yaml.engine: unknown key 'address'; nearest: "),
+        ("now.replicates=0", "config.yaml.now.replicates: expected at least 1, found 0"),
+        ("+now.minuts=1", "config.yaml.now: unknown key 'minuts'; nearest: 'minutes'; known: "),
+        ("dry_run=maybe", "config.yaml.dry_run: expected bool, found 'maybe'"),
+        ("+foo=1", "config.yaml: unknown key 'foo'; "),
+        (
+            "+now.where.dpeth=2",
+            "config.yaml.now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",
+        ),
+        (
+            "+now.where.depth=[2,7]",
+            "config.yaml.now.where.depth: unknown level '7'; known: 1, 2, 3, 4, 9",
+        ),
+        ("+now.where.depth=[]", "config.yaml.now.where.depth: expected at least one level"),
+        (
+            "+study.xor_depth.factors.depth.rloe=fixed",
+            "study/xor_depth.yaml: xor_depth.factors.depth: unknown key 'rloe'; nearest: 'role'",
+        ),
+    ],
+)
+def test_a_wrong_option_is_one_line(invocation: Read, override: str, line: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        invocation("study=xor_depth", override)
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+def test_now_selects_levels_and_replicates(make_run: Callable[..., Run]) -> None:
+    now = Now(where={"width": ("small", "large")}, replicates=2, minutes=None)
+    assert now.wants(make_run(cell="small", replicate=1))
+    assert not now.wants(make_run(cell="small", replicate=2))
+    assert not now.wants(make_run(cell="tiny", replicate=0))
+    # A factor that a cell does not have is no matter.
+    assert Now(where={"depth": ("2",)}, replicates=None, minutes=None).wants(make_run(replicate=9))

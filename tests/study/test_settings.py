@@ -1,0 +1,108 @@
+"""The complete configuration of a cell: later settings win, wrong ones are named."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.settings import Presets, resolve
+
+PLACE = "study/small.yaml: width=small"
+
+BAD: list[tuple[str, Any, str]] = [
+    ("modell.init", "normal", ": unknown key 'modell.init'; nearest: 'model'"),
+    ("model.initt", "normal", ": model: unknown key 'initt'; nearest: 'init'"),
+    ("model.family", "mpl", ": model.family: unknown name 'mpl'; nearest: 'mlp'"),
+    ("model.family", ["mlp"], ": model.family: unknown name ['mlp']"),
+    ("model", "mlp", ": model: expected a mapping with 'family', found 'mlp'"),
+    ("model", {"widths": [2]}, ": model: expected a mapping with 'family'"),
+    ("model.keep_prob", 0, ": model.keep_prob: expected a probability to keep in (0, 1], found 0"),
+    ("model.keep_prob", 1.2, ": model.keep_prob: expected a probability to keep in (0, 1]"),
+    ("model.keep_prob", True, ": model.keep_prob: expected a probability to keep in (0, 1]"),
+    ("model.widths", [3, 0], ": model.widths: expected a list of positive integers, found [3, 0]"),
+    ("model.widths", 3, ": model.widths: expected a list of positive integers, found 3"),
+    ("data.name", "xro", ": data.name: unknown name 'xro'; nearest: 'xor'"),
+    ("data.train_size", 0, ": data.train_size: expected a positive integer or null, found 0"),
+    ("data.size", 5, ": data: unknown key 'size'"),
+    ("optimizer.learning_rate", -0.1, ": optimizer.learning_rate: expected a positive number"),
+    ("optimizer.learning_rate", 0, ": optimizer.learning_rate: expected a positive number"),
+    ("optimizer.learning_rate", None, ": optimizer.learning_rate: expected a number, found none"),
+    ("optimizer.learning_rate", "0.1", ": optimizer.learning_rate: expected float, found '0.1'"),
+    ("optimizer.learning_rate", float("nan"), ": optimizer.learning_rate: expected a positive"),
+    ("optimizer.momentum", -1.0, ": optimizer.momentum: expected at least 0, found -1.0"),
+    ("optimizer.lr", 0.1, ": optimizer: unknown key 'lr'"),
+    ("optimizer", {"learning_rate": 1.0}, ": optimizer: required key 'name' is missing"),
+    ("training.steps", 0, ": training.steps: expected at least 1, found 0"),
+    ("training.steps", None, ": training: expected either 'epochs' or 'steps', found epochs=None"),
+    ("training.epochs", 3, ": training: expected either 'epochs' or 'steps', found epochs=3 and"),
+    ("training.batch_size", 0, ": training.batch_size: expected at least 1, found 0"),
+    ("training.loss", "printd", ": training.loss: unknown value 'printd'; nearest: 'printed'"),
+    ("training.remainder", "all", ": training.remainder: unknown value 'all'; known: null, keep"),
+    ("training.remainder", "keep", ": training.batch_size: remainder 'keep' needs a number of ex"),
+    ("training.points", [5, 5.5], ": training.points: expected a rising list of positive integers"),
+    ("training.points", [9, 5], ": training.points: expected a rising list of positive integers"),
+    ("training.l2", -1, ": training.l2: expected at least 0, found -1.0"),
+    ("training.epoch", 3, ": training: unknown key 'epoch'; nearest: 'epochs'"),
+    ("ensemble", {"size": 0}, ": ensemble.size: expected at least 1, found 0"),
+    ("ensemble.rule", "votes", ": ensemble.rule: unknown value 'votes'; nearest: 'vote'"),
+    ("ensemble.members", 3, ": ensemble: unknown key 'members'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "rest"), BAD, ids=[f"{row[0]}={row[1]}" for row in BAD])
+def test_bad_setting(
+    config: dict[str, Any], presets: Presets, key: str, value: Any, rest: str
+) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        resolve(config, [{key: value}], presets, PLACE)
+    assert str(error.value).startswith(PLACE + rest)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_section_of_the_run(config: dict[str, Any], presets: Presets) -> None:
+    config["optimiser"] = config.pop("optimizer")
+    with pytest.raises(ConfigurationError, match="unknown key 'optimiser'; nearest: 'optimizer'"):
+        resolve(config, [], presets, PLACE)
+
+
+def test_dotted_key_into_a_value_that_is_no_mapping(presets: Presets) -> None:
+    with pytest.raises(ConfigurationError, match=r"small\.model: expected a mapping, found 'mlp'"):
+        resolve({"model": "mlp"}, [{"model.init": "normal"}], presets, PLACE)
+
+
+def test_the_preset_fills_what_is_not_given(config: dict[str, Any], presets: Presets) -> None:
+    resolved = resolve(config, [], presets, PLACE)
+    assert resolved["model"] == {**presets.model["mlp"], **config["model"]}
+    assert resolved["data"] == {"name": "xor", "train_size": None}
+    assert resolved["training"]["l2"] == 0.0
+    assert "ensemble" not in resolved
+
+
+def test_later_overrides_win_and_a_section_replaces(
+    config: dict[str, Any], presets: Presets
+) -> None:
+    changes = [
+        {"model.init": "he_normal", "optimizer.learning_rate": 1},
+        {"model": {"family": "linear"}},
+        {"optimizer.learning_rate": 0.5},
+    ]
+    resolved = resolve(config, changes, presets, PLACE)
+    assert resolved["model"] == presets.model["linear"]
+    assert resolved["optimizer"]["learning_rate"] == 0.5
+
+
+def test_inputs_stay_as_they_are(config: dict[str, Any], presets: Presets) -> None:
+    changes = [{"model.widths": [7]}]
+    before = copy.deepcopy((config, changes))
+    resolved = resolve(config, changes, presets, PLACE)
+    resolved["model"]["widths"].append(1)
+    resolved["optimizer"]["name"] = "adam"
+    assert (config, changes) == before
+
+
+def test_keep_prob_one_is_right(config: dict[str, Any], presets: Presets) -> None:
+    resolved = resolve(config, [{"model.keep_prob": 1}], presets, PLACE)
+    assert resolved["model"]["keep_prob"] == 1

@@ -1,0 +1,282 @@
+"""Every wrong declaration gives one line that names file and key, what was found and expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.spec import parse_study
+from ablation_lab.study.study import FactorRole, Metric
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def setting(path: str, value: Any) -> Change:
+    """Return the change that sets one key, given as a path."""
+
+    def change(study: dict[str, Any]) -> None:
+        *parents, last = path.split("/")
+        for name in parents:
+            study = study.setdefault(name, {})
+        study[last] = value
+
+    return change
+
+
+def without(path: str) -> Change:
+    """Return the change that removes one key."""
+
+    def change(study: dict[str, Any]) -> None:
+        *parents, last = path.split("/")
+        for name in parents:
+            study = study[name]
+        del study[last]
+
+    return change
+
+
+# change, place, rest of the line
+BAD: list[tuple[str, Change, str, str]] = [
+    ("top key", setting("metrik", "x"), "", "unknown key 'metrik'; nearest: 'metric'"),
+    ("missing", without("question"), "", "required key 'question' is missing"),
+    ("kind", setting("title", 3), ".title", "expected str, found 3"),
+    ("bool seed", setting("seed", True), ".seed", "expected int, found True"),
+    (
+        "metric",
+        setting("metric", "sucess"),
+        ".metric",
+        "unknown value 'sucess'; nearest: 'success'",
+    ),
+    ("selection", setting("selection", "best"), ".selection", "unknown value 'best'"),
+    ("run", setting("run", "mlp"), ".run", "expected dict, found 'mlp'"),
+    ("no factor", setting("factors", {}), ".factors", "expected at least one factor, found none"),
+    ("factors", setting("factors", ["width"]), ".factors", "expected a mapping, found ['width']"),
+    (
+        "factor key",
+        setting("factors/width/lable", "w"),
+        ".factors.width",
+        "unknown key 'lable'; nearest: 'label'",
+    ),
+    (
+        "no levels",
+        without("factors/activation/levels"),
+        ".factors.activation",
+        "required key 'levels' is missing",
+    ),
+    (
+        "list without key",
+        without("factors/activation/key"),
+        ".factors.activation",
+        "expected 'levels' as a list together with 'key'",
+    ),
+    (
+        "mapping with key",
+        setting("factors/width/key", "model.widths"),
+        ".factors.width",
+        "expected 'levels' as a list together with 'key'",
+    ),
+    (
+        "empty levels",
+        setting("factors/activation/levels", []),
+        ".factors.activation.levels",
+        "expected distinct levels, found []",
+    ),
+    (
+        "twice",
+        setting("factors/activation/levels", ["relu", "relu"]),
+        ".factors.activation.levels",
+        "expected distinct levels, found ['relu', 'relu']",
+    ),
+    (
+        "level without settings",
+        setting("factors/width/levels/small", None),
+        ".factors.width.levels.small",
+        "expected a mapping, found None",
+    ),
+    ("role", setting("factors/width/role", "fix"), ".factors.width.role", "unknown value 'fix'"),
+    (
+        "fixed",
+        setting("factors/width/role", "fixed"),
+        ".factors.width",
+        "a fixed factor has one level, found 2",
+    ),
+    (
+        "when: later factor",
+        setting("factors/width/when", {"activation": "relu"}),
+        ".factors.width.when",
+        "unknown factor 'activation'; known: none",
+    ),
+    (
+        "when: level",
+        setting("factors/activation/when", {"width": "smal"}),
+        ".factors.activation.when.width",
+        "unknown level 'smal'; nearest: 'small'",
+    ),
+    (
+        "when: none",
+        setting("factors/activation/when", {"width": []}),
+        ".factors.activation.when.width",
+        "expected at least one level",
+    ),
+    (
+        "baseline factor",
+        setting("baseline", {"widht": "small"}),
+        ".baseline",
+        "unknown factor 'widht'; nearest: 'width'",
+    ),
+    (
+        "baseline level",
+        setting("baseline", {"width": "smal"}),
+        ".baseline.width",
+        "unknown level 'smal'; nearest: 'small'",
+    ),
+    ("layout key", setting("layout", {"row": "width"}), ".layout", "unknown key 'row'"),
+    ("layout rows", setting("layout", {"rows": "widht"}), ".layout", "unknown factor 'widht'"),
+    (
+        "layout columns",
+        setting("layout", {"rows": "width", "columns": ["act"]}),
+        ".layout",
+        "unknown factor 'act'; nearest: 'activation'",
+    ),
+    ("exclude", setting("exclude", {}), ".exclude", "expected list, found {}"),
+    (
+        "exclude: no reason",
+        setting("exclude", [{"where": {"width": "small"}}]),
+        ".exclude[0]",
+        "required key 'reason' is missing",
+    ),
+    (
+        "exclude: level",
+        setting("exclude", [{"where": {"width": ["small", "big"]}, "reason": "r"}]),
+        ".exclude[0].where.width",
+        "unknown level 'big'",
+    ),
+    (
+        "exclude: key",
+        setting("exclude", [{"where": {}, "reason": "r", "because": "b"}]),
+        ".exclude[0]",
+        "unknown key 'because'",
+    ),
+    (
+        "design: a ladder of two factors",
+        setting("design", "ladder"),
+        ".design",
+        "a ladder has one factor, whose levels are its steps in order; found width, activation",
+    ),
+    (
+        "design: no full model",
+        setting("design", "one_at_a_time"),
+        ".design",
+        "one_at_a_time changes one factor of the full model at a time; expected 'baseline' to "
+        "give a level of every factor that varies (width, activation), found width",
+    ),
+    (
+        "equivalence in points",
+        setting("equivalence", 5),
+        ".equivalence",
+        "expected a band in the metric's unit (a share below 1, so that 0.005 is half a point), "
+        "found 5.0",
+    ),
+    ("profiles", without("profiles"), "", "required key 'profiles' is missing"),
+    (
+        "replicates 0",
+        setting("profiles/smoke/replicates", 0),
+        ".profiles.smoke.replicates",
+        "expected at least 1, found 0",
+    ),
+    (
+        "replicates text",
+        setting("profiles/smoke/replicates", "many"),
+        ".profiles.smoke.replicates",
+        "expected int, found 'many'",
+    ),
+    (
+        "profile key",
+        setting("profiles/smoke/sett", {}),
+        ".profiles.smoke",
+        "unknown key 'sett'; nearest: 'set'",
+    ),
+    (
+        "profile level",
+        setting("profiles/smoke/levels", {"width": ["tiny"]}),
+        ".profiles.smoke.levels.width",
+        "unknown level 'tiny'",
+    ),
+    (
+        "profile without level",
+        setting("profiles/smoke/levels", {"width": []}),
+        ".profiles.smoke.levels.width",
+        "expected at least one level",
+    ),
+    (
+        "adjust: level",
+        setting("profiles/smoke/adjust", [{"where": {"width": "tiny"}, "set": {}}]),
+        ".profiles.smoke.adjust[0].where.width",
+        "unknown level 'tiny'",
+    ),
+    (
+        "adjust: nothing set",
+        setting("profiles/smoke/adjust", [{"where": {"width": "small"}}]),
+        ".profiles.smoke.adjust[0]",
+        "required key 'set' is missing",
+    ),
+    (
+        "claims, which have files of their own",
+        setting("claims", []),
+        "",
+        "unknown key 'claims'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "rest"), [row[1:] for row in BAD], ids=[row[0] for row in BAD]
+)
+def test_bad_declaration(
+    declaration: dict[str, Any], change: Change, place: str, rest: str
+) -> None:
+    change(declaration)
+    with pytest.raises(ConfigurationError) as error:
+        parse_study("small", declaration)
+    line = str(error.value)
+    assert line.startswith(f"study/small.yaml: small{place}: {rest}")
+    assert "\n" not in line
+
+
+def test_no_mapping_at_all() -> None:
+    with pytest.raises(ConfigurationError, match=r"^study/small\.yaml: small: expected a mapping"):
+        parse_study("small", None)
+
+
+def test_a_right_declaration_is_kept_as_it_is(declaration: dict[str, Any]) -> None:
+    study = parse_study("small", declaration)
+    assert (study.name, study.metric, study.seed) == ("small", Metric.SUCCESS, 0)
+    assert [factor.name for factor in study.factors] == ["width", "activation"]
+    assert study.factors[0].levels[1].overrides == {"model.widths": [5]}
+    assert study.factors[1].levels[1].overrides == {"model.activation": "relu"}
+    assert study.factors[0].role is FactorRole.SCIENTIFIC
+    assert study.claims == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "label"), [(True, "true"), (False, "false"), (1.0, "1.0"), (3, "3"), ("a", "a")]
+)
+def test_a_level_is_found_by_its_yaml_value(
+    declaration: dict[str, Any], value: Any, label: str
+) -> None:
+    declaration["factors"]["bias"] = {"key": "model.bias_init", "levels": [value]}
+    declaration["baseline"] = {"bias": value}
+    study = parse_study("small", declaration)
+    assert study.factors[2].levels[0].label == label
+    assert study.baseline == {"bias": label}
+
+
+def test_unknown_profile_names_the_nearest(declaration: dict[str, Any]) -> None:
+    study = parse_study("small", declaration)
+    with pytest.raises(ConfigurationError) as error:
+        study.budget("smokee")
+    expected = "study/small.yaml: no profile 'smokee'; nearest: 'smoke'; known: smoke"
+    assert str(error.value) == expected

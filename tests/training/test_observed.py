@@ -1,0 +1,124 @@
+"""The observed trainer: the run that solo gives, and what was seen in its layers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ablation_lab.data import DATASETS, load
+from ablation_lab.study.key import run_key
+from ablation_lab.study.run import Run, Stack, TrainerName, Training
+from ablation_lab.study.seeds import Role, stream
+from ablation_lab.training import observed, solo
+from ablation_lab.training.execute import check, execute
+from ablation_lab.training.order import batches
+from ablation_lab.training.plan import plan
+from lightning_modules.layers import layers_of
+
+MLP: dict[str, Any] = {
+    "family": "mlp", "widths": [6, 5], "activation": "relu", "init": "lsuv", "bias_init": "zeros",
+    "keep_prob": 0.7,
+}  # fmt: skip
+
+
+def run(data: str = "digits", model: dict[str, Any] = MLP, **training: Any) -> Run:
+    config = {
+        "model": model,
+        "data": {"name": data, "train_size": None},
+        "optimizer": {"name": "adam", "learning_rate": 0.01, "momentum": 0.0, "epsilon": None},
+        "training": {"epochs": None, "steps": 30, "batch_size": 20, "loss": "stable", "l2": 0.0}
+        | {"observe": True}
+        | training,
+    }
+    return Run("study", "quick", "cell", 0, "key", 7, config, {})
+
+
+@pytest.mark.parametrize("init", ["lsuv", "normal"])
+def test_looking_changes_nothing(init: str) -> None:
+    """With dropout and a data-dependent initialisation, which both draw numbers."""
+    looked = run(model=MLP | {"init": init})
+    data, test = load("digits")
+    alone = solo.train(looked, data, DATASETS.get("digits"))
+    seen, observation = observed.train(looked, data, DATASETS.get("digits"))
+    assert seen.curves == alone.curves
+    assert (seen.steps, seen.parameters, seen.finite) == (alone.steps, alone.parameters, True)
+    np.testing.assert_array_equal(seen.predict(test.x), alone.predict(test.x))
+    steps = [point.step for point in observation.layers if point.layer == "layer_1"]
+    assert steps == [0, *(step for step, _ in alone.curves["train_loss"])]
+
+
+def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
+    """LSUV scales them with the first batch, so they are not those that were drawn."""
+    looked = run()
+    data, _ = load("digits")
+    module = solo.build_module(looked, DATASETS.get("digits"))
+    drawn = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
+    training = Training(**looked.config["training"])
+    seed = stream(looked.seed, Role.ORDER, looked.replicate)
+    first = next(iter(batches(training, examples=len(data.train), seed=seed)))
+    # The masks of its dropout are those of the device that trains.
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module.to(device).prepare(torch.from_numpy(data.train.x)[first].to(device))
+    found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
+    _, observation = observed.train(looked, data, DATASETS.get("digits"))
+    seen = [point.numbers["weight_norm"] for point in observation.layers if point.step == 0]
+    assert seen == pytest.approx(found)
+    assert seen != pytest.approx(drawn)
+
+
+def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
+    (record,) = execute(plan([run()], data_root=None, plugins=())[0])
+    assert record.trainer is TrainerName.OBSERVED
+    assert [name for name in record.curves if "/" in name] == [
+        f"{quantity}_norm/layer_{number}"
+        for quantity in ("gradient", "weight")
+        for number in (1, 2, 3)
+    ]
+    kept = json.loads(record.observation)
+    assert kept["surface"] is None
+    histogram = kept["layers"][0]["histograms"]["weight"]
+    assert sum(histogram["counts"]) == 64 * 6
+    assert histogram["low"] < 0 < histogram["high"]
+
+
+def test_two_inputs_give_the_surface_of_the_answer() -> None:
+    model = MLP | {"init": "xavier_uniform", "keep_prob": 1.0, "activation": "tanh"}
+    looked = run("xor", model, batch_size=None, steps=400)
+    data, _ = load("xor")
+    trained, observation = observed.train(looked, data, DATASETS.get("xor"))
+    surface = observation.surface
+    assert surface is not None
+    assert (surface.low, surface.high) == ((-0.25, -0.25), (1.25, 1.25))
+    values = np.array(surface.values)
+    corners = values[[10, 50, 10, 50], [10, 10, 50, 50]]  # (0,0), (0,1), (1,0), (1,1)
+    logits = trained.predict(np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)).ravel()
+    np.testing.assert_allclose(corners, 1 / (1 + np.exp(-logits)), atol=1e-4)
+    assert {(x, y): label for x, y, label in surface.examples}[1.0, 0.0] == 1
+
+
+def test_a_run_that_diverges_keeps_what_was_seen() -> None:
+    model = MLP | {"init": "normal", "keep_prob": 1.0}
+    looked = run("xor", model, batch_size=None, loss="printed", steps=300)
+    config = {**looked.config, "optimizer": {**looked.config["optimizer"], "learning_rate": 1e30}}
+    wild = Run("study", "quick", "cell", 0, "key", 7, config, {})
+    (record,) = execute(plan([wild], data_root=None, plugins=())[0])
+    assert record.error == ""
+    assert record.nc_rule == "non_finite"
+    assert "NaN" not in record.observation
+    assert "Infinity" not in record.observation
+
+
+def test_the_key_says_that_a_run_is_observed() -> None:
+    plainly = {**run().config, "training": {**run().config["training"], "observe": None}}
+    assert run_key(run().config, 0, 0) != run_key(plainly, 0, 0)
+
+
+def test_a_module_that_trains_by_itself_is_refused_before_anything_trains() -> None:
+    gan = {"family": "gan", "latent": 4, "width": 4, "init": "he_normal", "bias_init": "zeros"}
+    stack = Stack((run(model=gan),), TrainerName.OBSERVED, "", None)
+    assert "study/study.yaml: cell:" in check(stack)
+    assert "observe" in check(stack)

@@ -1,0 +1,148 @@
+"""Early stopping, falling rates and stored order: off without a setting, exact with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run, Stack, TrainerName, Training
+from ablation_lab.training.execute import execute
+from ablation_lab.training.order import Order, StoredOrder, batches
+from ablation_lab.training.rules import Rules, refuse_rules
+
+MakeRun = Callable[..., Run]
+DIGITS: dict[str, Any] = {
+    "data": {"name": "digits", "train_size": 100},
+    "model": {"family": "linear"},
+    "optimizer": {"name": "sgd", "learning_rate": 0.1},
+}
+PLAIN = Training(epochs=1, steps=None, batch_size=2, loss="stable", l2=0.0)
+
+
+def training(**settings: Any) -> Training:
+    return Training(**{**vars(PLAIN), **settings})
+
+
+def alone(run: Run) -> Record:
+    (record,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+    assert record.status is Status.FINISHED, record.error
+    return record
+
+
+def test_without_settings_nothing_happens() -> None:
+    rules, module = Rules(PLAIN), nn.Linear(1, 1)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert not any(rules.says_stop(module, "val_accuracy", step, 0.0) for step in range(100))
+    rules.give_back(module)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_the_rate_falls_by_ten_at_its_steps() -> None:
+    rules = Rules(training(divide_rate_at=(2, 3)))
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    rates = []
+    for step in range(5):
+        rules.before_step(optimizer, step)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1, 1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("val_accuracy", [0.5, 0.7, 0.6, 0.6]), ("val_loss", [0.5, 0.3, 0.4, 0.4])]
+)
+def test_patience_stops_and_gives_back_the_best(name: str, values: list[float]) -> None:
+    rules, module = Rules(training(patience=2)), nn.Linear(1, 1, bias=False)
+    said = []
+    for number, value in enumerate(values):
+        nn.init.constant_(module.weight, number)
+        said.append(rules.says_stop(module, name, 10 * number, value))
+    rules.give_back(module)
+    assert said == [False, False, False, True]
+    assert module.weight.item() == 1.0
+    assert rules.selected_step == 10
+
+
+def test_the_best_on_validation_is_the_first_of_the_best_and_nothing_stops() -> None:
+    rules, module = Rules(training(selection="best_on_validation")), nn.Linear(1, 1, bias=False)
+    for number, value in enumerate([0.5, 0.7, 0.7, *[0.6] * 50]):
+        nn.init.constant_(module.weight, number)
+        assert not rules.says_stop(module, "val_accuracy", number, value)
+    rules.give_back(module)
+    assert module.weight.item() == rules.selected_step == 1
+
+
+def test_a_run_is_scored_in_its_best_state_on_validation(make_run: MakeRun) -> None:
+    # A rate of 30 throws the run about, so that its last state is not its best one.
+    settings = {**DIGITS, "optimizer": {"name": "sgd", "learning_rate": 30.0}}
+    training = {"epochs": 12, "batch_size": 20}
+    last = alone(make_run(**settings, training=training))
+    best = alone(make_run(**settings, training={**training, "selection": "best_on_validation"}))
+    assert best.curves == last.curves
+    assert best.steps == last.steps
+    shares = dict(best.curves["val_accuracy"])
+    step = best.metrics["selected_step"]
+    assert shares[int(step)] == max(shares.values()) > shares[last.steps]
+    short = alone(make_run(**settings, training={"steps": int(step), "batch_size": 20}))
+    assert best.metrics["test_accuracy"] == short.metrics["test_accuracy"]
+    assert "selected_step" not in last.metrics
+
+
+def test_a_run_stops_early_and_says_how_long_it_took(make_run: MakeRun) -> None:
+    # A rate of 100 leaves the best state in the first epochs.
+    settings = {**DIGITS, "optimizer": {"name": "sgd", "learning_rate": 1e2}}
+    record = alone(make_run(**settings, training={"epochs": 25, "batch_size": 20, "patience": 2}))
+    points = record.curves["val_accuracy"]
+    assert record.steps == points[-1][0] < 25 * 5
+    assert max(share for _, share in points) == points[-3][1]
+
+
+def test_a_rate_that_falls_to_nothing_stands_still(make_run: MakeRun) -> None:
+    common = {"batch_size": 100}
+    short = alone(make_run(**DIGITS, training={"steps": 3, **common}))
+    falls = list(range(3, 15))
+    long = alone(
+        make_run(**DIGITS, training={"steps": 30, "divide_rate_at": falls, **common}, replicate=0)
+    )
+    assert long.metrics["test_accuracy"] == pytest.approx(
+        short.metrics["test_accuracy"], abs=0.0034
+    )  # one of 300 images: what a tenth of a step and less still moves
+
+
+def test_stored_order_is_the_same_in_every_epoch() -> None:
+    rows = list(islice(StoredOrder(examples=5, batch_size=2), 4))
+    assert [each.tolist() for each in rows] == [[0, 1], [2, 3], [0, 1], [2, 3]]
+    assert isinstance(batches(training(order="stored"), examples=5, seed=0), StoredOrder)
+    assert isinstance(batches(PLAIN, examples=5, seed=0), Order)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"order": "sorted"}, "order: unknown value 'sorted'; known: null, stored"),
+        ({"patience": 0}, "patience: expected at least 1, found 0"),
+        ({"divide_rate_at": [3, 2]}, "divide_rate_at: expected a rising list"),
+        ({"divide_rate_at": []}, "divide_rate_at: expected a rising list"),
+        ({"selection": "best_on_test"}, "selection: unknown value 'best_on_test'; known: null"),
+    ],
+)
+def test_wrong_rules_are_refused(make_run: MakeRun, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        make_run(training={"steps": 5, **settings})
+
+
+def test_absent_rules_do_not_show_in_a_configuration(make_run: MakeRun) -> None:
+    assert set(make_run().config["training"]) == {"epochs", "steps", "batch_size", "loss", "l2"}
+    assert make_run(training__patience=3).config["training"]["patience"] == 3
+
+
+def test_a_module_that_trains_by_itself_refuses_them() -> None:
+    refuse_rules(PLAIN, "gan")
+    with pytest.raises(ValueError, match=r"training.patience: family 'gan' trains by itself"):
+        refuse_rules(training(patience=2), "gan")

@@ -17,13 +17,15 @@ LECTURES := autoencoder,batch_size,factorial,features,frameworks,full_model,gan,
 # The small systems whose printed values need no data files; the others of them are in STUDIES.
 TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xor_weights
 comma   := ,
+# Where make results unpacks the committed store of a profile.
+KEPT     = runs/results-$(PROFILE)
 run      = $(BIN)/python -m ablation_lab engine=$(ENGINE)
 
 # Compiled programs and lists of fonts lie with the store, not outside this folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures report claims tensorboard serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys lectures report results claims tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,6 +46,12 @@ lectures: .venv/.ready  ## the other systems and tables of the decks, on embedde
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(BIN)/python -m ablation_lab.report --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+
+# The profile whose store is committed.
+results: PROFILE = paper
+results: .venv/.ready  ## unpack the committed store and write its report; trains nothing
+	@studies=$$($(BIN)/python -m experiments.unpack $(PROFILE)) && $(run) profile=$(PROFILE) "study=[$$studies]" now.minutes=0 \
+	  tracking.uri=sqlite:///$(KEPT)/mlflow.db tracking.artifacts=$(KEPT)/artifacts tracking.ledger=sqlite:///$(KEPT)/optuna.db $(ARGS)
 
 claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
 	@$(BIN)/python -m ablation_lab.report.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)

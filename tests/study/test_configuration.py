@@ -140,3 +140,5 @@ def test_now_selects_levels_and_replicates(make_run: Callable[..., Run]) -> None
     assert not now.wants(make_run(cell="tiny", replicate=0))
     # A factor that a cell does not have is no matter.
     assert Now(where={"depth": ("2",)}, replicates=None, minutes=None).wants(make_run(replicate=9))
+    assert Now(where={}, replicates=None, minutes=0.1).wants(make_run())
+    assert not Now(where={}, replicates=None, minutes=0.0).wants(make_run())

@@ -105,16 +105,20 @@ class Registry(Generic[T]):
         Errors: UnknownName, with the nearest name and all that are known.
         """
         if name not in self._things:
-            for module in self._modules:
-                import_module(module)
+            self._import()
         try:
             return self._things[name]
         except KeyError:
             raise UnknownName(unknown(self.kind, name, self.names())) from None
 
     def names(self) -> tuple[str, ...]:
-        """Return all names, in the order of registration."""
+        """Return all names, in the order of registration; what registers more is imported."""
+        self._import()
         return tuple(self._things)
+
+    def _import(self) -> None:
+        for module in self._modules:
+            import_module(module)
 
 
 # It stands here and not in families.py, which imports the families' files: no import circle.

@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablation_lab.report.notebook import figure, load_study, table
+    from ablation_lab.study.metric import metric
 
-__all__ = ["figure", "load_study", "table"]
+__all__ = ["figure", "load_study", "metric", "table"]
 
-_PLACES = dict.fromkeys(("figure", "load_study", "table"), "ablation_lab.report.notebook")
+_PLACES = {
+    **dict.fromkeys(("figure", "load_study", "table"), "ablation_lab.report.notebook"),
+    "metric": "ablation_lab.study.metric",
+}
 
 
 def __getattr__(name: str) -> Any:

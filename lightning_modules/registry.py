@@ -66,13 +66,14 @@ class Registry(Generic[T]):
         self._places: dict[str, str] = {}
         self._modules: list[str] = []
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str, *, above: int = 0) -> Callable[[T], T]:
         """Return a decorator that keeps its argument under `name`.
 
+        A function that registers for its caller says so by `above`, the calls between the two.
         Errors: ValueError if the name is empty or taken; the message names both places.
         """
         # The caller's line is kept, for things without a source of their own (instances) too.
-        frame = sys._getframe(1)
+        frame = sys._getframe(1 + above)
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if not name:
             raise ValueError(f"{place}: a name for this {self.kind} is expected, found ''")

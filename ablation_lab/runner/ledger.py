@@ -30,7 +30,7 @@ from ablation_lab.errors import StoreError, shown
 from ablation_lab.store import process
 from ablation_lab.store.places import SQLITE
 from ablation_lab.store.sqlite import use_write_ahead_log
-from ablation_lab.study.study import Metric
+from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
 CELL = "cell"
 LEASE = "lease"
@@ -58,16 +58,16 @@ class Ledger:
         uri: str,
         name: str,
         levels: Mapping[str, tuple[str, ...]],
-        metric: Metric = Metric.SUCCESS,
+        metric: Metric | None = None,
     ) -> None:
-        self.metric = metric
+        self.metric = metric or METRICS.get(SUCCESS).metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
         self._storage = storage(uri)
         self._study = optuna.create_study(
             study_name=f"{name} {digest}",
             storage=self._storage,
-            direction="maximize" if metric.higher_is_better else "minimize",
+            direction="maximize" if self.metric.higher_is_better else "minimize",
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )

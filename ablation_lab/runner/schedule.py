@@ -20,9 +20,9 @@ from ablation_lab.engines.contract import Done, Engine
 from ablation_lab.engines.local import LocalEngine
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.declare import Declared
+from ablation_lab.study.metric import Metric
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.study import Metric
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import check
 from ablation_lab.training.perform import perform
@@ -229,8 +229,8 @@ class Driver:
 
 def _reported(record: Record, metric: Metric) -> float:
     """Return what the ledger keeps of a run: the study's metric, a curve's end where it is one."""
-    curve = record.curves.get(metric.value, ())
-    return record.metrics.get(metric.value, curve[-1][1] if curve else math.nan)
+    curve = record.curves.get(metric.name, ())
+    return record.metrics.get(metric.name, curve[-1][1] if curve else math.nan)
 
 
 def _lost(run: Run, done: Done[Stack, list[Record]]) -> Record:

@@ -99,7 +99,7 @@ class Tuner:
         parts = [key, levels, self._budget.trials, self._budget.replicates]
         text = json.dumps(parts, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        higher = self._study.metric.is_share
+        higher = self._study.metric.higher_is_better
         return optuna.create_study(
             study_name=f"{self._study.name} ({self._profile}) tuning {cell.name} {digest}",
             storage=self._storage,
@@ -174,7 +174,7 @@ class Tuner:
         return [each for each in trials if each not in pruned]
 
     def _values(self, engine: Engine, jobs: Iterable[Stack]) -> dict[str, float]:
-        worst = 0.0 if self._study.metric.is_share else math.inf
+        worst = self._study.metric.worst
         found = {}
         for done in engine.map(on_validation, jobs):
             run = done.job.runs[0]

@@ -125,7 +125,7 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
         "source": study.source,
         "setup": study.setup,
         "needs": study.budget(declared.profile).needs,
-        "metric": study.metric.value,
+        "metric": study.metric.name,
         "higher_is_better": study.metric.higher_is_better,
         "chance": _chance(included) if study.metric.is_share else None,
         "baseline": _baseline(study, included),

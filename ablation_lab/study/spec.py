@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.metric import METRICS, Direction, Metric, MetricKind
 from ablation_lab.study.section import Section
 from ablation_lab.study.study import (
     FIRST_TUNING_REPLICATE,
@@ -22,7 +23,6 @@ from ablation_lab.study.study import (
     Factor,
     FactorRole,
     Level,
-    Metric,
     SelectionRule,
     Study,
     Tuning,
@@ -35,13 +35,14 @@ def parse_study(name: str, value: object) -> Study:
     top = Section(value, f"study/{name}.yaml: {name}")
     declared = _factors(top.section("factors"))
     factors = tuple(f for f in declared if f.role is not FactorRole.NUISANCE)
+    metrics = _metrics(top)
     study = Study(
         name=name,
         title=top.take("title", str),
         question=top.take("question", str),
         source=top.take("source", str),
         setup=top.take("setup", str, ""),
-        metric=top.choice("metric", Metric),
+        metric=metrics[0],
         selection=top.choice("selection", SelectionRule, SelectionRule.LAST_EPOCH),
         seed=top.take("seed", int, 0),
         baseline=_labels(top.section("baseline", required=False)),
@@ -53,12 +54,46 @@ def parse_study(name: str, value: object) -> Study:
         design=top.choice("design", Design, Design.FACTORIAL),
         equivalence=top.take("equivalence", float, None),
         nuisances=tuple(f for f in declared if f.role is FactorRole.NUISANCE),
+        further=metrics[1:],
     )
     top.close()
     check_where(_as_where(study.baseline), factors, f"{top.place}.baseline")
     _check_design(study, top.place)
     _check_tuning(study, top.place)
     return study
+
+
+def _metrics(top: Section) -> tuple[Metric, ...]:
+    """Read ``metric``, the one that cells are compared by, and ``metrics``, those beside it."""
+    listed = top.take("metrics", list, [])
+    own = top.take("metric", object, None) if listed else top.take("metric", object)
+    entries = [*([] if own is None else [own]), *listed]
+    metrics = [_metric(entry, f"{top.place}.metric") for entry in entries]
+    names = [metric.name for metric in metrics]
+    if len(set(names)) != len(names):
+        raise ConfigurationError(f"{top.place}.metrics: expected distinct metrics, found {names}")
+    return tuple(metrics)
+
+
+def _metric(value: object, place: str) -> Metric:
+    """Read the name of a registered metric, or the description of any."""
+    if isinstance(value, str):
+        if value not in METRICS.names():
+            raise ConfigurationError(
+                f"{place}: unknown value {value!r}; {nearest(value, METRICS.names())}; another "
+                f"one is described: {{name: {value}, direction: maximize, kind: plain}}"
+            )
+        return METRICS.get(value).metric
+    section = Section(value, place)
+    metric = Metric(
+        name=section.take("name", str),
+        direction=section.choice("direction", Direction),
+        kind=section.choice("kind", MetricKind, MetricKind.PLAIN),
+        format=section.take("format", str, ""),
+        label=section.take("label", str, ""),
+    )
+    section.close()
+    return metric
 
 
 def _check_design(study: Study, place: str) -> None:

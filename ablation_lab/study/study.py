@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.metric import Metric
 
 
 class FactorRole(StrEnum):
@@ -16,32 +17,6 @@ class FactorRole(StrEnum):
     SCIENTIFIC = "scientific"
     NUISANCE = "nuisance"
     FIXED = "fixed"
-
-
-class Metric(StrEnum):
-    """What a study compares: a share in [0, 1], where higher is better, or else a loss.
-
-    ``value_0`` is the first number that a check computed, which is neither.
-    """
-
-    SUCCESS = "success"
-    TEST_ACCURACY = "test_accuracy"
-    TRAIN_ACCURACY = "train_accuracy"
-    TRAIN_LOSS = "train_loss"
-    TEST_LOSS = "test_loss"
-    TEST_DISTANCE = "test_distance"
-    FIRST_EXACT_STEP = "first_exact_step"
-    VALUE = "value_0"
-
-    @property
-    def is_share(self) -> bool:
-        """Whether it is a share of right answers, so that guessing has a value."""
-        return self is Metric.SUCCESS or self.value.endswith("accuracy")
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether more is better: for shares it is, for losses, distances and steps less is."""
-        return self.is_share
 
 
 class SelectionRule(StrEnum):
@@ -180,6 +155,7 @@ class Study:
 
     ``equivalence`` is the band within which a cell counts as good as another one, in the metric's
     own unit (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
+    ``metric`` is what cells are compared by, ``further`` ones are reported beside it.
     """
 
     name: str
@@ -200,6 +176,7 @@ class Study:
     design: Design = Design.FACTORIAL
     equivalence: float | None = None
     nuisances: tuple[Factor, ...] = ()
+    further: tuple[Metric, ...] = ()
 
     @property
     def place(self) -> str:

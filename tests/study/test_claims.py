@@ -22,6 +22,7 @@ from ablation_lab.study.grid import expand
 from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.study import Claim, ClaimKind, Study
+from experiments import checks  # which registers them
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CLAIM: dict[str, Any] = {
@@ -90,6 +91,7 @@ def test_every_check_is_a_cell_and_no_other(studies: dict[str, Study], presets: 
         for name in ("computed", "data_facts")
         for cell in expand(studies[name], "quick", presets)
     ]
+    assert checks
     assert sorted(cells) == sorted(CHECKS.names())
 
 

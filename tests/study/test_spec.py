@@ -9,7 +9,7 @@ import pytest
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import FactorRole, Metric
+from ablation_lab.study.study import FactorRole
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -253,7 +253,7 @@ def test_no_mapping_at_all() -> None:
 
 def test_a_right_declaration_is_kept_as_it_is(declaration: dict[str, Any]) -> None:
     study = parse_study("small", declaration)
-    assert (study.name, study.metric, study.seed) == ("small", Metric.SUCCESS, 0)
+    assert (study.name, study.metric.name, study.seed) == ("small", "success", 0)
     assert [factor.name for factor in study.factors] == ["width", "activation"]
     assert study.factors[0].levels[1].overrides == {"model.widths": [5]}
     assert study.factors[1].levels[1].overrides == {"model.activation": "relu"}

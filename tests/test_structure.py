@@ -25,11 +25,6 @@ BELOW = {
     "service": ("runner", "engines", "training", "store", "study", "data"),
 }
 EVERYBODYS = ("errors", "output")
-# Which runs stack is part of a key, and the plan says it: the one import against the order.
-AGAINST = {
-    ("study/key.py", "ablation_lab.training.plan.trainer_alone"),
-    ("study/key.py", "ablation_lab.training.plan.why_alone"),
-}
 
 
 def files(package: str) -> list[Path]:
@@ -77,7 +72,7 @@ def test_imports_of_the_product_run_one_way(room: str) -> None:
         if name.startswith("ablation_lab.")
         and name.split(".")[1] not in (room, *BELOW[room], *EVERYBODYS)
     }
-    assert wrong - AGAINST == set()
+    assert wrong == set()
 
 
 def test_the_product_knows_nothing_of_the_lectures() -> None:

@@ -26,8 +26,8 @@ from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.study.settings import Presets
+from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE, Study, Tuning
-from ablation_lab.training.plan import trainer_alone
 from ablation_lab.training.validation import on_validation
 
 # Trials of a cell before its pruner compares, and before TPE does more than draw.

@@ -15,8 +15,7 @@ from ablation_lab.study.fingerprint import (
     fingerprint,
     named_by_check,
 )
-from ablation_lab.study.run import TrainerName
-from ablation_lab.training.plan import trainer_alone, why_alone
+from ablation_lab.study.stacking import trainer_of
 
 # What counts only for runs that say so: those that are asked something, those with fewer bits.
 FURTHER = {
@@ -49,7 +48,7 @@ def config_digest(config_json: str, seed: int) -> str:
         family = config["model"]["family"]
         further = tuple(code for name, code in FURTHER.items() if config["training"].get(name))
         names = sorted(set(_strings(config)))
-        code = fingerprint(family_source(family), family, names, _trainer(config), further)
+        code = fingerprint(family_source(family), family, names, trainer_of(config), further)
     parts = [
         json.dumps(content(config), sort_keys=True),
         str(seed),
@@ -68,16 +67,6 @@ def content(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: content(entry) for k, entry in value.items() if entry is not None}
     return value
-
-
-def _trainer(config: Mapping[str, Any]) -> TrainerName:
-    if "ensemble" in config:
-        return TrainerName.ENSEMBLE
-    if config["training"].get("observe"):
-        return TrainerName.OBSERVED
-    # As on a CPU: a key must not depend on the machine. Where an accelerator stacks more, a test
-    # holds that a stack is its runs.
-    return trainer_alone(config) if why_alone(config) else TrainerName.STACKED
 
 
 def _strings(value: Any) -> Iterator[str]:

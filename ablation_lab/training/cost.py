@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablation_lab.data import DATASETS
+from ablation_lab.study.networks import size
 from ablation_lab.study.run import Training
-from ablation_lab.training.networks import size
 from ablation_lab.training.schedule import filled, total_steps
 
 # Measured on one core of a small cloud machine: per fit, per step, per multiply-add of a forward

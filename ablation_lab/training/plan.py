@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.stacking import descends_innermost, trainer_alone, why_alone
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import (
     estimate,
@@ -22,7 +23,6 @@ from ablation_lab.training.cost import (
     step_elements,
     step_work,
 )
-from ablation_lab.training.networks import inputs, size
 
 # Runs in a stack at most: where the run axis is innermost, and where it comes first on a CPU, for
 # small steps and for tiny ones, which are nothing but overhead.
@@ -33,19 +33,6 @@ LARGEST_TINY_STACK = 128
 TINY_STEP = 32_768
 # Numbers that a step of an innermost stack goes through; more leave a core's cache.
 CACHED_ELEMENTS = 1_500_000
-# Above this many weights, runs by gradient descent no longer gain from the innermost layout.
-LARGEST_INNERMOST = 4096
-# Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
-LARGEST_NETWORK = 65_536
-LARGEST_INPUT = 256
-STACKED_FAMILIES = (
-    *("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm", "autoencoder"),
-)
-# Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
-STACKED_OPTIMIZERS = (
-    *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
-    *("adam_tf", "rmsprop_tf", "ftrl", "adagrad_da", "proximal_gd", "proximal_adagrad"),
-)
 # What runs of a stack may differ in: always, in the innermost layout, and with the run axis first.
 FREE = ("model.init", "model.dense_init", "model.bias_init", "model.recurrent_init")
 FREE_INNERMOST = ("optimizer.learning_rate",)
@@ -104,12 +91,6 @@ def plan(
     ]
 
 
-def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
-    """Return who trains a run by itself: the solo trainer, unless its recipe has a schedule."""
-    own = config["training"].get("remainder") or config["training"].get("points")
-    return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
-
-
 def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
     """Return about how many seconds a stack takes a worker: one core, or one share of a card."""
     if stack.trainer is TrainerName.COMPUTED:
@@ -122,50 +103,6 @@ def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
     if stack.trainer is TrainerName.STACKED and descends_innermost(config):
         return estimate_innermost(config, runs=runs)
     return estimate(config, runs=runs)
-
-
-def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
-    """Say what keeps a run out of a stack; empty if nothing does."""
-    obstacle = _why_never(config)
-    if obstacle or accelerator:
-        return obstacle
-    return _why_not_on_a_cpu(config)
-
-
-def _why_never(config: Mapping[str, Any]) -> str:
-    family, optimizer = config["model"]["family"], config["optimizer"]["name"]
-    training = config["training"]
-    if family not in STACKED_FAMILIES:
-        return f"family {family} does not stack"
-    if optimizer not in STACKED_OPTIMIZERS:
-        return f"optimiser {optimizer} does not stack"
-    if training.get("order"):
-        return "a stored order does not stack"
-    return ""
-
-
-def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
-    if config["model"]["family"] == "convnet":
-        return "convolutions: on a CPU a stack of them is slower than its runs"
-    if size(config).weights > LARGEST_NETWORK:
-        return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
-    if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
-        return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"
-    return ""
-
-
-def descends_innermost(config: Mapping[str, Any]) -> bool:
-    """Say whether runs of this kind train with the run axis innermost: small, by plain descent."""
-    model, optimizer = config["model"], config["optimizer"]
-    return (
-        model["family"] in ("linear", "mlp")
-        and model.get("keep_prob", 1.0) == 1.0
-        and config["training"]["batch_size"] is None
-        and optimizer["name"] == "sgd"
-        and not optimizer["momentum"]
-        and not config["training"].get("divide_rate_at")
-        and size(config).weights <= LARGEST_INNERMOST
-    )
 
 
 def shape(run: Run) -> str:

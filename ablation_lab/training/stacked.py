@@ -19,12 +19,12 @@ from torch import Tensor
 from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.stacking import descends_innermost
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.evaluation import EVALUATION_BATCH, tensors
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.order import Order
-from ablation_lab.training.plan import descends_innermost
 from ablation_lab.training.schedule import Chunk, planned, total_steps
 from ablation_lab.training.solo import build_module
 from ablation_lab.training.stack_rules import StackRules

@@ -13,10 +13,10 @@ import numpy as np
 
 from ablation_lab.data import DATASETS, Dataset, Part, TrainingData, load
 from ablation_lab.study.files import CONF, group_presets
+from ablation_lab.study.networks import inputs
 from ablation_lab.study.run import Run
 from ablation_lab.study.settings import Presets, resolve
 from ablation_lab.training.cost import step_work
-from ablation_lab.training.networks import inputs
 
 ADAM = {"name": "adam", "learning_rate": 0.001}
 DESCENT = {"name": "sgd", "learning_rate": 0.1}

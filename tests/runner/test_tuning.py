@@ -17,8 +17,8 @@ from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
+from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE
-from ablation_lab.training.plan import trainer_alone
 from ablation_lab.training.validation import on_validation
 
 RATE = "learning_rate"

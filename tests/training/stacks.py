@@ -14,11 +14,11 @@ from torch import Tensor
 from ablation_lab.data import DATASETS, TrainingData, load
 from ablation_lab.study.run import Run, TrainerName
 from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.training import own_schedule, resident, solo, stacked
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.order import Order
-from ablation_lab.training.plan import trainer_alone
 from ablation_lab.training.trained import Trained
 
 MakeRun = Callable[..., Run]

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation_lab.study.run import TrainerName
+from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.order import Order
 from ablation_lab.training.own_schedule import WholeOrder
-from ablation_lab.training.plan import plan, why_alone
+from ablation_lab.training.plan import plan
 from tests.training.stacks import (
     DIGITS,
     MakeRun,

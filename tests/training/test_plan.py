@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ablation_lab.data import DATASETS
 from ablation_lab.runner.schedule import once
 from ablation_lab.study.run import Run, TrainerName
+from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import memory_of_run, step_elements
 from ablation_lab.training.plan import (
@@ -22,7 +23,6 @@ from ablation_lab.training.plan import (
     estimated,
     plan,
     shape,
-    why_alone,
 )
 
 MakeRun = Callable[..., Run]

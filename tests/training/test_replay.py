@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ablation_lab.study.run import Run
+from ablation_lab.study.stacking import why_alone
 from ablation_lab.training import replay
-from ablation_lab.training.plan import why_alone
 from ablation_lab.training.replay import Capture, Repeated
 from ablation_lab.training.trained import Trained
 from tests.training.stacks import DIGITS, MakeRun, data_of, train_stack

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ablation_lab.data import DATASETS
+from ablation_lab.study.stacking import descends_innermost
 from ablation_lab.training import descent, solo
 from ablation_lab.training.descent import Compiled, Descent
-from ablation_lab.training.plan import descends_innermost
 from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.classifier import Classifier
 from lightning_modules.losses import Loss

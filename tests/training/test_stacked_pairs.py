@@ -14,8 +14,8 @@ import yaml
 
 import lightning_modules.families  # noqa: F401 - registers what a study can name
 from ablation_lab.data import DATASETS
+from ablation_lab.study.stacking import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.minibatch import MiniBatch
-from ablation_lab.training.plan import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.solo import build_module
 from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.losses import Loss

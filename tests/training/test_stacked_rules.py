@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from ablation_lab.study.stacking import descends_innermost, why_alone
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch
-from ablation_lab.training.plan import descends_innermost, why_alone
 from lightning_modules.module_stack import ModuleStack
 from tests.training.stacks import (
     DIGITS,

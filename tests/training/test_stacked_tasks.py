@@ -12,9 +12,10 @@ from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
+from ablation_lab.study.stacking import trainer_alone, why_alone
 from ablation_lab.training.execute import execute
 from ablation_lab.training.minibatch import MiniBatch
-from ablation_lab.training.plan import plan, trainer_alone, why_alone
+from ablation_lab.training.plan import plan
 from lightning_modules.task import Task
 from tests.conftest import CONF
 from tests.training.stacks import (

@@ -1,0 +1,89 @@
+"""Which runs can train together as a stack, said from their configuration alone. Pure.
+
+Comes in: a resolved configuration. Goes out: who trains such a run, and why not a stack. It is part
+of what a run is, as a stack rounds otherwise than its runs by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ablation_lab.study.networks import inputs, size
+from ablation_lab.study.run import TrainerName
+
+# Above this many weights, runs by gradient descent no longer gain from the innermost layout.
+LARGEST_INNERMOST = 4096
+# Measured on a core with AVX2, batch 100: from here on a stack takes as long as its runs.
+LARGEST_NETWORK = 65_536
+LARGEST_INPUT = 256
+STACKED_FAMILIES = (
+    *("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm", "autoencoder"),
+)
+# Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
+STACKED_OPTIMIZERS = (
+    *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
+    *("adam_tf", "rmsprop_tf", "ftrl", "adagrad_da", "proximal_gd", "proximal_adagrad"),
+)
+
+
+def trainer_of(config: Mapping[str, Any]) -> TrainerName:
+    """Return who trains a run on a CPU: a key must not depend on the machine.
+
+    Where an accelerator stacks more, a test holds that a stack is its runs.
+    """
+    if "ensemble" in config:
+        return TrainerName.ENSEMBLE
+    if config["training"].get("observe"):
+        return TrainerName.OBSERVED
+    return trainer_alone(config) if why_alone(config) else TrainerName.STACKED
+
+
+def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
+    """Return who trains a run by itself: the solo trainer, unless its recipe has a schedule."""
+    own = config["training"].get("remainder") or config["training"].get("points")
+    return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
+
+
+def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
+    """Say what keeps a run out of a stack; empty if nothing does."""
+    obstacle = _why_never(config)
+    if obstacle or accelerator:
+        return obstacle
+    return _why_not_on_a_cpu(config)
+
+
+def _why_never(config: Mapping[str, Any]) -> str:
+    family, optimizer = config["model"]["family"], config["optimizer"]["name"]
+    training = config["training"]
+    if family not in STACKED_FAMILIES:
+        return f"family {family} does not stack"
+    if optimizer not in STACKED_OPTIMIZERS:
+        return f"optimiser {optimizer} does not stack"
+    if training.get("order"):
+        return "a stored order does not stack"
+    return ""
+
+
+def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
+    if config["model"]["family"] == "convnet":
+        return "convolutions: on a CPU a stack of them is slower than its runs"
+    if size(config).weights > LARGEST_NETWORK:
+        return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
+    if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
+        return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"
+    return ""
+
+
+def descends_innermost(config: Mapping[str, Any]) -> bool:
+    """Say whether runs of this kind train with the run axis innermost: small, by plain descent."""
+    model, optimizer = config["model"], config["optimizer"]
+    return (
+        model["family"] in ("linear", "mlp")
+        and model.get("keep_prob", 1.0) == 1.0
+        and config["training"]["batch_size"] is None
+        and optimizer["name"] == "sgd"
+        and not optimizer["momentum"]
+        and not config["training"].get("divide_rate_at")
+        and size(config).weights <= LARGEST_INNERMOST
+    )

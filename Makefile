@@ -71,7 +71,7 @@ test-slow: .venv/.extras  ## run the tests marked slow
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke
 	@$(run) profile=smoke 'study=[$(or $(STUDY),$(STUDIES)$(comma)$(MORE))]' \
-	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.ledger=sqlite:///runs/smoke/optuna.db $(ARGS)
+	  tracking.uri=sqlite:///runs/smoke/mlflow.db tracking.artifacts=runs/smoke/artifacts tracking.queue=sqlite:///runs/smoke/queue.db $(ARGS)
 
 bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md
 	@$(BIN)/python -m tests.bench $(ARGS)

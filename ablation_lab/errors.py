@@ -9,6 +9,21 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+HIDDEN = r"\1***"
+SECRETS = (
+    # scheme://user:password@host, where the text is an address alone, and anywhere in a text
+    re.compile(r"\A([a-z][\w+.-]*://[^\s/:@?]*:).*(?=@)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"(://[^\s/:@?]*:)\S*(?=@)"),
+    # https://token@host
+    re.compile(r"(\bhttps?://)[^\s/:@?]+(?=@)", re.IGNORECASE),
+    # ?password=..., and libpq's password='...'
+    re.compile(
+        r"((?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key)[\w-]*\s*=\s*)"
+        r"(?:'[^']*'|\"[^\"]*\"|[^&\s,;'\"]+)",
+        re.IGNORECASE,
+    ),
+)
+
 
 class ConfigurationError(ValueError):
     """A study, preset or option is wrong; nothing has been started."""
@@ -33,6 +48,12 @@ def installing(requirement: str) -> str:
     return f"{shlex.quote(str(short))} -m pip install '{requirement}'"
 
 
-def shown(uri: str) -> str:
-    """Return the address of a store as it may be printed: without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
+def redact(text: str) -> str:
+    """Return an address, or a line with addresses in it, as it may be printed: without secrets.
+
+    A password ends at the last @ of its word, or of the text where that is an address alone; the
+    user of a web address without a password is a token.
+    """
+    for secret in SECRETS:
+        text = secret.sub(HIDDEN, text)
+    return text

@@ -89,7 +89,14 @@ def test_the_report_needs_nothing_that_trains() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("optuna", {"ablation_lab/runner/ledger.py", "ablation_lab/runner/tuning.py"}),
+        (
+            "optuna",
+            {
+                "ablation_lab/store/trials.py",
+                "ablation_lab/runner/queue.py",
+                "ablation_lab/runner/tuning.py",
+            },
+        ),
         ("hydra", {"ablation_lab/cli.py", "ablation_lab/runner/composition.py"}),
         ("mlflow", {"ablation_lab/store/"}),
     ],

@@ -58,7 +58,7 @@ class Invocation:
     presets: Presets
     profile: str
     tracking_uri: str
-    ledger_uri: str
+    queue_uri: str
     artifacts: Path | None
     data_root: str | None
     engine: EngineSettings
@@ -103,7 +103,7 @@ def read(config: DictConfig) -> Invocation:
         presets=Presets(model=group_presets("model", folders), data=group_presets("data", folders)),
         profile=profile.take("name", str),
         tracking_uri=tracking.take("uri", str),
-        ledger_uri=tracking.take("ledger", str),
+        queue_uri=tracking.take("queue", str),
         artifacts=Path(artifacts) if artifacts else None,
         data_root=data.take("root", str, None),
         engine=read_engine(engine),

@@ -42,8 +42,8 @@ def tuned(invocation: Invocation, declared: list[Declared], *, until: float) -> 
         check_names(replace(entry, cells=tuple(_level_by_level(invocation, entry))))
     if not invocation.dry_run:
         refuse_places(invocation)
-    # A ledger that does not exist yet is not created for a call that may be refused.
-    tuners = {} if is_absent(invocation.ledger_uri) else _tuners(invocation, tuning)
+    # A queue that does not exist yet is not created for a call that may be refused.
+    tuners = {} if is_absent(invocation.queue_uri) else _tuners(invocation, tuning)
     missing = {e.study.name: _open(invocation, e, _choices(tuners, e)) for e in tuning}
     if invocation.dry_run:
         for entry in tuning:
@@ -62,7 +62,7 @@ def _tuners(invocation: Invocation, tuning: list[Declared]) -> dict[str, Tuner]:
 
     return {
         entry.study.name: Tuner(
-            invocation.ledger_uri, entry.study, invocation.profile, invocation.presets
+            invocation.queue_uri, entry.study, invocation.profile, invocation.presets
         )
         for entry in tuning
     }

@@ -1,6 +1,6 @@
-"""The driver: what is missing, who trains it, and where the results go.
+"""The runner: what is missing, who trains it, and where the results go.
 
-One pass over the declared runs of all studies: compare with the store, claim the cells that miss
+One pass over the declared runs of all studies: compare with the store, lease the cells that miss
 runs, hand stacks to the engine, write records as they come, combine ensembles when their members
 are there.
 """
@@ -30,12 +30,12 @@ from ablation_lab.training.plan import estimated
 
 if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
-    from ablation_lab.runner.ledger import Ledger
     from ablation_lab.runner.progress import Display
+    from ablation_lab.runner.queue import Queue
     from ablation_lab.store.tracker import Tracker
 
 
-# Seconds between renewals of the leases, well below the ledger's EXPIRY.
+# Seconds between renewals of the leases, well below the queue's EXPIRY.
 RENEWAL = 30.0
 
 
@@ -109,28 +109,28 @@ class Driver:
         self,
         *,
         tracker: Tracker,
-        ledgers: Mapping[str, Ledger],
+        queues: Mapping[str, Queue],
         display: Display,
         until: float = math.inf,
     ) -> None:
         self.failed: list[tuple[Record, str]] = []
         self._tracker = tracker
-        self._ledgers = ledgers
+        self._queues = queues
         self._display = display
         self._until = until
         self._open: Counter[tuple[str, str]] = Counter()
         self._twins: dict[str, list[Run]] = {}
 
-    def claim(self, work: Pending, finished: Callable[[], dict[str, dict[str, str]]]) -> Pending:
-        """Claim every cell that misses runs; return the runs that no other driver holds or did.
+    def lease(self, work: Pending, finished: Callable[[], dict[str, dict[str, str]]]) -> Pending:
+        """Lease every cell that misses runs; return the runs that no other runner holds or did.
 
-        ``finished`` is asked after claiming: until then another driver may have done some of them.
+        ``finished`` is asked after leasing: until then another runner may have done some of them.
         """
         held = set()
-        for study, ledger in self._ledgers.items():
+        for study, queue in self._queues.items():
             runs = [run for run in [*work.training, *work.ensembles] if run.study == study]
             cells = {run.cell: run.factors for run in runs}
-            held |= {(study, cell) for cell in ledger.claim(cells)}
+            held |= {(study, cell) for cell in queue.lease(cells)}
         done = finished()
         mine = work.only(
             lambda run: (run.study, run.cell) not in held and run.key not in done[run.study]
@@ -171,8 +171,8 @@ class Driver:
 
         def beat() -> None:
             while not stopped.wait(RENEWAL):
-                for ledger in self._ledgers.values():
-                    ledger.renew()
+                for queue in self._queues.values():
+                    queue.renew()
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -201,23 +201,23 @@ class Driver:
             self._keep(combined)
 
     def release(self) -> None:
-        """Give back what is still claimed."""
-        for ledger in self._ledgers.values():
-            ledger.release()
+        """Give back what is still leased."""
+        for queue in self._queues.values():
+            queue.release()
 
     def _keep(self, records: Sequence[Record]) -> None:
-        """Track records that came together, tell the ledgers, and close the cells that they end."""
+        """Track records that came together, tell the queues, and close the cells that they end."""
         run_ids = self._tracker.write(records)
         values: dict[tuple[str, str], dict[int, float]] = {}
         for record in records:
             run = record.run
-            value = _reported(record, self._ledgers[run.study].metric)
+            value = _reported(record, self._queues[run.study].metric)
             values.setdefault((run.study, run.cell), {})[run.replicate] = value
         for (study, cell), of_replicates in values.items():
-            self._ledgers[study].report(cell, of_replicates)
+            self._queues[study].report(cell, of_replicates)
             self._open[study, cell] -= len(of_replicates)
             if not self._open[study, cell]:
-                self._ledgers[study].finish(cell)
+                self._queues[study].finish(cell)
         self.failed += [
             (record, run_id)
             for record, run_id in zip(records, run_ids, strict=True)
@@ -228,7 +228,7 @@ class Driver:
 
 
 def _reported(record: Record, metric: Metric) -> float:
-    """Return what the ledger keeps of a run: the study's metric, a curve's end where it is one."""
+    """Return what the queue keeps of a run: the study's metric, a curve's end where it is one."""
     curve = record.curves.get(metric.name, ())
     return record.metrics.get(metric.name, curve[-1][1] if curve else math.nan)
 

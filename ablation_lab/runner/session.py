@@ -27,7 +27,7 @@ from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.plan import estimated, plan
 
-# Between looks at cells that another driver holds, in seconds.
+# Between looks at cells that another runner holds, in seconds.
 PATIENCE = 2.0
 
 
@@ -173,16 +173,16 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
     cells = {(run.study, run.cell) for run in [*work.training, *work.ensembles]}
     with invocation.engine.start(invocation.plugins) as engine:
         # The first worker imports torch meanwhile: seconds in each of the two processes.
-        with _imported_meanwhile("ablation_lab.store", "ablation_lab.runner.ledger"):
+        with _imported_meanwhile("ablation_lab.store", "ablation_lab.runner.queue"):
             stacks = _plan(invocation, work.training, engine.accelerators)
             verify_modules(stacks, engine)
-        from ablation_lab.runner.ledger import Ledger
+        from ablation_lab.runner.queue import Queue
         from ablation_lab.store.tracker import Tracker
 
         # Only now: a call that is refused leaves no store behind.
-        ledgers = {
-            entry.study.name: Ledger(
-                invocation.ledger_uri,
+        queues = {
+            entry.study.name: Queue(
+                invocation.queue_uri,
                 f"{entry.study.name} ({invocation.profile})",
                 {f.name: tuple(level.label for level in f.levels) for f in entry.study.factors},
                 entry.study.metric,
@@ -196,13 +196,13 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
         with Display(runs=len(work), cells=len(cells)) as display:
             driver = Driver(
                 tracker=tracker,
-                ledgers=ledgers,
+                queues=queues,
                 display=display,
                 until=until,
             )
             try:
                 while len(work):
-                    mine = driver.claim(work, lambda: _finished(invocation, declared))
+                    mine = driver.lease(work, lambda: _finished(invocation, declared))
                     with driver.leases_renewed():
                         stacks = _plan(invocation, mine.training, engine.accelerators)
                         driver.train(stacks, engine)
@@ -231,7 +231,7 @@ def _imported_meanwhile(*modules: str) -> Iterator[None]:
 def _held_by_others(
     invocation: Invocation, declared: list[Declared], mine: Pending, work: Pending
 ) -> Pending:
-    """Return what another driver held and has not finished in the meantime."""
+    """Return what another runner held and has not finished in the meantime."""
     if len(mine) == len(work):
         return Pending((), ())
     finished = _finished(invocation, declared)

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.runner.ledger import one_at_a_time, storage
+from ablation_lab.store.trials import one_at_a_time, open_storage
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack
@@ -50,21 +50,21 @@ class Tuner:
     def __init__(self, uri: str, study: Study, profile: str, presets: Presets) -> None:
         self._study, self._profile, self._presets = study, profile, presets
         self._budget: Tuning = study.budget(profile).tuning or Tuning(0, 0)
-        self._storage = storage(uri)
+        self._storage = open_storage(uri)
         cells = [cell for cell in expand(study, profile, presets) if not cell.reason]
-        self._ledgers = {cell.name: self._ledger(cell) for cell in cells}
+        self._searches = {cell.name: self._search(cell) for cell in cells}
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The names of the cells to tune."""
-        return tuple(self._ledgers)
+        return tuple(self._searches)
 
     def choices(self) -> dict[str, dict[str, str]]:
         """Return the best levels of every cell whose budget is spent."""
         return {
-            name: dict(_best(ledger).params)
-            for name, ledger in self._ledgers.items()
-            if not self._missing(ledger)
+            name: dict(_best(search).params)
+            for name, search in self._searches.items()
+            if not self._missing(search)
         }
 
     def tune(
@@ -76,23 +76,23 @@ class Tuner:
         plugins: tuple[str, ...],
         goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Spend the budget of these cells; another driver that tunes is awaited.
+        """Spend the budget of these cells; another runner that tunes is awaited.
 
         No trial begins once ``goes_on`` says no; what is done by then is kept.
         Errors: ``ConfigurationError`` with the first run that raised.
         """
         name = f"{self._study.name} ({self._profile}) tuning"
-        with one_at_a_time(self._storage.engine, name, file="tuning", patience=DAY):
+        with one_at_a_time(self._storage, name, patience=DAY, file="tuning"):
             self._end_what_was_killed()
-            mine = {name: self._ledgers[name] for name in cells}
+            mine = {name: self._searches[name] for name in cells}
             while goes_on() and (open_cells := [n for n, e in mine.items() if self._missing(e)]):
                 trials = [self._ask(name) for name in open_cells]
                 for replicate in range(self._budget.replicates):
                     trials = self._train(trials, replicate, engine, data_root, plugins)
                 for each in trials:
-                    self._ledgers[each.cell.name].tell(each.trial, _mean(each.values))
+                    self._searches[each.cell.name].tell(each.trial, _mean(each.values))
 
-    def _ledger(self, cell: Cell) -> optuna.Study:
+    def _search(self, cell: Cell) -> optuna.Study:
         """Return a cell's Optuna study; whatever changes the values makes it another one."""
         levels = {f.name: [(v.label, v.overrides) for v in f.levels] for f in self._study.nuisances}
         key = run_key(cell.config, self._study.seed, FIRST_TUNING_REPLICATE)
@@ -108,28 +108,28 @@ class Tuner:
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP),
         )
 
-    def _missing(self, ledger: optuna.Study) -> int:
-        return self._budget.trials - len(_ended(ledger))
+    def _missing(self, search: optuna.Study) -> int:
+        return self._budget.trials - len(_ended(search))
 
     def _end_what_was_killed(self) -> None:
-        for ledger in self._ledgers.values():
-            for trial in ledger.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                ledger.tell(trial.number, state=TrialState.FAIL)
+        for search in self._searches.values():
+            for trial in search.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                search.tell(trial.number, state=TrialState.FAIL)
 
     def _ask(self, name: str) -> Trial:
         """Propose levels for a cell: each combination once if the budget allows, else by TPE.
 
         A trial's seed is a hash of names, so that a call cut off changes none.
         """
-        ledger = self._ledgers[name]
-        number = len(_ended(ledger))
+        search = self._searches[name]
+        number = len(_ended(search))
         text = f"{self._study.name}/{self._profile}/{name}/{number}"
         seed = int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
-        ledger.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        search.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
         every = self._combinations()
         if number < len(every) <= self._budget.trials:
-            ledger.enqueue_trial(every[number], skip_if_exists=True)
-        trial = ledger.ask()
+            search.enqueue_trial(every[number], skip_if_exists=True)
+        trial = search.ask()
         labels = {
             factor.name: trial.suggest_categorical(factor.name, [v.label for v in factor.levels])
             for factor in self._study.nuisances
@@ -170,7 +170,7 @@ class Tuner:
             each.trial.report(_mean(each.values), replicate)
         pruned = [each for each in trials if each.trial.should_prune()]
         for each in pruned:
-            self._ledgers[each.cell.name].tell(each.trial, state=TrialState.PRUNED)
+            self._searches[each.cell.name].tell(each.trial, state=TrialState.PRUNED)
         return [each for each in trials if each not in pruned]
 
     def _values(self, engine: Engine, jobs: Iterable[Stack]) -> dict[str, float]:
@@ -187,7 +187,7 @@ class Tuner:
 
     def _known(self, each: Trial, replicate: int) -> float | None:
         """Return the value of the same levels in an earlier trial: no run is trained twice."""
-        for earlier in _ended(self._ledgers[each.cell.name]):
+        for earlier in _ended(self._searches[each.cell.name]):
             if earlier.params == each.trial.params and replicate in earlier.intermediate_values:
                 means = earlier.intermediate_values
                 return (replicate + 1) * means[replicate] - sum(each.values)
@@ -210,12 +210,12 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _ended(ledger: optuna.Study) -> list[FrozenTrial]:
-    return ledger.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+def _ended(search: optuna.Study) -> list[FrozenTrial]:
+    return search.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _best(ledger: optuna.Study) -> FrozenTrial:
+def _best(search: optuna.Study) -> FrozenTrial:
     """Return the best complete trial, the first one of equals."""
-    complete = ledger.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    sign = -1 if ledger.direction is optuna.study.StudyDirection.MAXIMIZE else 1
+    complete = search.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1 if search.direction is optuna.study.StudyDirection.MAXIMIZE else 1
     return min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))

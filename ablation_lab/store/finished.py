@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ablation_lab.errors import StoreError, shown
+from ablation_lab.errors import StoreError, redact
 from ablation_lab.store.places import database, is_absent, refuse_file, said
 from ablation_lab.store.schema import refuse_older
 
@@ -82,7 +82,7 @@ def _from_database(uri: str, studies: list[str]) -> dict[str, dict[str, tuple[st
         line = said(error)
         if "no such table" in line or "does not exist" in line:
             return {study: {} for study in studies}
-        raise StoreError(f"store {shown(uri)}: cannot be read: {line}") from None
+        raise StoreError(f"store {redact(uri)}: cannot be read: {line}") from None
     finally:
         engine.dispose()
 

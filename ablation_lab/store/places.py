@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ablation_lab.errors import StoreError, installing, shown
+from ablation_lab.errors import StoreError, installing, redact
 from ablation_lab.store.sqlite import is_database
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def refuse_places(invocation: Invocation) -> None:
     """
     if invocation.tracking_uri.startswith(SQLITE):
         refuse_file(invocation.tracking_uri, "store", "tracking.uri")
-    refuse_ledger(invocation.ledger_uri)
+    refuse_queue(invocation.queue_uri)
     for setting, folder in (
         ("tracking.artifacts", invocation.artifacts),
         ("reports", invocation.reports),
@@ -38,20 +38,20 @@ def refuse_places(invocation: Invocation) -> None:
             refuse_folder(folder, setting)
 
 
-def refuse_ledger(uri: str) -> None:
-    """Refuse a ledger whose file cannot be written, or whose server does not answer."""
+def refuse_queue(uri: str) -> None:
+    """Refuse a queue whose file cannot be written, or whose server does not answer."""
     if "://" not in uri:
         raise StoreError(
-            f"tracking.ledger: expected an address such as sqlite:///runs/optuna.db, found {uri!r}"
+            f"tracking.queue: expected an address such as sqlite:///runs/queue.db, found {uri!r}"
         )
     if uri.startswith(SQLITE):
-        refuse_file(uri, "ledger", "tracking.ledger")
+        refuse_file(uri, "queue", "tracking.queue")
         return
-    engine = database(uri, "ledger", "tracking.ledger")
+    engine = database(uri, "queue", "tracking.queue")
     try:
         engine.connect().close()
     except SQLAlchemyError as error:
-        raise StoreError(f"ledger {shown(uri)}: cannot be opened: {said(error)}") from None
+        raise StoreError(f"queue {redact(uri)}: cannot be opened: {said(error)}") from None
     finally:
         engine.dispose()
 
@@ -91,10 +91,10 @@ def database(uri: str, what: str, setting: str) -> Engine:
     try:
         return create_engine(uri)
     except ArgumentError:
-        raise StoreError(f"{setting}: no address of a database: {shown(uri)!r}") from None
+        raise StoreError(f"{setting}: no address of a database: {redact(uri)!r}") from None
     except ImportError as error:
         raise StoreError(
-            f"{what} {shown(uri)}: its driver is not installed ({error}); "
+            f"{what} {redact(uri)}: its driver is not installed ({error}); "
             f"PostgreSQL's comes with: {installing('psycopg[binary]')}"
         ) from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from ablation_lab.errors import StoreError, shown
+from ablation_lab.errors import StoreError, redact
 
 TABLE = "alembic_version"
 MIGRATIONS = Path("store", "db_migrations", "versions")
@@ -30,12 +30,12 @@ def refuse_older(connection: Connection, uri: str) -> None:
         return
     found = connection.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()
     if newest() and found != newest():
-        raise StoreError(f"store {shown(uri)}: {older(uri)}")
+        raise StoreError(f"store {redact(uri)}: {older(uri)}")
 
 
 def older(uri: str) -> str:
     """Say what is wrong with such a store, and what to do."""
-    advice = f"back it up, then run `mlflow db upgrade {shown(uri)}`"
+    advice = f"back it up, then run `mlflow db upgrade {redact(uri)}`"
     return f"its schema is not the one of this MLflow; if it is older, {advice}"
 
 

@@ -1,6 +1,6 @@
 """SQLite as the store: quick commits, and readers beside the writer.
 
-Tracking and ledger take many small transactions. With a rollback journal each waits for the disk
+Tracking and queue take many small transactions. With a rollback journal each waits for the disk
 twice; with a write-ahead log and ``synchronous=NORMAL`` none does, readers never block the writer,
 and a killed process still loses nothing (only a power cut may lose the last moments, never the
 file).

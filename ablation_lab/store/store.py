@@ -18,7 +18,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from ablation_lab.errors import StoreError, shown
+from ablation_lab.errors import StoreError, redact
 from ablation_lab.store.places import SQLITE, refuse_file
 from ablation_lab.store.schema import older
 from ablation_lab.store.sqlite import use_write_ahead_log
@@ -105,7 +105,7 @@ def _open(uri: str) -> MlflowClient:
             requests.get(f"{uri}/health", timeout=PATIENCE)
         except requests.RequestException:
             raise StoreError(
-                f"store {shown(uri)}: no server answers there; start it, or set tracking.uri"
+                f"store {redact(uri)}: no server answers there; start it, or set tracking.uri"
             ) from None
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
@@ -114,10 +114,10 @@ def _open(uri: str) -> MlflowClient:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
-        raise StoreError(f"store {shown(uri)}: {_one_line(error, uri)}") from None
+        raise StoreError(f"store {redact(uri)}: {_one_line(error, uri)}") from None
     except Exception as error:  # drivers raise whatever they like
         line = _one_line(error, uri)
-        raise StoreError(f"store {shown(uri)}: cannot be opened: {line}") from None
+        raise StoreError(f"store {redact(uri)}: cannot be opened: {line}") from None
     return client
 
 

@@ -73,7 +73,7 @@ class Store:
         places = {
             "tracking.uri": f"sqlite:///{self.folder}/mlflow.db",
             "tracking.artifacts": f"{self.folder}/artifacts",
-            "tracking.ledger": f"sqlite:///{self.folder}/optuna.db",
+            "tracking.queue": f"sqlite:///{self.folder}/queue.db",
         }
         return self._timed("ablation_lab", *words.split(), *(f"{k}={v}" for k, v in places.items()))
 

@@ -178,7 +178,7 @@ class Lab:
     def copy_store(self, other: Lab) -> None:
         """Take over the databases of another lab; its artifacts stay where they are."""
         (self.folder / "runs").mkdir()
-        for name in ("mlflow.db", "optuna.db"):
+        for name in ("mlflow.db", "queue.db"):
             source = sqlite3.connect(other.folder / "runs" / name)
             target = sqlite3.connect(self.folder / "runs" / name)
             source.backup(target)

@@ -129,12 +129,12 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
             "store sqlite:///old.db: its schema is not the one of ",
         ),
         (
-            "tracking.ledger=runs",
-            "tracking.ledger: expected an address such as sqlite:///runs/optu",
+            "tracking.queue=runs",
+            "tracking.queue: expected an address such as sqlite:///runs/queu",
         ),
         (
-            "tracking.ledger=sqlite:///broken.py/optuna.db",
-            "ledger broken.py/optuna.db: cannot be created: broken.py is no folder that can be wr",
+            "tracking.queue=sqlite:///broken.py/queue.db",
+            "queue broken.py/queue.db: cannot be created: broken.py is no folder that can be wr",
         ),
         ("tracking.artifacts=broken.py", "artifacts broken.py: cannot be written: broken.py is n"),
         ("reports=broken.py/reports", "reports broken.py/reports: cannot be written: broken.py is"),

@@ -96,7 +96,7 @@ def test_a_place_that_cannot_be_written_is_found_before_anything_is_tuned(
 def test_a_setting_that_would_be_ignored_is_found_before_anything_is_tuned(lab: Lab) -> None:
     lab.declare("tuned", TUNED)
     lab.declare("other", study_with("run.optimizer.epsilon", 0.1))
-    call = lab.call("study=[tuned,other]", ONE_WORKER, "tracking.ledger=sqlite:///own.db")
+    call = lab.call("study=[tuned,other]", ONE_WORKER, "tracking.queue=sqlite:///own.db")
     assert call.status == 2
     assert call.err.startswith("error: study/other.yaml: width=")
     assert "epsilon" in call.err

@@ -64,7 +64,7 @@ def by_rate(values: dict[float, float]) -> Callable[[Stack], float]:
 
 @pytest.fixture
 def new_tuner(tmp_path: Path, presets: Presets) -> Callable[[dict[str, Any]], Tuner]:
-    uri = f"sqlite:///{tmp_path / 'optuna.db'}"
+    uri = f"sqlite:///{tmp_path / 'queue.db'}"
     return lambda value: Tuner(uri, parse_study("small", value), "smoke", presets)
 
 
@@ -90,7 +90,7 @@ def test_every_cell_gets_the_best_level_on_validation_for_an_equal_budget(
 
 
 def optuna_studies(folder: Path) -> list[optuna.Study]:
-    uri = f"sqlite:///{folder / 'optuna.db'}"
+    uri = f"sqlite:///{folder / 'queue.db'}"
     names = optuna.get_all_study_names(uri)
     return [optuna.load_study(study_name=name, storage=uri) for name in names]
 

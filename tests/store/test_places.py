@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.errors import StoreError
-from ablation_lab.store.places import refuse_file, refuse_folder, refuse_ledger
+from ablation_lab.store.places import refuse_file, refuse_folder, refuse_queue
 from ablation_lab.store.tracker import Tracker
 
 NOBODY = 65534
@@ -46,7 +46,7 @@ def test_a_store_that_may_not_be_written(guarded: Path) -> None:
 
 def test_a_place_where_nothing_may_be_created(guarded: Path) -> None:
     for refused in (
-        lambda: refuse_file(f"sqlite:///{guarded}/a/b.db", "ledger", "tracking.ledger"),
+        lambda: refuse_file(f"sqlite:///{guarded}/a/b.db", "queue", "tracking.queue"),
         lambda: refuse_folder(guarded / "a" / "b", "reports"),
         lambda: refuse_folder(guarded, "reports"),
     ):
@@ -57,23 +57,23 @@ def test_a_place_where_nothing_may_be_created(guarded: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "line"),
     [
-        ("runs/optuna.db", "tracking.ledger: expected an address such as sqlite:///runs/optuna.db"),
+        ("runs/queue.db", "tracking.queue: expected an address such as sqlite:///runs/queue.db"),
         (
             "sqlite:///{}/file",
-            "ledger {}/file: not an SQLite database; move it away, or set track",
+            "queue {}/file: not an SQLite database; move it away, or set track",
         ),
-        ("sqlite:///{}", "ledger {}: not an SQLite database; move it away, or set tracking.ledger"),
-        ("nosql://me:secret@host", "tracking.ledger: no address of a database: 'nosql://me:***@ho"),
+        ("sqlite:///{}", "queue {}: not an SQLite database; move it away, or set tracking.queue"),
+        ("nosql://me:secret@host", "tracking.queue: no address of a database: 'nosql://me:***@ho"),
     ],
 )
-def test_a_ledger_that_is_none(tmp_path: Path, uri: str, line: str) -> None:
+def test_a_queue_that_is_none(tmp_path: Path, uri: str, line: str) -> None:
     (tmp_path / "file").write_text("no database, " * 100)
     with pytest.raises(StoreError) as error:
-        refuse_ledger(uri.format(tmp_path))
+        refuse_queue(uri.format(tmp_path))
     assert str(error.value).startswith(line.format(tmp_path))
 
 
 def test_what_can_be_written_passes_and_nothing_is_created(tmp_path: Path) -> None:
-    refuse_ledger(f"sqlite:///{tmp_path}/runs/optuna.db")
+    refuse_queue(f"sqlite:///{tmp_path}/runs/queue.db")
     refuse_folder(tmp_path / "reports" / "deep", "reports")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Both stores on PostgreSQL: a real server, the contracts of tracking and ledger, a whole call."""
+"""Both stores on PostgreSQL: a real server, the contracts of tracking and queue, a whole call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import optuna
 import pytest
 from sqlalchemy import Pool, event
 
-from ablation_lab.runner.ledger import Ledger
+from ablation_lab.runner.queue import Queue
 from ablation_lab.store.tracker import Tracker, process
 from tests.cli.lab import ONE_WORKER, STUDY, Lab
 
@@ -146,25 +146,25 @@ def store(database: Callable[[str], str], request: pytest.FixtureRequest) -> str
     return uri
 
 
-def test_two_drivers_that_claim_at_the_same_moment_share_the_cells(
+def test_two_runners_that_lease_at_the_same_moment_share_the_cells(
     database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = database("claims")
+    uri = database("leases")
     host = process.name().rpartition(":")[0]
-    ledgers = []
+    queues = []
     for name in (process.name(), f"{host}:1"):
         with monkeypatch.context() as patch:
             patch.setattr(process, "name", lambda name=name: name)
-            ledgers.append(Ledger(uri, "small (smoke)", {"width": ("small",)}))
+            queues.append(Queue(uri, "small (smoke)", {"width": ("small",)}))
     cells = {f"cell{n}": {"width": "small"} for n in range(12)}
     start = Barrier(2)
 
-    def claim(ledger: Ledger) -> set[str]:
+    def lease(queue: Queue) -> set[str]:
         start.wait(timeout=PATIENCE)
-        return set(cells) - set(ledger.claim(cells))
+        return set(cells) - set(queue.lease(cells))
 
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(claim, ledgers)
+        one, other = pool.map(lease, queues)
     assert one | other == set(cells)
     assert not one & other
     (name,) = optuna.get_all_study_names(uri)
@@ -176,7 +176,7 @@ def test_a_study_runs_end_to_end_and_a_second_call_does_nothing(
 ) -> None:
     lab = Lab(tmp_path)
     lab.declare("tiny", STUDY)
-    arguments = ("study=tiny", ONE_WORKER, f"tracking.ledger={database('ledger')}")
+    arguments = ("study=tiny", ONE_WORKER, f"tracking.queue={database('queue')}")
     stores = {"MLFLOW_TRACKING_URI": database("runs")}
     first = lab.call(*arguments, **stores)
     assert (first.status, first.err) == (0, "")
@@ -187,4 +187,4 @@ def test_a_study_runs_end_to_end_and_a_second_call_does_nothing(
     assert (again.status, again.err) == (0, "")
     assert again.out.splitlines()[0] == "1 study, 2 cells, 4 runs: 4 done, nothing to do"
     assert not (tmp_path / "runs" / "mlflow.db").exists()
-    assert not (tmp_path / "runs" / "optuna.db").exists()
+    assert not (tmp_path / "runs" / "queue.db").exists()

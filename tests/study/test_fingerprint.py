@@ -103,7 +103,7 @@ ELSEWHERE = [
     ("lightning_modules/optimizers.py", "alpha=0.9", "alpha=0.8"),
     ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
     ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
-    ("ablation_lab/runner/ledger.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),
+    ("ablation_lab/runner/queue.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),
     ("ablation_lab/training/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
     ("ablation_lab/study/spec.py", "at least 1", "one at least"),
 ]

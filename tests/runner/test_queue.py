@@ -1,4 +1,4 @@
-"""The ledger: a cell belongs to one driver, and to nobody when its driver is gone."""
+"""The queue: a cell belongs to one runner, and to nobody when its runner is gone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from optuna.trial import TrialState
 
 from ablation_lab.errors import StoreError
-from ablation_lab.runner import ledger as module
-from ablation_lab.runner.ledger import Ledger
+from ablation_lab.runner import queue as module
+from ablation_lab.runner.queue import Queue
 from ablation_lab.store import process
 
 LEVELS = {"width": ("small", "large"), "activation": ("relu", "tanh")}
@@ -28,22 +28,22 @@ CELLS = {
 }
 MINE, OTHER = process.name(), process.name().rpartition(":")[0] + ":1"
 
-Open = Callable[..., Ledger]
+Open = Callable[..., Queue]
 
 
 @pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_queue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database with Optuna's tables; creating one takes seconds."""
-    path = tmp_path_factory.mktemp("ledger") / "optuna.db"
-    Ledger(f"sqlite:///{path}", "none", {})
+    path = tmp_path_factory.mktemp("queue") / "queue.db"
+    Queue(f"sqlite:///{path}", "none", {})
     return path
 
 
 @pytest.fixture
-def uri(empty_ledger: Path, tmp_path: Path) -> str:
-    """Return the address of an empty ledger."""
-    path = tmp_path / "optuna.db"
-    with sqlite3.connect(empty_ledger) as source, sqlite3.connect(path) as target:
+def uri(empty_queue: Path, tmp_path: Path) -> str:
+    """Return the address of an empty queue."""
+    path = tmp_path / "queue.db"
+    with sqlite3.connect(empty_queue) as source, sqlite3.connect(path) as target:
         source.backup(target)
     source.close()
     target.close()
@@ -52,14 +52,14 @@ def uri(empty_ledger: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def open_as(uri: str, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Return a function that opens the ledger under the name of a process."""
+    """Return a function that opens the queue under the name of a process."""
 
-    def open_ledger(name: str = MINE) -> Ledger:
+    def open_queue(name: str = MINE) -> Queue:
         with monkeypatch.context() as patch:
             patch.setattr(process, "name", lambda: name)
-            return Ledger(uri, "small (smoke)", LEVELS)
+            return Queue(uri, "small (smoke)", LEVELS)
 
-    return open_ledger
+    return open_queue
 
 
 def trials(uri: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
@@ -70,44 +70,44 @@ def trials(uri: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
     return found
 
 
-def test_a_cell_is_claimed_once(open_as: Open) -> None:
+def test_a_cell_is_leased_once(open_as: Open) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    assert mine.claim(CELLS) == []
-    assert other.claim(CELLS) == ["a", "b", "c"]
+    assert mine.lease(CELLS) == []
+    assert other.lease(CELLS) == ["a", "b", "c"]
 
 
-def test_two_drivers_that_claim_at_the_same_moment_share_the_cells(open_as: Open) -> None:
-    ledgers = [open_as(MINE), open_as(OTHER)]
+def test_two_runners_that_claim_at_the_same_moment_share_the_cells(open_as: Open) -> None:
+    queues = [open_as(MINE), open_as(OTHER)]
     cells = {f"cell{n}": {"width": "small"} for n in range(12)}
     start = Barrier(2)
 
-    def claim(ledger: Ledger) -> set[str]:
+    def lease(queue: Queue) -> set[str]:
         start.wait(timeout=60)
-        return set(cells) - set(ledger.claim(cells))
+        return set(cells) - set(queue.lease(cells))
 
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(claim, ledgers)
+        one, other = pool.map(lease, queues)
     assert one | other == set(cells)
     assert not one & other
 
 
-def test_cells_are_shared_between_drivers(open_as: Open) -> None:
+def test_cells_are_shared_between_runners(open_as: Open) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    assert mine.claim({"a": CELLS["a"]}) == []
-    assert other.claim(CELLS) == ["a"]
-    assert mine.claim({name: CELLS[name] for name in "bc"}) == ["b", "c"]
+    assert mine.lease({"a": CELLS["a"]}) == []
+    assert other.lease(CELLS) == ["a"]
+    assert mine.lease({name: CELLS[name] for name in "bc"}) == ["b", "c"]
 
 
 def test_adding_again_adds_nothing(open_as: Open, uri: str) -> None:
     first = open_as()
-    first.claim(CELLS)
+    first.lease(CELLS)
     first.release()
-    open_as(OTHER).claim(CELLS)
+    open_as(OTHER).lease(CELLS)
     assert {cell: len(found) for cell, found in trials(uri).items()} == {"a": 1, "b": 1, "c": 1}
 
 
 def test_a_trial_is_the_cell_with_its_levels(open_as: Open, uri: str) -> None:
-    open_as().claim(CELLS)
+    open_as().lease(CELLS)
     found = trials(uri)
     assert found["a"][0].params == CELLS["a"]
     assert found["c"][0].params == {"width": "large"}
@@ -116,51 +116,51 @@ def test_a_trial_is_the_cell_with_its_levels(open_as: Open, uri: str) -> None:
 
 def test_release_puts_cells_back(open_as: Open, uri: str) -> None:
     mine = open_as()
-    mine.claim(CELLS)
+    mine.lease(CELLS)
     mine.release()
     assert {found[0].state for found in trials(uri).values()} == {TrialState.WAITING}
-    assert open_as(OTHER).claim(CELLS) == []
+    assert open_as(OTHER).lease(CELLS) == []
 
 
-def test_the_cells_of_a_driver_that_was_killed_are_taken_over(open_as: Open) -> None:
+def test_the_cells_of_a_runner_that_was_killed_are_taken_over(open_as: Open) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     dead = process.name().rpartition(":")[0] + f":{ended.pid}"
-    assert open_as(dead).claim(CELLS) == []
-    assert open_as(MINE).claim(CELLS) == []
-    assert open_as(OTHER).claim(CELLS) == ["a", "b", "c"]
+    assert open_as(dead).lease(CELLS) == []
+    assert open_as(MINE).lease(CELLS) == []
+    assert open_as(OTHER).lease(CELLS) == ["a", "b", "c"]
 
 
 def test_another_host_is_alive_until_its_lease_expires(
     open_as: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = open_as("another.host:5")
-    far.claim(CELLS)
-    assert open_as(MINE).claim(CELLS) == ["a", "b", "c"]
+    far.lease(CELLS)
+    assert open_as(MINE).lease(CELLS) == ["a", "b", "c"]
     now = time.time()
     monkeypatch.setattr(module.time, "time", lambda: now + module.EXPIRY + 2)
     far.renew()
-    assert open_as(MINE).claim(CELLS) == ["a", "b", "c"]
+    assert open_as(MINE).lease(CELLS) == ["a", "b", "c"]
     monkeypatch.setattr(module.time, "time", lambda: now + 2 * module.EXPIRY + 4)
-    assert open_as(MINE).claim(CELLS) == []
+    assert open_as(MINE).lease(CELLS) == []
 
 
 def test_a_cell_may_be_finished_while_leases_are_renewed(
     open_as: Open, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = open_as()
-    mine.claim(CELLS)
+    mine.lease(CELLS)
     mine.report("b", {0: 1.0})
     ending = Thread(target=mine.finish, args=("b",))
-    write = mine._write_lease
+    write = mine._write_holder
 
-    def write_lease(trial_id: int) -> None:
+    def write_holder(trial_id: int) -> None:
         if not ending.ident:  # while the lease of "a" is renewed, "b" ends, or waits to end
             ending.start()
             ending.join(0.5)
         write(trial_id)
 
-    monkeypatch.setattr(mine, "_write_lease", write_lease)
+    monkeypatch.setattr(mine, "_write_holder", write_holder)
     mine.renew()
     ending.join()
     assert [trial.state for trial in trials(uri)["b"]] == [TrialState.COMPLETE]
@@ -168,7 +168,7 @@ def test_a_cell_may_be_finished_while_leases_are_renewed(
 
 def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri: str) -> None:
     mine = open_as()
-    mine.claim(CELLS)
+    mine.lease(CELLS)
     mine.report("a", {0: 0.5, 1: float("nan")})
     mine.report("a", {2: 1.0})
     mine.report("b", {0: float("nan")})
@@ -185,11 +185,11 @@ def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri
 
 def test_the_mean_counts_what_an_earlier_claim_reported(open_as: Open, uri: str) -> None:
     first = open_as()
-    first.claim(CELLS)
+    first.lease(CELLS)
     first.report("a", {0: 0.25, 1: 0.25})
     first.release()
     second = open_as()
-    second.claim(CELLS)
+    second.lease(CELLS)
     # Replicate 1 was trained again.
     second.report("a", {1: 0.5, 2: 1.5})
     second.finish("a")
@@ -199,17 +199,17 @@ def test_the_mean_counts_what_an_earlier_claim_reported(open_as: Open, uri: str)
 
 def test_a_finished_cell_that_misses_runs_again_is_a_new_trial(open_as: Open, uri: str) -> None:
     mine = open_as()
-    mine.claim(CELLS)
+    mine.lease(CELLS)
     mine.report("a", {0: 1.0})
     mine.finish("a")
-    assert mine.claim({"a": CELLS["a"]}) == []
+    assert mine.lease({"a": CELLS["a"]}) == []
     states = [trial.state for trial in trials(uri)["a"]]
     assert states == [TrialState.COMPLETE, TrialState.RUNNING]
 
 
-def test_what_is_not_claimed_is_not_written(open_as: Open, uri: str) -> None:
+def test_what_is_not_leased_is_not_written(open_as: Open, uri: str) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    mine.claim(CELLS)
+    mine.lease(CELLS)
     other.report("a", {0: 0.1})
     other.finish("a")
     assert trials(uri)["a"][0].state is TrialState.RUNNING
@@ -217,13 +217,13 @@ def test_what_is_not_claimed_is_not_written(open_as: Open, uri: str) -> None:
 
 
 def test_new_levels_are_another_study(uri: str) -> None:
-    Ledger(uri, "small (smoke)", LEVELS).claim(CELLS)
+    Queue(uri, "small (smoke)", LEVELS).lease(CELLS)
     wider = {**LEVELS, "width": ("small", "large", "huge")}
-    assert Ledger(uri, "small (smoke)", wider).claim({"d": {"width": "huge"}}) == []
+    assert Queue(uri, "small (smoke)", wider).lease({"d": {"width": "huge"}}) == []
 
 
-def test_a_ledger_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+def test_a_queue_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"ledger sqlite:.*cannot be opened") as error:
-        Ledger(f"sqlite:///{tmp_path / 'file' / 'optuna.db'}", "small", LEVELS)
+    with pytest.raises(StoreError, match=r"queue sqlite:.*cannot be opened") as error:
+        Queue(f"sqlite:///{tmp_path / 'file' / 'queue.db'}", "small", LEVELS)
     assert "\n" not in str(error.value)

@@ -54,7 +54,7 @@ results: .venv/.ready  ## unpack the committed store and write its report; train
 	  tracking.uri=sqlite:///$(KEPT)/mlflow.db tracking.artifacts=$(KEPT)/artifacts tracking.ledger=sqlite:///$(KEPT)/optuna.db $(ARGS)
 
 claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
-	@$(BIN)/python -m ablation_lab.report.claims --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
+	@$(BIN)/python -m ablation_lab.report.values --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
 
 tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
 	@$(BIN)/python -m ablation_lab.report.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))

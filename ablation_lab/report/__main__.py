@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ablation_lab.errors import StoreError
-from ablation_lab.report.catalogue import catalogue
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.store.check import check_store
 from ablation_lab.store.claims import load_ledger
 from ablation_lab.store.published import load_published
+from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declaration import DeclarationError
 from ablation_lab.study.printed import LedgerError
 

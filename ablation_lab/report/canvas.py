@@ -28,8 +28,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from ablation_lab.report.fitting import fit
-from ablation_lab.report.fonts import FAMILY, korean_font
+from ablation_lab.report.letters import FAMILY, fit, korean_font
 
 # Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")

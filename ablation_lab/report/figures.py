@@ -24,9 +24,16 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.curves import along, ensemble_size, member_curve, numeric_curve
-from ablation_lab.report.effect_figures import importance, main_effects
-from ablation_lab.report.layer_figures import layer_figures
+from ablation_lab.report.effects import importance, main_effects
+from ablation_lab.report.figure_curves import (
+    along,
+    ensemble_size,
+    member_curve,
+    numeric_curve,
+    training_curves,
+)
+from ablation_lab.report.figure_layers import layer_figures
+from ablation_lab.report.formatting import metric_label
 from ablation_lab.report.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -41,11 +48,9 @@ from ablation_lab.report.marks import (
     points_of,
     printed_values,
 )
-from ablation_lab.report.sample_figures import sample_grids
+from ablation_lab.report.panels import sample_grids
+from ablation_lab.report.reference_tables import verdicts
 from ablation_lab.report.study import Study
-from ablation_lab.report.training import training_curves
-from ablation_lab.report.verdict_figures import verdicts
-from ablation_lab.report.wording import metric_label
 
 Drawing = Callable[[Study], Axes]
 MOST_POINTS = 24

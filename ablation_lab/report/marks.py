@@ -15,10 +15,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, line_look, line_looks
+from ablation_lab.report.formatting import number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
-from ablation_lab.report.wording import number
-from ablation_lab.statistics.stats import FEW
+from ablation_lab.statistics.intervals import FEW
 from ablation_lab.study.declaration import Declaration, Factor
 from ablation_lab.study.selection_rules import selection
 

@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation_lab.report.canvas import figure_of
-from ablation_lab.report.cells import summarise
 from ablation_lab.report.figures import points
-from ablation_lab.report.study import Study, declared
+from ablation_lab.report.study import Study, declared, summarise
 from ablation_lab.report.tables import pivot_table
 from ablation_lab.store.check import check_store
 from ablation_lab.store.frame import load_frame

@@ -12,24 +12,37 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation_lab.report.across import Across
 from ablation_lab.report.canvas import Drawn
-from ablation_lab.report.claims import answers, claim_table
-from ablation_lab.report.document import COUNTS, Document, Picture, Section, Written
-from ablation_lab.report.fonts import korean_font, needs_korean
-from ablation_lab.report.links import Server
+from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
+from ablation_lab.report.document import (
+    COUNTS,
+    Document,
+    Picture,
+    Section,
+    Server,
+    Written,
+    cell_runs,
+)
+from ablation_lab.report.findings import (
+    GENERAL,
+    PRINTED,
+    abstract,
+    finding,
+    findings,
+    problems,
+    threats,
+    without_result,
+)
+from ablation_lab.report.formatting import rule_caption
+from ablation_lab.report.letters import korean_font, needs_korean
 from ablation_lab.report.marks import few_values
 from ablation_lab.report.methods import cited, methods
-from ablation_lab.report.origin import facts
-from ablation_lab.report.runs import cell_runs
+from ablation_lab.report.provenance import facts
+from ablation_lab.report.reference_tables import all_claims, bound_sentence, verdict_counts
+from ablation_lab.report.reference_values import answers, claim_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.summary import abstract, finding, findings, problems, without_result
 from ablation_lab.report.tabular import Table
-from ablation_lab.report.threats import GENERAL, PRINTED, threats
-from ablation_lab.report.untrained import untrained_sentence, untrained_table
-from ablation_lab.report.verdicts import all_claims, bound_sentence, verdict_counts
-from ablation_lab.report.wording import rule_caption
-from ablation_lab.statistics.stats import FEW
+from ablation_lab.statistics.intervals import FEW
 from ablation_lab.study.record import Status
 
 COURSE = (

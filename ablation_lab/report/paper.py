@@ -18,9 +18,8 @@ from typing import Any
 import typst
 
 from ablation_lab.report.document import Document, Picture, Section
-from ablation_lab.report.fonts import FAMILY, korean_font, needs_korean
-from ablation_lab.report.tabular import Table
-from ablation_lab.report.writers import header_spans
+from ablation_lab.report.letters import FAMILY, korean_font, needs_korean
+from ablation_lab.report.tabular import Table, header_spans
 
 MOST_PROBLEMS = 6
 # In the abstract; more would fill its page.

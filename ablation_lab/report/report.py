@@ -23,19 +23,19 @@ import pandas as pd
 import typst
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from ablation_lab.report.across import Across
 from ablation_lab.report.canvas import save
+from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, Written
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.page import document
 from ablation_lab.report.paper import write_paper
 from ablation_lab.report.study import Study
 from ablation_lab.report.tables import tables_for
-from ablation_lab.report.writers import header_spans, write_table
+from ablation_lab.report.tabular import header_spans, write_table
 from ablation_lab.study.printed import PrintedClaim
 
 if TYPE_CHECKING:
-    from ablation_lab.report.catalogue import Listed
+    from ablation_lab.study.catalogue import Listed
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"

@@ -11,17 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
 
-from ablation_lab.report.check_tables import checks_table
-from ablation_lab.report.claims import answers, claim_table
-from ablation_lab.report.comparison_tables import attribution_table, comparisons_table
-from ablation_lab.report.effect_tables import effects_table, shares_table
-from ablation_lab.report.layer_tables import gradients_table
-from ablation_lab.report.layout import ABSENT, header, narrow, telling
-from ablation_lab.report.parameter_tables import differs, parameters_table
-from ablation_lab.report.step_tables import has_steps, steps_table
-from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.report.wording import (
+from ablation_lab.report.effects import effects_table, shares_table
+from ablation_lab.report.formatting import (
     DASH,
     bounds_text,
     caption,
@@ -35,6 +26,19 @@ from ablation_lab.report.wording import (
     sortable,
     value_text,
 )
+from ablation_lab.report.layout import ABSENT, header, narrow, telling
+from ablation_lab.report.reference_tables import checks_table
+from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import attribution_table, comparisons_table
+from ablation_lab.report.table_training import (
+    differs,
+    gradients_table,
+    has_steps,
+    parameters_table,
+    steps_table,
+)
+from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.study.declaration import MEMBERS, Declaration, Factor
 
 SAME = "as left"  # in further columns of a cell to which their factor does not apply

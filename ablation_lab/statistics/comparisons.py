@@ -1,20 +1,25 @@
-"""Pairs of cells compared as one table: differences, tests, Holm over the table, verdicts.
+"""Cells compared as one table: against the baseline, step by step, or one change at a time.
 
-In: the outcomes of cells, in pairs, and the declaration (which way is better, the band of
-equivalence). Out: one `Comparison` per pair. Every table of tests is corrected as one family.
+In: the outcomes of cells, and the declaration (which way is better, the band of equivalence). Out:
+one `Comparison` per pair, with its difference, tests, and verdict. Every table of tests is
+corrected as one family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isnan, nan
+from itertools import pairwise
+from math import isnan, nan, sqrt
 
-from ablation_lab.statistics.equivalence import paired_equivalence, share_equivalence
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats as scipy_stats
+
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, holm
 from ablation_lab.statistics.outcomes import Difference, Outcomes, difference, paired_values
-from ablation_lab.statistics.stats import LEVEL_OF_TESTS, holm
-from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.declaration import Cell, Declaration, Design
 
 Pair = tuple[Outcomes, Outcomes]
 
@@ -113,3 +118,99 @@ def _standing(
     if within:
         return Standing.AS_GOOD
     return Standing.TOO_FEW if reach > LEVEL_OF_TESTS else Standing.UNDECIDED
+
+
+@dataclass(frozen=True)
+class Change:
+    """One factor goes from one level to another, and nothing else is said to change."""
+
+    factor: str
+    before: str
+    after: str
+    cell: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A change and what it does: the cell with it minus the cell without."""
+
+    change: Change
+    comparison: Comparison
+
+
+def attributions(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Attribution]:
+    """The gain of every step of a ladder over the step before, else of every single change.
+
+    Single changes are cells that differ from the baseline in one compared factor; there are none
+    without a baseline or with one factor only, where they are what every comparison shows.
+    """
+    changes = list(_changes(declaration))
+    pairs = [(found[change.cell], found[change.reference]) for change in changes]
+    made = compare(pairs, declaration)
+    return [Attribution(change, each) for change, each in zip(changes, made, strict=True)]
+
+
+def _changes(declaration: Declaration) -> Iterator[Change]:
+    cells = [cell for cell in declaration.cells if not cell.trains_members]
+    if declaration.design is Design.LADDER:
+        yield from _steps(declaration, cells)
+    elif declaration.baseline is not None and len(declaration.compared) > 1:
+        base = next(cell for cell in declaration.cells if cell.cell == declaration.baseline)
+        yield from _single_changes(declaration, cells, base)
+
+
+def _steps(declaration: Declaration, cells: list[Cell]) -> Iterator[Change]:
+    """Yield each level of the ladder's factor after the first, in declared order."""
+    for factor in declaration.compared[:1]:
+        at = {cell.factors[factor.name]: cell.cell for cell in cells if factor.name in cell.factors}
+        levels = [level for level in factor.levels if level in at]
+        for before, after in pairwise(levels):
+            yield Change(factor.name, before, after, at[after], at[before])
+
+
+def _single_changes(declaration: Declaration, cells: list[Cell], base: Cell) -> Iterator[Change]:
+    for factor in declaration.compared:
+        for cell in cells:
+            if _differing(declaration, cell, base) == {factor.name}:
+                before, after = base.factors[factor.name], cell.factors[factor.name]
+                yield Change(factor.name, before, after, cell.cell, base.cell)
+
+
+def _differing(declaration: Declaration, cell: Cell, base: Cell) -> set[str] | None:
+    """The compared factors whose levels differ; None where not the same ones apply in both."""
+    if cell.factors.keys() != base.factors.keys():
+        return None
+    names = [factor.name for factor in declaration.compared if factor.name in cell.factors]
+    return {name for name in names if cell.factors[name] != base.factors[name]}
+
+
+def paired_equivalence(differences: ArrayLike, band: float) -> float:
+    """The p of the paired t version of the two one-sided tests (Schuirmann, 1987).
+
+    The larger of the p-values of mean <= -band and mean >= band. NaN for fewer than two pairs;
+    where all differences are equal there is nothing to doubt: 0 inside the band, 1 outside.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    if len(d) < 2:
+        return nan
+    mean = float(d.mean())
+    error = float(d.std(ddof=1)) / sqrt(len(d)) if np.ptp(d) else 0.0
+    if error == 0:
+        return 0.0 if abs(mean) < band else 1.0
+    return float(scipy_stats.t.sf((band - abs(mean)) / error, len(d) - 1))
+
+
+def share_equivalence(
+    successes: int, n: int, other_successes: int, other_n: int, *, band: float
+) -> float:
+    """The p of two one-sided tests on the difference of two shares; NaN where one has no run.
+
+    Normal tests with one success and one failure added to each share (Agresti and Caffo, 2000), so
+    that a share of 0 or 1 is not taken for a certainty.
+    """
+    if n == 0 or other_n == 0:
+        return nan
+    first, second = (successes + 1) / (n + 2), (other_successes + 1) / (other_n + 2)
+    error = sqrt(first * (1 - first) / (n + 2) + second * (1 - second) / (other_n + 2))
+    return float(scipy_stats.norm.sf((band - abs(first - second)) / error))

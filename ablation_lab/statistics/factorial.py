@@ -15,8 +15,8 @@ from math import prod
 
 import numpy as np
 
+from ablation_lab.statistics.intervals import Floats
 from ablation_lab.statistics.outcomes import Outcomes, values_at_chance
-from ablation_lab.statistics.stats import Floats
 from ablation_lab.study.declaration import Cell, Declaration, Design, Factor
 
 FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on

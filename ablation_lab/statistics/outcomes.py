@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ablation_lab.statistics.stats import (
+from ablation_lab.statistics.intervals import (
     Floats,
     Interval,
     fisher,

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ablation_lab.report.claims import Answer, Verdict, answers
-from ablation_lab.report.claims.accuracies import accuracies, is_accuracy, percent
+from ablation_lab.report.reference_tables import accuracies, bound_sentence, is_accuracy, percent
+from ablation_lab.report.reference_values import Answer, Verdict, answers
 from ablation_lab.report.study import Study
-from ablation_lab.report.verdicts import bound_sentence
-from ablation_lab.statistics.stats import Interval, mean_interval
+from ablation_lab.statistics.intervals import Interval, mean_interval
 from ablation_lab.study.claims import ledger_json, read_ledger
 from ablation_lab.study.files import CONF
 from ablation_lab.study.printed import claim

@@ -12,10 +12,9 @@ import pytest
 from golden_store import declaration, grid
 from scipy import stats as scipy_stats
 
-from ablation_lab.report.cells import summarise
-from ablation_lab.report.study import Study
+from ablation_lab.report.study import Study, summarise
 from ablation_lab.report.tables import tables_for
-from ablation_lab.statistics.stats import mean_interval, paired_sign_flip
+from ablation_lab.statistics.intervals import mean_interval, paired_sign_flip
 from ablation_lab.study.declaration import Declaration, parse
 from ablation_lab.study.selection_rules import SELECTIONS, selection
 

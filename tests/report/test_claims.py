@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ablation_lab.report.claims import answers, claim_table, judge, printed_unit
-from ablation_lab.report.claims.__main__ import main, summary
 from ablation_lab.report.figures import figures_for
+from ablation_lab.report.findings import finding
+from ablation_lab.report.reference_values import answers, claim_table
 from ablation_lab.report.study import CURVE, Study
-from ablation_lab.report.summary import finding
+from ablation_lab.report.values import main, summary
+from ablation_lab.statistics.reference_values import judge, printed_unit
 from ablation_lab.study.printed import LedgerError, PrintedClaim, Tolerance, claim, read_ledger
 
 DRAW = np.random.default_rng(0)

@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 from grids import AB, declared, frame
 
-from ablation_lab.report.cells import summarise
-from ablation_lab.report.comparison_tables import comparisons_table
-from ablation_lab.report.study import Study
-from ablation_lab.statistics.attribution import attributions
-from ablation_lab.statistics.comparisons import Standing, compare, to_baseline
+from ablation_lab.report.study import Study, summarise
+from ablation_lab.report.table_comparisons import comparisons_table
+from ablation_lab.statistics.comparisons import Standing, attributions, compare, to_baseline
+from ablation_lab.statistics.intervals import holm, minimum_p
 from ablation_lab.statistics.outcomes import outcomes
-from ablation_lab.statistics.stats import holm, minimum_p
 
 STEPS = {"step": ["one", "two", "three", "four"]}
 RISE = {"step=one": 0.80, "step=two": 0.85, "step=three": 0.8501, "step=four": 0.80}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from ablation_lab.report.findings import threats
 from ablation_lab.report.study import load
-from ablation_lab.report.threats import threats
 from ablation_lab.store.convergence import overruled
 from ablation_lab.store.frame import declarations, load_frame
 from tests.report.golden_store import Writer, accuracy, declaration, grid

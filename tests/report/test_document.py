@@ -10,21 +10,20 @@ from pathlib import Path
 import pytest
 from golden_store import Writer, accuracy, declaration, grid
 
-from ablation_lab.report import fonts
+from ablation_lab.report import letters
 from ablation_lab.report.__main__ import publish_cells
-from ablation_lab.report.across import Across
-from ablation_lab.report.claims import answers, claim_table
-from ablation_lab.report.document import Written
-from ablation_lab.report.links import Server
+from ablation_lab.report.cross_study import Across
+from ablation_lab.report.document import Server, Written
+from ablation_lab.report.findings import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.methods import cited, methods
-from ablation_lab.report.origin import duration, facts
 from ablation_lab.report.page import _unanswered, document
 from ablation_lab.report.paper import SENTENCES, paper_values
+from ablation_lab.report.provenance import duration, facts
+from ablation_lab.report.reference_tables import all_claims
+from ablation_lab.report.reference_values import answers, claim_table
 from ablation_lab.report.report import write_report, write_study
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.tables import tables_for
-from ablation_lab.report.threats import changed_settings, common_settings, confounded, threats
-from ablation_lab.report.verdicts import all_claims
 from ablation_lab.store.published import Published
 from ablation_lab.study.declaration import parse
 
@@ -221,7 +220,7 @@ def test_korean_texts_are_set_or_their_font_is_named_as_missing(
     if not installed:
         monkeypatch.setattr("ablation_lab.report.page.korean_font", lambda: None)
         monkeypatch.setattr("ablation_lab.report.paper.korean_font", lambda: None)
-    elif fonts.korean_font() is None:
+    elif letters.korean_font() is None:
         pytest.skip("no Korean font is installed (koreanize-matplotlib or fonts-nanum)")
     index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
     text = index.read_text(encoding="utf-8")
@@ -231,8 +230,8 @@ def test_korean_texts_are_set_or_their_font_is_named_as_missing(
 
 
 def test_latin_texts_need_no_korean_font() -> None:
-    assert not fonts.needs_korean(["init × activation", "n/c", "±"])
-    assert fonts.needs_korean(["plain", "깊이"])
+    assert not letters.needs_korean(["init × activation", "n/c", "±"])
+    assert letters.needs_korean(["plain", "깊이"])
 
 
 def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Writer]) -> None:

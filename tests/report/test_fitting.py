@@ -21,13 +21,12 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.curves import numeric_curve
+from ablation_lab.report.figure_curves import numeric_curve, training_curves
 from ablation_lab.report.figures import figures_for, heat_map, points
-from ablation_lab.report.fitting import apart, fit
 from ablation_lab.report.layout import header, narrow
+from ablation_lab.report.letters import apart, fit
 from ablation_lab.report.page import _dots
 from ablation_lab.report.study import Study
-from ablation_lab.report.training import training_curves
 from ablation_lab.study.declaration import Cell, Declaration, Design
 
 FIVE = {

@@ -9,14 +9,14 @@ import pytest
 from matplotlib.axes import Axes
 
 from ablation_lab.report.canvas import figure_of
-from ablation_lab.report.figures import figures_for
-from ablation_lab.report.histogram_figures import (
+from ablation_lab.report.figure_layers import (
     BINS,
     DARKEST,
     magnitude_edges,
     magnitude_shares,
     shares,
 )
+from ablation_lab.report.figures import figures_for
 from ablation_lab.report.study import Study
 from ablation_lab.store.layers import Histogram, Layers, Observation
 from tests.report.test_courses import norms

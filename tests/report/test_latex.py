@@ -13,7 +13,7 @@ import pytest
 
 from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study
-from ablation_lab.report.writers import tex
+from ablation_lab.report.tabular import tex
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}

@@ -13,11 +13,11 @@ import pytest
 from scipy import stats as scipy_stats
 
 from ablation_lab.report.figures import figures_for
-from ablation_lab.report.layer_tables import gradients_table
 from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study, load
+from ablation_lab.report.table_training import gradients_table
 from ablation_lab.report.tensorboard import main
-from ablation_lab.statistics.stats import median_interval
+from ablation_lab.statistics.intervals import median_interval
 from tests.report.golden_store import START, Writer, declaration
 
 NORMS = (0.001, 0.1)  # of the first and of the last layer before the first step

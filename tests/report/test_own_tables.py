@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 from golden_store import Writer, declaration, grid
 
-from ablation_lab.report.check_tables import checks_table
-from ablation_lab.report.parameter_tables import parameters_table
+from ablation_lab.report.reference_tables import checks_table, verdicts
 from ablation_lab.report.report import write_report
-from ablation_lab.report.step_tables import steps_table
 from ablation_lab.report.study import Study, load
+from ablation_lab.report.table_training import parameters_table, steps_table
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table
-from ablation_lab.report.verdict_figures import verdicts
-from ablation_lab.statistics.stats import wilson
+from ablation_lab.statistics.intervals import wilson
 
 
 def texts(table: Table) -> list[list[str]]:

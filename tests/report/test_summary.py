@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from ablation_lab.report.findings import against_baseline, finding
 from ablation_lab.report.study import Study
-from ablation_lab.report.summary import against_baseline, finding
 
 
 def test_cells_alike_share_the_first_place(studies: dict[str, Study]) -> None:

@@ -13,14 +13,22 @@ import pandas as pd
 import pytest
 from golden_store import declaration, grid
 
-from ablation_lab.report.cells import summarise
-from ablation_lab.report.claims import answers, claim_table
+from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
 from ablation_lab.report.layout import grid as layout_grid
-from ablation_lab.report.study import Study
+from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.study import Study, summarise
 from ablation_lab.report.tables import cell_entry, cell_table, claims_table, pivot_table, tables_for
-from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.report.wording import DASH, plain_text, uncertain_text
-from ablation_lab.report.writers import WRITERS, comma_separated, header_spans, latex, markdown, tex
+from ablation_lab.report.tabular import (
+    WRITERS,
+    Entry,
+    Notes,
+    Table,
+    comma_separated,
+    header_spans,
+    latex,
+    markdown,
+    tex,
+)
 from ablation_lab.study.declaration import MEMBERS, parse
 
 

@@ -6,11 +6,11 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from ablation_lab.report.catalogue import Listed
-from ablation_lab.report.claims import answers
+from ablation_lab.report.cross_study import untrained, untrained_sentence, untrained_table
+from ablation_lab.report.reference_values import answers
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
-from ablation_lab.report.untrained import untrained, untrained_sentence, untrained_table
+from ablation_lab.study.catalogue import Listed
 from ablation_lab.study.printed import claim
 
 LISTED = (

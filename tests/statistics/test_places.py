@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablation_lab.statistics.places import Place, Placed, place, runs_for_rank
+from ablation_lab.statistics.reference_values import Place, Placed, place, runs_for_rank
 
 DRAW = np.random.default_rng(0)
 NORMAL = DRAW.normal(0.9, 0.01, 10)

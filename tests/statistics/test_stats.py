@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from ablation_lab.statistics.stats import (
+from ablation_lab.statistics.intervals import (
     fisher,
     holm,
     mean_interval,

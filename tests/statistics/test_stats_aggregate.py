@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from ablation_lab.statistics.aggregate import interquartile_mean
-from ablation_lab.statistics.jackknife import jackknife
+from ablation_lab.statistics.intervals import interquartile_mean, jackknife
 
 
 def test_the_interquartile_mean_is_the_mean_of_the_middle_half() -> None:

@@ -13,12 +13,20 @@ from grids import AB, ABC, declared, drawn, frame
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from ablation_lab.statistics.effects import contrasts, level_iqms, level_means
+from ablation_lab.statistics.effects import (
+    HIGHER,
+    RESIDUAL,
+    SEED,
+    contrasts,
+    forest,
+    importances,
+    level_iqms,
+    level_means,
+    shares,
+)
 from ablation_lab.statistics.factorial import Factorial, factorial, too_few_in_common
-from ablation_lab.statistics.importance import forest, importances
+from ablation_lab.statistics.intervals import Interval, mean_interval, paired_sign_flip
 from ablation_lab.statistics.outcomes import outcomes
-from ablation_lab.statistics.stats import Interval, mean_interval, paired_sign_flip
-from ablation_lab.statistics.variance import HIGHER, RESIDUAL, SEED, shares
 from ablation_lab.study.declaration import Declaration
 
 

@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import tost_proportions_2indep
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablation_lab.statistics.equivalence import paired_equivalence, share_equivalence
+from ablation_lab.statistics.comparisons import paired_equivalence, share_equivalence
 
 
 @pytest.mark.parametrize(("n", "shift"), [(3, 0.0), (10, 0.4), (40, -0.2), (12, 1.5)])

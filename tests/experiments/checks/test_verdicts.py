@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ablation_lab.statistics.verdicts import judge
+from ablation_lab.statistics.reference_values import judge
 from ablation_lab.study.checks import CHECKS, compute
 from ablation_lab.study.claims import COMPUTED, claim_json, read_ledger
 from ablation_lab.study.printed import PrintedClaim

@@ -1,7 +1,7 @@
-"""What answers each claim: our runs with their verdict, or the reason why nothing does.
+"""What answers each reference value: our runs with their verdict, or the reason why nothing does.
 
-In: studies as read from the store, the ledger of all claims, and every declared study. Out: one
-`Answer` per claim. No claim is dropped: what was not attempted is an answer that says why.
+In: studies as read from the store, the ledger of all values, and every declared study. Out: one
+`Answer` per value. None is dropped: what was not attempted is an answer that says why.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ablation_lab.report.cells import headline
-from ablation_lab.report.study import Study
+from ablation_lab.report.study import Study, headline
+from ablation_lab.statistics.intervals import Floats, Interval, mean_interval
 from ablation_lab.statistics.outcomes import Outcomes
-from ablation_lab.statistics.stats import Interval, mean_interval
-from ablation_lab.statistics.verdicts import Floats, Verdict, judge
+from ablation_lab.statistics.reference_values import Verdict, judge
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.printed import PrintedClaim
@@ -26,7 +25,7 @@ from ablation_lab.study.record import NoConvergence, Status
 from ablation_lab.study.selection_rules import selection
 
 if TYPE_CHECKING:
-    from ablation_lab.report.catalogue import Listed
+    from ablation_lab.study.catalogue import Listed
 
 VALUE = "value"  # all numbers of a check: value_0, value_1, ...
 LOST = "cell lost"
@@ -223,3 +222,29 @@ def _column(values: Sequence[float]) -> Floats:
 def joined(*texts: str) -> str:
     """The texts that are there, one behind the other."""
     return "; ".join(filter(None, texts))
+
+
+VALUE_COLUMNS = (
+    "claim_id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
+)  # fmt: skip
+
+
+def claim_table(found: Iterable[Answer]) -> pd.DataFrame:
+    """One row per answer; low and high are those of our estimate."""
+    return pd.DataFrame([_row(answer) for answer in found], columns=list(VALUE_COLUMNS))
+
+
+def _row(answer: Answer) -> dict[str, object]:
+    claim, interval = answer.claim, answer.interval
+    return {
+        "claim_id": claim.claim_id,
+        "kind": claim.kind,
+        "printed": claim.shown,
+        "n": interval.n,
+        "estimate": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "verdict": answer.verdict.word,
+        "study": answer.study,
+        "note": joined(claim.about, answer.verdict.why, claim.note),
+    }

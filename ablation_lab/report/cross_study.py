@@ -1,25 +1,58 @@
-"""What was declared and not trained: one row for each study, with the reason and the command.
+"""What a report says across its studies: every reference value, and what was not trained.
 
-In: the studies of a report, and the list of all that are declared. Out: a `Table`, or nothing where
-everything has run.
+In: the studies, the ledger, and every declared study. Out: answers and rows, and their files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablation_lab.report.reference_tables import accuracies
+from ablation_lab.report.reference_values import Answer, answers, claim_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import Entry, Table
+from ablation_lab.report.tabular import Entry, Table, write_table
 from ablation_lab.study.commands import command, not_run
+from ablation_lab.study.printed import PrintedClaim
 from ablation_lab.study.record import Status
 
 if TYPE_CHECKING:
-    from ablation_lab.report.catalogue import Listed
+    from ablation_lab.study.catalogue import Listed
 
-HEADER = ("study", "question", "declared", "without result", "why", "command")
-CAPTION = (
+
+@dataclass(frozen=True)
+class Across:
+    """The answers to all claims, the printed accuracies among them, and what was not trained."""
+
+    answers: tuple[Answer, ...]
+    accuracies: Table | None
+    untrained: tuple[Untrained, ...]
+
+    @classmethod
+    def over(
+        cls,
+        studies: Sequence[Study],
+        *,
+        ledger: Sequence[PrintedClaim] = (),
+        listed: Sequence[Listed] = (),
+    ) -> Across:
+        """What these studies leave to say."""
+        found = answers(studies, ledger, listed)
+        return cls(found, accuracies(found, ledger), untrained(studies, listed))
+
+    def write(self, folder: Path) -> None:
+        """Write claims.csv and the tables into the report's folder."""
+        table = claim_table(self.answers)
+        table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
+        for made in (self.accuracies, untrained_table(self.untrained)):
+            if made is not None:
+                write_table(made, folder)
+
+
+UNTRAINED_HEADER = ("study", "question", "declared", "without result", "why", "command")
+UNTRAINED_CAPTION = (
     "Studies that this profile declares and of which runs have no result. Each command trains what "
     "is missing, and nothing twice; with ENGINE=ray or ENGINE=slurm behind it on other machines."
 )
@@ -65,7 +98,13 @@ def untrained_table(rows: Sequence[Untrained]) -> Table | None:
         )
         for row in rows
     )
-    return Table("untrained", "Not trained, or not all of it", CAPTION, (HEADER,), entries)
+    return Table(
+        "untrained",
+        "Not trained, or not all of it",
+        UNTRAINED_CAPTION,
+        (UNTRAINED_HEADER,),
+        entries,
+    )
 
 
 def untrained_sentence(rows: Sequence[Untrained]) -> str:

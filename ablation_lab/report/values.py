@@ -1,7 +1,7 @@
-"""`python -m ablation_lab.report.claims`: the ledger's summary for one profile.
+"""`python -m ablation_lab.report.values`: how the reference values of a project fare.
 
-In: the address of a store and a profile. Out: kind × verdict as counts, and every claim that
-differs or lies outside. Exit status 0; 1 if a claim is bound to nothing or its study has lost the
+In: the address of a store and a profile. Out: kind × verdict as counts, and every value that
+differs or lies outside. Exit status 0; 1 if a value is bound to nothing or its study has lost the
 cell; 2 with one line on what is wrong.
 """
 
@@ -15,12 +15,11 @@ import pandas as pd
 
 from ablation_lab.errors import StoreError
 from ablation_lab.report.__main__ import BAD_INPUT
-from ablation_lab.report.catalogue import catalogue
-from ablation_lab.report.claims.answers import LOST, answers
-from ablation_lab.report.claims.table import claim_table
+from ablation_lab.report.reference_values import LOST, answers, claim_table
 from ablation_lab.report.study import load
 from ablation_lab.store.check import check_store
 from ablation_lab.store.claims import load_ledger
+from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declaration import DeclarationError
 from ablation_lab.study.printed import LedgerError
 
@@ -31,7 +30,7 @@ KINDS = ("exact", "converged", "dist", "unspecified", "erratum", "cited")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the summary; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m ablation_lab.report.claims", description=__doc__
+        prog="python -m ablation_lab.report.values", description=__doc__
     )
     parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
     parser.add_argument("--profile", required=True, help="such as quick")

@@ -1,13 +1,20 @@
-"""Keeps the letters of a figure inside it, and the numbers of an axis apart.
+"""Keeps the letters of a figure inside it, and finds a font for Korean ones.
 
 In: a figure with everything drawn. Out: the same figure, laid out: of numbers that touch some are
-left out, and a label that the figure's edge would cut is broken into lines or moved.
+left out, and a label that the figure's edge would cut is broken into lines or moved. DejaVu and
+Libertinus, which come with the libraries, have no Hangul, and a font of several megabytes is not
+carried along: the Python package koreanize-matplotlib and Debian's fonts-nanum hold the same Nanum
+Gothic.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -112,3 +119,32 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+FAMILY = "NanumGothic"
+PACKAGE = "koreanize_matplotlib"
+FOLDERS = (
+    Path("/usr/share/fonts/truetype/nanum"),
+    Path.home() / ".local/share/fonts",
+    Path.home() / "Library/Fonts",
+    Path("/Library/Fonts"),
+)
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+
+
+def needs_korean(texts: Iterable[str]) -> bool:
+    """Whether any text has a Korean letter."""
+    return any(HANGUL.search(text) for text in texts)
+
+
+@cache
+def korean_font() -> Path | None:
+    """The file of Nanum Gothic, None where it is not installed."""
+    found = [folder / f"{FAMILY}.ttf" for folder in (*_packaged(), *FOLDERS)]
+    return next((path for path in found if path.is_file()), None)
+
+
+def _packaged() -> tuple[Path, ...]:
+    """The folder of the package's fonts; the package itself is not imported."""
+    spec = find_spec(PACKAGE)
+    return (Path(spec.origin).parent / "fonts",) if spec and spec.origin else ()

@@ -1,21 +1,129 @@
-"""Threats to validity that can be read off the declaration and the runs.
+"""What a study found, what went wrong, and what a reader should hold against it, in sentences.
 
-In: a Study. Out: plain sentences. Nothing here is typed in by hand for one study: what is said of
-a study follows from its configurations, its data and its outcomes.
+In: a Study. Out: plain sentences whose every number stands in its frame, its configurations or its
+data; nothing is typed in by hand for one study.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ablation_lab.report.formatting import decimals, estimate_text, metric_label
 from ablation_lab.report.study import Study
+from ablation_lab.report.tabular import Table
+from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
-from ablation_lab.statistics.stats import LEVEL_OF_TESTS, minimum_p
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, minimum_p
 from ablation_lab.store.convergence import overruled
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.record import NoConvergence, Status
+
+NAMED_CELLS = 3
+
+
+def abstract(
+    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
+) -> tuple[str, ...]:
+    """The run counts, what was not trained, the verdicts on printed values."""
+    declared, finished, nc, failed, missing, skipped, extra = totals
+    many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
+    rest = (
+        (failed, "failed"),
+        (missing, "are missing"),
+        (skipped, "were skipped with a reason"),
+        (extra, "more are stored that nobody declares"),
+    )
+    lost = "".join(f", {count:,} {what}" for count, what in rest if count)
+    said = [
+        f"{many} {declared:,} runs: {finished:,} finished ({nc:,} of them did not converge){lost}."
+    ]
+    said += [untrained] if untrained else []
+    if verdicts is not None and verdicts.rows:
+        words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
+        said.append(f"Printed values against the spread of our single runs: {words}.")
+    return tuple(said)
+
+
+def findings(studies: Sequence[Study]) -> tuple[str, ...]:
+    """What each study found, after its title."""
+    found = ((study.declaration.title, finding(study)) for study in studies)
+    return tuple(f"{title}: {text}" for title, text in found if text)
+
+
+def finding(study: Study) -> str:
+    """The best cell in one sentence, and whether a test sets it apart; empty without results."""
+    declaration = study.declaration
+    cells = study.cells.dropna(subset=["estimate"])
+    if cells.empty or declaration.computes:
+        return ""
+    if (cells["nc"] == cells["finished"]).all():
+        return "No finished run converged."
+    ordered = cells.sort_values(
+        "estimate", ascending=not declaration.higher_is_better, kind="stable"
+    )
+    row = {str(name): value for name, value in ordered.iloc[0].items()}
+    text = estimate_text(row, declaration, digits=decimals(study.cells, declaration))
+    metric, named = metric_label(declaration), _named(study, str(row["cell"]))
+    if len(cells) == 1:
+        return f"{metric[:1].upper()}{metric[1:]} of {named}: {text}."
+    word = "Highest" if declaration.higher_is_better else "Lowest"
+    equal = int((cells["estimate"] == row["estimate"]).sum())
+    if equal > 1:
+        best = f"{word} {metric}: {text} in {equal} of {len(cells)} cells alike, such as {named}."
+    elif row["n"] == 1:
+        best = f"{word} {metric}: {text} for {named}, of one run and so without a test."
+    else:
+        apart = "better than the runner-up" if row["best"] else "not set apart from the runner-up"
+        best = f"{word} {metric}: {text} for {named}, {apart} by the corrected test."
+    return " ".join(filter(None, (best, against_baseline(study))))
+
+
+def against_baseline(study: Study) -> str:
+    """How the other cells compare with the baseline, counted by verdict; empty without one."""
+    counts = Counter(made.standing for made in study.comparisons)
+    said = ", ".join(f"{counts[word]} {word.value}" for word in Standing if counts[word])
+    return f"Against the baseline: {said}." if said else ""
+
+
+def problems(study: Study) -> tuple[str, ...]:
+    """Everything that a reader must know before believing the tables, in plain sentences."""
+    said = list(study.problems)
+    if not study.experiment_id:
+        said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
+    said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
+    if len(study.extra):
+        cells = ", ".join(sorted(set(study.extra["cell"])))
+        said.append(
+            f"{len(study.extra)} stored runs have a key that is not declared (the study or its "
+            f"code changed since); not used: {cells}"
+        )
+    return tuple(said)
+
+
+def without_result(study: Study) -> tuple[str, ...]:
+    """Which cells lack runs, and why, one sentence for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for row in study.cells.to_dict("records"):
+        if row["reason"]:
+            by_reason.setdefault(str(row["reason"]), []).append(str(row["cell"]))
+    return tuple(f"{_several(cells)}: {reason}" for reason, cells in by_reason.items())
+
+
+def _several(cells: Sequence[str]) -> str:
+    if len(cells) <= NAMED_CELLS:
+        return "; ".join(cells)
+    return f"{'; '.join(cells[:NAMED_CELLS])} and {len(cells) - NAMED_CELLS} more cells"
+
+
+def _named(study: Study, cell: str) -> str:
+    """The cell by the labels of its factors."""
+    factors = {c.cell: c.factors for c in study.declaration.cells}[cell]
+    labels = {f.name: f.label for f in study.declaration.factors}
+    return ", ".join(f"{labels[name]} {level}" for name, level in factors.items()) or cell
+
 
 MOST_SETTINGS = 6
 GENERAL = (
@@ -109,7 +217,7 @@ def _one_run(study: Study) -> Iterator[str]:
     cells = study.cells
     one = int((cells["n"] == 1).sum())
     if one and not study.declaration.is_success:
-        yield f"{_cells(one)} a single run: no interval, no test."
+        yield f"{_cells_have(one)} a single run: no interval, no test."
 
 
 def _too_few(study: Study) -> Iterator[str]:
@@ -119,7 +227,7 @@ def _too_few(study: Study) -> Iterator[str]:
     few = int(pairs.map(lambda n: minimum_p(int(n)) > LEVEL_OF_TESTS).sum())
     if few:
         yield (
-            f"{_cells(few)} too few pairs with the baseline for any difference to reach "
+            f"{_cells_have(few)} too few pairs with the baseline for any difference to reach "
             f"p ≤ {LEVEL_OF_TESTS:g} (n pairs reach 2^(1−n) at best)."
         )
 
@@ -161,5 +269,5 @@ def _confounded(study: Study) -> Iterator[str]:
         yield f"Confounded step, {step} changes {len(names)} settings at once: {listed}."
 
 
-def _cells(count: int) -> str:
+def _cells_have(count: int) -> str:
     return "1 cell has" if count == 1 else f"{count} cells have"

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablation_lab.report.document import Fact
+from ablation_lab.report.findings import common_settings
 from ablation_lab.report.study import Study
-from ablation_lab.report.threats import common_settings
 
 FIRST = ("commit", "machine", "python")
 DIGITS = 16

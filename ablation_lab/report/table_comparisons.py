@@ -6,9 +6,7 @@ the smallest p that was in reach, and a verdict.
 
 from __future__ import annotations
 
-from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.report.wording import (
+from ablation_lab.report.formatting import (
     baseline_caption,
     bounds_text,
     comparison_caption,
@@ -17,6 +15,8 @@ from ablation_lab.report.wording import (
     p_text,
     sortable,
 )
+from ablation_lab.report.study import Study
+from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.statistics.comparisons import Comparison
 from ablation_lab.statistics.outcomes import Outcomes
 from ablation_lab.study.declaration import Declaration, Design

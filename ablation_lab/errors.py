@@ -26,7 +26,7 @@ SECRETS = (
 
 
 class ConfigurationError(ValueError):
-    """A study, preset or option is wrong; nothing has been started."""
+    """A study, setting or option is wrong; nothing has been started."""
 
 
 class StoreError(RuntimeError):

@@ -5,8 +5,6 @@ A family of one's own: decorate a LightningModule class with `@FAMILIES.register
 its keyword arguments are its settings.
 """
 
-import inspect
-
 import pytorch_lightning as pl
 
 from lightning_modules import (
@@ -24,7 +22,8 @@ from lightning_modules import (
     resnet,
     torch_mlp,
 )
-from lightning_modules.registry import FAMILIES, UnknownName, unknown
+from lightning_modules.registry import FAMILIES
+from lightning_modules.signatures import WrongSetting, signature_of
 
 __all__ = [
     "FAMILIES",
@@ -51,7 +50,7 @@ def settings_of(name: str) -> tuple[str, ...]:
 
     Errors: UnknownName if there is no such family.
     """
-    return tuple(_parameters(name))
+    return tuple(signature_of(FAMILIES.get(name)).settings)
 
 
 def build_family(name: str, **settings: object) -> pl.LightningModule:
@@ -60,20 +59,9 @@ def build_family(name: str, **settings: object) -> pl.LightningModule:
     Errors: UnknownName for a family or a setting that does not exist (with the nearest),
     ValueError for a setting that is missing or wrong.
     """
-    parameters = _parameters(name)
-    kinds = {parameter.kind for parameter in parameters.values()}
-    for key in settings:
-        if key not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
-            raise UnknownName(unknown(f"setting of family {name!r}", key, parameters))
-    for key, parameter in parameters.items():
-        required = parameter.default is parameter.empty and parameter.kind not in (
-            inspect.Parameter.VAR_KEYWORD,
-            inspect.Parameter.VAR_POSITIONAL,
-        )
-        if required and key not in settings:
-            raise ValueError(f"family {name!r}: expected the setting {key!r}, found none; give it")
-    return FAMILIES.get(name)(**settings)
-
-
-def _parameters(name: str) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(FAMILIES.get(name)).parameters)
+    family = FAMILIES.get(name)
+    try:
+        signature_of(family).complete(f"family {name!r}", settings)
+    except WrongSetting as error:
+        raise ValueError(f"family {name!r}: {error}") from None
+    return family(**settings)

@@ -18,7 +18,7 @@ from lightning_modules.optimizers import ADAM
 from lightning_modules.registry import FAMILIES
 
 # Channels of the 3 x 3 convolutions of each stage; a pool ends each of them.
-STAGES = ((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)
+STAGES = ((32, 32, 32, 48, 48), (80, 80, 80, 80, 80, 80), (128, 128, 128, 128, 128, 128))
 UNITS = 500
 DENSE_PIECES = 5
 

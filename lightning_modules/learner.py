@@ -15,7 +15,7 @@ from lightning_modules.initializers import initialize
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss
 from lightning_modules.measures import MEASURES
-from lightning_modules.optimizers import build_optimizer, optimizer_settings
+from lightning_modules.optimizers import ADAM, build_optimizer, optimizer_settings
 from lightning_modules.task import Task
 
 
@@ -33,7 +33,7 @@ class Learner(pl.LightningModule):
         self,
         *,
         network: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Optimizer = ADAM,
         loss: str = Loss.STABLE,
         l2: float = 0.0,
         init: str | Mapping[str, str] = "xavier_uniform",

@@ -1,4 +1,4 @@
-"""What all tests share: presets, a small study, runs made in one line, a migrated store."""
+"""What all tests share: a small study, runs made in one line, a migrated store."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any
 
 import hypothesis
 import pytest
-import yaml
 
 import experiments  # noqa: F401 - the data sets of the lectures
 from ablation_lab.study.run import Run
-from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.settings import resolve
 
 # One thread, as in the lab's own workers: on a loaded machine several wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -99,16 +98,6 @@ def store(empty_store: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def presets() -> Presets:
-    """Return the presets of ``conf``."""
-    groups = {
-        group: {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*")}
-        for group in ("model", "data")
-    }
-    return Presets(**groups)
-
-
-@pytest.fixture(scope="session")
 def new_declaration() -> Callable[[], dict[str, Any]]:
     """Return a function that gives a small study as its YAML file would."""
     return lambda: copy.deepcopy(DECLARATION)
@@ -127,7 +116,7 @@ def config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def make_run(presets: Presets) -> Callable[..., Run]:
+def make_run() -> Callable[..., Run]:
     """Return a function that makes a run of the XOR study with changed settings."""
 
     def make(*, replicate: int = 0, seed: int = 0, cell: str = "c", **changes: Any) -> Run:
@@ -140,7 +129,7 @@ def make_run(presets: Presets) -> Callable[..., Run]:
             replicate=replicate,
             key=f"{cell}-{seed}-{replicate}",
             seed=seed,
-            config=resolve(XOR, overrides, presets, "study/small.yaml"),
+            config=resolve(XOR, overrides, "study/small.yaml"),
             factors={"width": cell},
         )
 

@@ -19,7 +19,6 @@ from ablation_lab.study import names
 from ablation_lab.study.declare import Declared, declare
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Stack, TrainerName
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.training.execute import execute
 from lightning_modules import activations, initializers, optimizers
@@ -76,16 +75,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def declared() -> Declared:
-    presets = Presets(
-        **{
-            group: {
-                path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
-                for path in (ROOT / "conf" / group).glob("*.yaml")
-            }
-            for group in ("model", "data")
-        }
-    )
-    return declare(parse_study("example", STUDY), "smoke", presets)
+    return declare(parse_study("example", STUDY), "smoke")
 
 
 def test_without_the_functions_the_names_are_refused() -> None:

@@ -20,9 +20,9 @@ from ablation_lab.study.files import CONF, read_root, read_yaml, refuse_resolver
 
 # Folders of conf/ of which a call chooses one file, or of the studies several.
 CHOICES = ("study", "profile", "engine", "tracking")
-# Folders of conf/ of which the studies choose.
-PRESETS = ("model", "data")
-READ = (*CHOICES, *PRESETS, "claims")
+# Sections of a run, of which the studies say what is in them, and not a call.
+OF_RUNS = ("model", "data")
+READ = (*CHOICES, "claims")
 
 HELP = """\
 usage: python -m ablation_lab [key=value ...]
@@ -32,7 +32,7 @@ Trains the runs of the chosen studies that the store does not have yet, and writ
   study=NAME or [A,B]   what to train (conf/study, or study_dir/study)
   profile=NAME          the budget: {profile}
   engine=NAME           where: {engine}
-  study_dir=FOLDER      a folder of your own with study/, model/ and data/
+  study_dir=FOLDER      a folder of your own with study/
   plugins=[PACKAGE]     packages of your own, imported at the start
   dry_run=true          say what would be trained, how, and why, and stop
   now.replicates=N      train only the first replicates now
@@ -96,7 +96,7 @@ def names(group: str, folders: Iterable[str | Path] = ()) -> list[str]:
 def _options() -> tuple[str, ...]:
     """Return the first words that a key may have: the sections and settings of config.yaml."""
     root = read_root(CONF / "config.yaml")
-    return tuple(sorted({*CHOICES, *PRESETS, *root} - {"defaults"}))
+    return tuple(sorted({*CHOICES, *OF_RUNS, *root} - {"defaults"}))
 
 
 def _yaml_files(folder: Path) -> list[Path]:
@@ -132,7 +132,7 @@ def _refuse_hidden(arguments: list[str], folder: Path) -> None:
         if key in ("reports", "plugins", "dry_run", "study_dir") and (folder / key).is_dir():
             raise ConfigurationError(
                 f"study_dir: its folder {str(folder / key)!r} hides the option {key!r}; "
-                "keep study/, model/ and data/ in a folder of their own"
+                "keep study/ in a folder of its own"
             )
 
 
@@ -141,7 +141,7 @@ def _refuse_no_choice(arguments: list[str], folders: list[str]) -> None:
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
         value = value.strip().strip("'\"")
-        if key in PRESETS:
+        if key in OF_RUNS:
             raise ConfigurationError(
                 f"command line: {argument!r}: each study says which {key} its runs have; "
                 "declare one that says so, and give its folder as study_dir=PATH"

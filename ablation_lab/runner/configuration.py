@@ -13,10 +13,9 @@ from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.claims import check_studies, read_ledger, with_claims
-from ablation_lab.study.files import CONF, files_of, group_presets, read_yaml, refuse_directives
+from ablation_lab.study.files import CONF, files_of, read_yaml, refuse_directives
 from ablation_lab.study.run import Run
 from ablation_lab.study.section import Section
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study, read_where
 from ablation_lab.study.study import Claim, Study
 
@@ -55,7 +54,6 @@ class Invocation:
 
     studies: tuple[Study, ...]
     ledger: tuple[Claim, ...]
-    presets: Presets
     profile: str
     tracking_uri: str
     queue_uri: str
@@ -100,7 +98,6 @@ def read(config: DictConfig) -> Invocation:
     invocation = Invocation(
         studies=tuple(with_claims(study, ledger) for study in studies),
         ledger=ledger,
-        presets=Presets(model=group_presets("model", folders), data=group_presets("data", folders)),
         profile=profile.take("name", str),
         tracking_uri=tracking.take("uri", str),
         queue_uri=tracking.take("queue", str),

@@ -61,9 +61,7 @@ def _tuners(invocation: Invocation, tuning: list[Declared]) -> dict[str, Tuner]:
     from ablation_lab.runner.tuning import Tuner
 
     return {
-        entry.study.name: Tuner(
-            invocation.queue_uri, entry.study, invocation.profile, invocation.presets
-        )
+        entry.study.name: Tuner(invocation.queue_uri, entry.study, invocation.profile)
         for entry in tuning
     }
 
@@ -104,7 +102,7 @@ def _tune(
 
 
 def _with(invocation: Invocation, entry: Declared, choices: Choices) -> Declared:
-    made = declare(entry.study, invocation.profile, invocation.presets, choices=choices)
+    made = declare(entry.study, invocation.profile, choices=choices)
     untuned = {cell.name for cell in entry.cells if not cell.reason} - set(choices)
     return replace(made, untuned=frozenset(untuned))
 
@@ -145,5 +143,5 @@ def _level_by_level(invocation: Invocation, entry: Declared) -> Iterator[Cell]:
         labels = {f.name: f.levels[min(index, len(f.levels) - 1)].label for f in factors}
         text = ", ".join(f"{name}={label}" for name, label in labels.items())
         choices = {cell.name: labels for cell in entry.cells}
-        for cell in expand(entry.study, invocation.profile, invocation.presets, choices=choices):
+        for cell in expand(entry.study, invocation.profile, choices=choices):
             yield replace(cell, name=f"{cell.name}; {text}")

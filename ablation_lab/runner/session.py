@@ -34,9 +34,7 @@ PATIENCE = 2.0
 def carry_out(invocation: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
     until = time.monotonic() + invocation.now.seconds
-    declared = [
-        declare(study, invocation.profile, invocation.presets) for study in invocation.studies
-    ]
+    declared = [declare(study, invocation.profile) for study in invocation.studies]
     for entry in declared:
         check_names(entry)
     names = [entry.study.name for entry in declared]

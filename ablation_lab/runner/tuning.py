@@ -25,7 +25,6 @@ from ablation_lab.store.trials import one_at_a_time, open_storage
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE, Study, Tuning
 from ablation_lab.training.validation import on_validation
@@ -47,11 +46,11 @@ class Trial:
 class Tuner:
     """The tuning of one study under one profile, kept in the Optuna storage at ``uri``."""
 
-    def __init__(self, uri: str, study: Study, profile: str, presets: Presets) -> None:
-        self._study, self._profile, self._presets = study, profile, presets
+    def __init__(self, uri: str, study: Study, profile: str) -> None:
+        self._study, self._profile = study, profile
         self._budget: Tuning = study.budget(profile).tuning or Tuning(0, 0)
         self._storage = open_storage(uri)
-        cells = [cell for cell in expand(study, profile, presets) if not cell.reason]
+        cells = [cell for cell in expand(study, profile) if not cell.reason]
         self._searches = {cell.name: self._search(cell) for cell in cells}
 
     @property
@@ -134,7 +133,7 @@ class Tuner:
             factor.name: trial.suggest_categorical(factor.name, [v.label for v in factor.levels])
             for factor in self._study.nuisances
         }
-        cells = expand(self._study, self._profile, self._presets, choices={name: labels})
+        cells = expand(self._study, self._profile, choices={name: labels})
         return Trial(next(cell for cell in cells if cell.name == name), trial, [])
 
     def _combinations(self) -> list[dict[str, str]]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.files import CONF, files_of, group_presets, read_yaml
+from ablation_lab.study.files import CONF, files_of, read_yaml
 from ablation_lab.study.grid import expand
 from ablation_lab.study.section import Section
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.study import Study
 
@@ -41,21 +40,19 @@ class Listed:
 def catalogue(profile: str, folders: Iterable[Path] = (CONF,)) -> tuple[Listed, ...]:
     """Return every study of the folders, sorted by name."""
     places = list(folders)
-    presets = Presets(model=group_presets("model", places), data=group_presets("data", places))
     return tuple(
-        _listed(name, path, profile, presets)
-        for name, path in sorted(files_of("study", places).items())
+        _listed(name, path, profile) for name, path in sorted(files_of("study", places).items())
     )
 
 
-def _listed(name: str, path: Path, profile: str, presets: Presets) -> Listed:
+def _listed(name: str, path: Path, profile: str) -> Listed:
     """List a study; one that is declared wrongly says so, and hides no other one."""
     try:
         content = read_yaml(path)
         study = parse_study(name, Section(content, f"study/{name}.yaml").take(name, object))
         asked = profile in study.budgets
         trained = profile if asked else list(study.budgets)[-1]
-        runs = _runs(study, trained, presets)
+        runs = _runs(study, trained)
     except ConfigurationError as error:
         said = " ".join(str(error).split())
         return Listed(name, profile, title=name, problem=f"its declaration cannot be read: {said}")
@@ -70,6 +67,6 @@ def _listed(name: str, path: Path, profile: str, presets: Presets) -> Listed:
     )
 
 
-def _runs(study: Study, profile: str, presets: Presets) -> int:
-    cells = expand(study, profile, presets)
+def _runs(study: Study, profile: str) -> int:
+    cells = expand(study, profile)
     return sum(cell.replicates for cell in cells if not cell.reason)

@@ -18,7 +18,6 @@ from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run
 from ablation_lab.study.selection import common_rule, rule_of
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.study import SelectionRule, Study, Tuning
 
 
@@ -37,11 +36,9 @@ class Declared:
     untuned: frozenset[str] = frozenset()
 
 
-def declare(
-    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
-) -> Declared:
+def declare(study: Study, profile: str, *, choices: Choices | None = None) -> Declared:
     """Enumerate the runs of ``study`` under ``profile``, with the tuned levels by cell."""
-    cells = expand(study, profile, presets, choices=choices)
+    cells = expand(study, profile, choices=choices)
     for cell in cells:
         _check_selection(study, cell)
     keys = {

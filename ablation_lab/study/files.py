@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.section import Section
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,22 +48,10 @@ def read_root(path: Path) -> Any:
     return yaml.load(path.read_bytes(), Loader=YAML_LOADER)
 
 
-def group_presets(group: str, folders: list[Path]) -> Mapping[str, Mapping[str, Any]]:
-    """Read the presets of a group: plain mappings, nothing to compose."""
-    return {
-        name: dict(Section(_content(path), str(path)).items())
-        for name, path in files_of(group, folders).items()
-    }
-
-
 def files_of(group: str, folders: list[Path]) -> dict[str, Path]:
     """Return the files of a group by name; as in Hydra, the first folder that has one wins."""
     paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
     return {path.stem: path for path in reversed(paths)}
-
-
-def _content(path: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
 
 
 def refuse_directives(content: Any, place: str) -> None:

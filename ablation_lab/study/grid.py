@@ -14,7 +14,7 @@ from typing import Any
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.selection import overrides_of
-from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.settings import resolve
 from ablation_lab.study.study import Budget, Design, Factor, Level, Study, Where
 
 Choice = tuple[tuple[Factor, Level], ...]
@@ -43,16 +43,14 @@ class Cell:
     tuned: Mapping[str, str] = field(default_factory=dict)
 
 
-def expand(
-    study: Study, profile: str, presets: Presets, *, choices: Choices | None = None
-) -> tuple[Cell, ...]:
+def expand(study: Study, profile: str, *, choices: Choices | None = None) -> tuple[Cell, ...]:
     """Return every cell of ``study`` under ``profile``, in declared order, excluded ones too.
 
     ``choices`` are the tuned levels by cell; a cell that is not tuned yet has the first ones.
     """
     budget = study.budget(profile)
     designed = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
-    cells = [_cell(study, budget, presets, choice, choices or {}) for choice in designed]
+    cells = [_cell(study, budget, choice, choices or {}) for choice in designed]
     return tuple(_with_members(cells))
 
 
@@ -89,7 +87,7 @@ def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
     return all(labels.get(name, wanted[0]) in wanted for name, wanted in levels.items())
 
 
-def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice, choices: Choices) -> Cell:
+def _cell(study: Study, budget: Budget, choice: Choice, choices: Choices) -> Cell:
     factors = {factor.name: level.label for factor, level in choice}
     name = ",".join(f"{factor}={label}" for factor, label in factors.items())
     overrides = [overrides_of(study.selection), *(level.overrides for _, level in choice)]
@@ -102,7 +100,7 @@ def _cell(study: Study, budget: Budget, presets: Presets, choice: Choice, choice
         for level in f.levels
         if level.label == tuned[f.name]
     ]
-    config = resolve(study.run, overrides, presets, f"{study.place}: {name}")
+    config = resolve(study.run, overrides, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:
         config.pop("ensemble", None)

@@ -1,21 +1,24 @@
 """The resolved configuration of a run: sections model, data, optimizer, training, ensemble.
 
 ``resolve`` lays the study's ``run`` section, the levels of a cell and the profile's ``set`` over
-the presets of ``conf/model`` and ``conf/data``, which are the schema of their sections: a key that
-the preset does not have is an error. Pure; the result is plain data, ready for hashing.
+the defaults of what they name: the settings of a family are the arguments of its class. A setting
+that it does not have is an error. Pure; the result is plain data, ready for hashing.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.run import BEST_ON_VALIDATION, KEEP, Combination, Training
 from ablation_lab.study.section import Section
+from ablation_lab.study.signatures import Kind, known, signature
+from lightning_modules.signatures import Signature, WrongSetting, signature_of
 
 # Optional settings that a configuration shows only where they are set.
 NEW = (
@@ -29,19 +32,13 @@ NEW = (
     "observe",
     "ask",
 )
+# Arguments that every family is given beside its own settings.
+GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
 SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
 
 
-@dataclass(frozen=True)
-class Presets:
-    """The files of ``conf/model`` and ``conf/data``: name → keys with their defaults."""
-
-    model: Mapping[str, Mapping[str, Any]]
-    data: Mapping[str, Mapping[str, Any]]
-
-
 def resolve(
-    base: Mapping[str, Any], overrides: list[Mapping[str, Any]], presets: Presets, place: str
+    base: Mapping[str, Any], overrides: list[Mapping[str, Any]], place: str
 ) -> dict[str, Any]:
     """Return the complete configuration of a cell, checked; later overrides win."""
     config: dict[str, Any] = copy.deepcopy(dict(base))
@@ -50,10 +47,10 @@ def resolve(
             _assign(config, key, copy.deepcopy(value), place)
     _refuse_unknown(config, SECTIONS, place)
     if "check" in config:
-        return _check(config, presets, place)
+        return _check(config, place)
     resolved = {
-        "model": _fill(config.get("model"), "family", presets.model, f"{place}: model"),
-        "data": _fill(config.get("data"), "name", presets.data, f"{place}: data"),
+        "model": _model(config.get("model"), f"{place}: model"),
+        "data": _data(config.get("data"), f"{place}: data"),
         "optimizer": _optimizer(Section(config.get("optimizer", {}), f"{place}: optimizer")),
         "training": _training(Section(config.get("training", {}), f"{place}: training")),
     }
@@ -62,14 +59,14 @@ def resolve(
     return resolved
 
 
-def _check(config: Mapping[str, Any], presets: Presets, place: str) -> dict[str, Any]:
+def _check(config: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Complete the configuration of a run that computes a check and trains nothing."""
     _refuse_unknown(config, ("check", "data"), f"{place} (a check)")
     section = Section(config["check"], f"{place}: check")
     resolved: dict[str, Any] = {"check": {"name": section.take("name", str)}}
     section.close()
     if "data" in config:
-        resolved["data"] = _fill(config["data"], "name", presets.data, f"{place}: data")
+        resolved["data"] = _data(config["data"], f"{place}: data")
     return resolved
 
 
@@ -93,27 +90,52 @@ def _refuse_unknown(found: Mapping[str, Any], known: tuple[str, ...], place: str
             raise ConfigurationError(f"{place}: unknown key {key!r}; {nearest(key, known)}")
 
 
-def _fill(
-    given: Any, name_key: str, presets: Mapping[str, Mapping[str, Any]], place: str
+def _model(given: Any, place: str) -> dict[str, Any]:
+    """Complete the section of a model by the arguments of its family."""
+    families = known(Kind.FAMILY)
+    name = _name(given, "family", families, place)
+    arguments = signature(Kind.FAMILY, name)
+    for each in GIVEN:
+        if each not in arguments.settings and not arguments.open:
+            raise ConfigurationError(
+                f"{place}.family: the class of {name!r} takes no {each!r}, which every family is "
+                f"given; add the argument, or **_ for those that it does not use"
+            )
+    return _complete(given, "family", Signature(arguments.without(GIVEN).settings), place)
+
+
+def _data(given: Any, place: str) -> dict[str, Any]:
+    """Complete the section of a data set by what can be asked of every one."""
+    _name(given, "name", sorted(DATASETS.names()), place)
+    return _complete(given, "name", signature_of(load).without(("root", "split_seed")), place)
+
+
+def _name(given: Any, key: str, names: Sequence[str], place: str) -> str:
+    """Return the name in a section of what has further settings."""
+    if not isinstance(given, Mapping) or key not in given:
+        raise ConfigurationError(f"{place}: expected a mapping with {key!r}, found {given!r}")
+    name = given[key]
+    if not isinstance(name, str) or name not in names:
+        raise ConfigurationError(f"{place}.{key}: unknown name {name!r}; {nearest(name, names)}")
+    return name
+
+
+def _complete(
+    given: Mapping[str, Any], name_key: str, arguments: Signature, place: str
 ) -> dict[str, Any]:
-    """Complete a section from the preset that it names."""
-    if not isinstance(given, Mapping) or name_key not in given:
-        raise ConfigurationError(f"{place}: expected a mapping with {name_key!r}, found {given!r}")
-    name = given[name_key]
-    if not isinstance(name, str) or name not in presets:
-        raise ConfigurationError(
-            f"{place}.{name_key}: unknown name {name!r}; {nearest(name, sorted(presets))}"
-        )
-    preset = presets[name]
-    _refuse_unknown(given, tuple(preset), place)
-    filled = {**preset, **given}
-    for key, value in filled.items():
+    """Complete a section from the defaults of the arguments; refuse what they do not allow."""
+    _refuse_unknown(given, (name_key, *arguments.settings), place)
+    values = {key: value for key, value in given.items() if key != name_key}
+    for key, value in values.items():
         _check_range(key, value, f"{place}.{key}")
-    return filled
+    try:
+        return {name_key: given[name_key], **arguments.complete(place, values)}
+    except WrongSetting as error:
+        raise ConfigurationError(f"{place}.{error}") from None
 
 
 def _check_range(key: str, value: Any, place: str) -> None:
-    """Refuse values that no model or data set can have, whatever family they belong to."""
+    """Refuse values that nothing of this name can have, whatever it belongs to."""
     if key.endswith("keep_prob") and value is not None and not _in(value, 0.0, 1.0):
         raise ConfigurationError(
             f"{place}: expected a probability to keep in (0, 1], found {value!r}"

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ablation_lab.data import DATASETS, Dataset, Part, TrainingData, load
-from ablation_lab.study.files import CONF, group_presets
 from ablation_lab.study.networks import inputs
 from ablation_lab.study.run import Run
-from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.settings import resolve
 from ablation_lab.training.cost import step_work
 
 ADAM = {"name": "adam", "learning_rate": 0.001}
@@ -83,8 +82,7 @@ class Workload:
 
 def replicates(name: str, section: Mapping[str, Any], count: int) -> list[Run]:
     """Return replicates 0 to ``count`` - 1 of what the ``run`` section of a study would declare."""
-    presets = Presets(model=group_presets("model", [CONF]), data=group_presets("data", [CONF]))
-    config = resolve(section, [], presets, f"bench: {name}")
+    config = resolve(section, [], f"bench: {name}")
     return [Run("bench", "bench", name, n, f"{name}-{n}", 0, config, {}) for n in range(count)]
 
 

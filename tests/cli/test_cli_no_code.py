@@ -94,8 +94,11 @@ def test_a_file_beside_the_study(
 ) -> None:
     text = yaml.safe_dump(content).replace("TARGET", str(target).replace("True", "true"))
     write(folder, name, text)
-    if name.startswith("hydra/"):  # it is no folder of the lab's, and nothing can choose it
+    # These are no folders of the lab's, and nothing can choose their files.
+    if name.startswith("hydra/"):
         assert "unknown key" in check_refused(forked_call, folder, "+hydra/callbacks=x")
+    elif name.startswith("model/"):
+        assert "each study says which" in check_refused(forked_call, folder, "+model=mlp")
     else:
         check_refused(forked_call, folder, "dry_run=true")
 

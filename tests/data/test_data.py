@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from ablation_lab.data import DATASETS, DataError, Part, TrainingData, checksum, load, verify
 from ablation_lab.data.split import hash_order
@@ -165,12 +164,6 @@ def test_every_declaration_is_complete(name: str) -> None:
         forms = file.forms()
         assert all(len(form.sha256) == 64 and int(form.sha256, 16) for form in forms)
         assert any(form.urls for form in forms)
-
-
-@pytest.mark.parametrize("name", DATASETS.names())
-def test_every_data_set_has_its_preset(name: str) -> None:
-    preset = yaml.safe_load((ROOT / "conf" / "data" / f"{name}.yaml").read_text())
-    assert preset == {"name": name, "train_size": None}
 
 
 @pytest.mark.parametrize("name", PRESENT)

@@ -252,7 +252,7 @@ def test_wrong_names_and_settings() -> None:
         build_family("convent", **MNIST)
     with pytest.raises(UnknownName, match="setting of family 'mlp' 'witdhs'; nearest: 'widths'"):
         build_family("mlp", **MNIST, witdhs=(3,))
-    with pytest.raises(ValueError, match="'mlp': expected the setting 'classes', found none"):
+    with pytest.raises(ValueError, match="'mlp': classes: expected a value"):
         build_family("mlp", input_shape=(2,))
     with pytest.raises(
         ValueError, match=r"widths: expected whole numbers >= 1, found 0 in \(4, 0\)"

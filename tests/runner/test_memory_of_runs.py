@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from ablation_lab.study.declare import declare
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.training.plan import plan
 from tests.conftest import CONF
@@ -19,14 +18,14 @@ BYTES = 700
 
 
 @pytest.mark.slow
-def test_declared_and_planned_runs_are_small(presets: Presets) -> None:
+def test_declared_and_planned_runs_are_small() -> None:
     declaration = yaml.safe_load((CONF / "study" / "xor_depth.yaml").read_text())["xor_depth"]
-    cells = len(declare(parse_study("xor_depth", declaration), "smoke", presets).cells)
+    cells = len(declare(parse_study("xor_depth", declaration), "smoke").cells)
     declaration["profiles"]["paper"] = {"replicates": RUNS // cells}
     study = parse_study("xor_depth", declaration)
     tracemalloc.start()
     try:
-        declared = declare(study, "paper", presets)
+        declared = declare(study, "paper")
         stacks = plan(declared.runs, data_root=None, plugins=())
         held, _ = tracemalloc.get_traced_memory()
     finally:

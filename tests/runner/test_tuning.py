@@ -15,7 +15,6 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.run import Run, Stack
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE
@@ -63,9 +62,9 @@ def by_rate(values: dict[float, float]) -> Callable[[Stack], float]:
 
 
 @pytest.fixture
-def new_tuner(tmp_path: Path, presets: Presets) -> Callable[[dict[str, Any]], Tuner]:
+def new_tuner(tmp_path: Path) -> Callable[[dict[str, Any]], Tuner]:
     uri = f"sqlite:///{tmp_path / 'queue.db'}"
-    return lambda value: Tuner(uri, parse_study("small", value), "smoke", presets)
+    return lambda value: Tuner(uri, parse_study("small", value), "smoke")
 
 
 def tune(tuner: Tuner, engine: Here) -> dict[str, dict[str, str]]:
@@ -157,11 +156,11 @@ def test_a_run_that_diverges_is_the_worst_and_one_that_raises_stops_everything(
         tune(new_tuner(study(trials=7)), Broken())
 
 
-def test_the_chosen_level_is_in_the_key_the_run_and_the_declaration(presets: Presets) -> None:
+def test_the_chosen_level_is_in_the_key_the_run_and_the_declaration() -> None:
     parsed = parse_study("small", study())
     cells = {"width=[4]": {RATE: "0.02"}, "width=[8]": {RATE: "0.001"}}
-    declared = declare(parsed, "smoke", presets, choices=cells)
-    other = declare(parsed, "smoke", presets, choices={**cells, "width=[8]": {RATE: "0.02"}})
+    declared = declare(parsed, "smoke", choices=cells)
+    other = declare(parsed, "smoke", choices={**cells, "width=[8]": {RATE: "0.02"}})
     both = zip(declared.runs, other.runs, strict=True)
     assert {one.cell for one, two in both if one.key != two.key} == {"width=[8]"}
     run = declared.runs[0]
@@ -194,15 +193,15 @@ def test_wrong_nuisance_factors_are_refused(change: Callable[[Any], Any], words:
         parse_study("small", value)
 
 
-def test_neither_ensembles_nor_data_without_a_validation_set_can_be_tuned(presets: Presets) -> None:
+def test_neither_ensembles_nor_data_without_a_validation_set_can_be_tuned() -> None:
     value = study()
     value["factors"]["size"] = {"key": "ensemble.size", "levels": [1, 2]}
     with pytest.raises(ConfigurationError, match="nothing can be tuned in it"):
-        declare(parse_study("small", value), "smoke", presets)
+        declare(parse_study("small", value), "smoke")
     value = study()
     value["run"]["data"] = {"name": "xor"}
     with pytest.raises(ConfigurationError, match="tuning of nuisance factors chooses on the valid"):
-        declare(parse_study("small", value), "smoke", presets)
+        declare(parse_study("small", value), "smoke")
 
 
 def test_a_trial_keeps_the_remainder_of_an_epoch_where_its_run_will(

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from ablation_lab.study.declare import declaration_json, declare
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 
 
 @pytest.fixture
-def made(declaration: dict[str, Any], presets: Presets) -> Any:
+def made(declaration: dict[str, Any]) -> Any:
     def make(baseline: dict[str, Any] | None) -> dict[str, Any]:
         changed = {key: value for key, value in declaration.items() if key != "baseline"}
         if baseline is not None:
             changed["baseline"] = baseline
-        return declaration_json(declare(parse_study("small", changed), "smoke", presets), {})
+        return declaration_json(declare(parse_study("small", changed), "smoke"), {})
 
     return make
 
@@ -48,9 +47,9 @@ def test_a_factor_counts_where_it_applies_to_both(declaration: dict[str, Any], m
     assert made({"width": "small"})["baselines"] == {}
 
 
-def test_a_baseline_changes_no_key(declaration: dict[str, Any], presets: Presets) -> None:
+def test_a_baseline_changes_no_key(declaration: dict[str, Any]) -> None:
     keys = [
-        [run.key for run in declare(parse_study("small", value), "smoke", presets).runs]
+        [run.key for run in declare(parse_study("small", value), "smoke").runs]
         for value in (declaration, {**declaration, "baseline": {"activation": "relu"}})
     ]
     assert keys[0] == keys[1]

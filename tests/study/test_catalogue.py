@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.files import CONF
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 
 STUDY = {
@@ -43,9 +41,9 @@ def test_deep_networks_of_the_paper_profile_say_what_they_need() -> None:
     assert {entry.needs for entry in catalogue("smoke") if entry.asked} == {""}
 
 
-def test_a_study_is_listed_with_the_runs_that_it_declares(presets: Presets) -> None:
+def test_a_study_is_listed_with_the_runs_that_it_declares() -> None:
     study = parse_study("small", STUDY)
-    declared = {name: declare(study, name, presets) for name in ("smoke", "paper")}
+    declared = {name: declare(study, name) for name in ("smoke", "paper")}
     assert [len(entry.runs) for entry in declared.values()] == [4, 10]
     told = {name: declaration_json(entry, {})["needs"] for name, entry in declared.items()}
     assert told == {"smoke": "", "paper": "patience"}
@@ -59,8 +57,6 @@ def test_what_a_profile_needs_is_a_text() -> None:
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
-    for group in ("model", "data"):
-        shutil.copytree(CONF / group, tmp_path / group)
     (tmp_path / "study").mkdir()
     return tmp_path
 

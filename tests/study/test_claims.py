@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.claims import check_studies, ledger_json, read_ledger, with_claims
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.grid import expand
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.study import Claim, ClaimKind, Study
 from experiments import checks  # which registers them
@@ -69,13 +69,13 @@ def test_the_whole_list_is_there_and_bound(ledger: tuple[Claim, ...]) -> None:
 
 
 def test_every_claim_finds_its_cell_under_some_profile(
-    ledger: tuple[Claim, ...], studies: dict[str, Study], presets: Presets
+    ledger: tuple[Claim, ...], studies: dict[str, Study]
 ) -> None:
     check_studies(ledger, studies)
     bound = set()
     for study in studies.values():
         for profile in study.budgets:
-            claims = declaration_json(declare(study, profile, presets), {})["claims"]
+            claims = declaration_json(declare(study, profile), {})["claims"]
             bound |= {entry["claim_id"] for entries in claims.values() for entry in entries}
     assert bound == {claim.claim_id for claim in ledger if claim.study}
 
@@ -85,45 +85,39 @@ def test_no_exact_claim_is_left_out(ledger: tuple[Claim, ...]) -> None:
     assert {claim.study for claim in exact} == {"computed", "data_facts"}
 
 
-def test_every_check_is_a_cell_and_no_other(studies: dict[str, Study], presets: Presets) -> None:
+def test_every_check_is_a_cell_and_no_other(studies: dict[str, Study]) -> None:
     cells = [
         cell.config["check"]["name"]
         for name in ("computed", "data_facts")
-        for cell in expand(studies[name], "quick", presets)
+        for cell in expand(studies[name], "quick")
     ]
     assert checks
     assert sorted(cells) == sorted(CHECKS.names())
 
 
-def test_what_a_profile_changes_the_data_of_names_its_data(
-    studies: dict[str, Study], presets: Presets
-) -> None:
+def test_what_a_profile_changes_the_data_of_names_its_data(studies: dict[str, Study]) -> None:
     for study in studies.values():
         if {"computed", "data_facts"} & {study.name}:
             continue
-        assert all(claim.data in presets.data for claim in study.claims)
+        assert all(claim.data in DATASETS.names() for claim in study.claims)
 
 
-def test_claims_enter_no_key(studies: dict[str, Study], presets: Presets) -> None:
+def test_claims_enter_no_key(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
     assert study.claims
-    keys = [run.key for run in declare(study, "smoke", presets).runs]
+    keys = [run.key for run in declare(study, "smoke").runs]
     bare = replace(study, claims=())
-    assert [run.key for run in declare(bare, "smoke", presets).runs] == keys
+    assert [run.key for run in declare(bare, "smoke").runs] == keys
 
 
-def test_an_ensemble_is_not_answered_by_its_members(
-    studies: dict[str, Study], presets: Presets
-) -> None:
-    bound = declaration_json(declare(studies["ladder"], "paper", presets), {})["claims"]
+def test_an_ensemble_is_not_answered_by_its_members(studies: dict[str, Study]) -> None:
+    bound = declaration_json(declare(studies["ladder"], "paper"), {})["claims"]
     assert [entry["claim_id"] for entry in bound["step=ensemble"]] == ["s0-cnn-ensemble-acc"]
     assert "step=ensemble,members" not in bound
 
 
-def test_claims_bind_only_to_the_data_that_they_name(
-    studies: dict[str, Study], presets: Presets
-) -> None:
-    assert declaration_json(declare(studies["ladder"], "quick", presets), {})["claims"] == {}
+def test_claims_bind_only_to_the_data_that_they_name(studies: dict[str, Study]) -> None:
+    assert declaration_json(declare(studies["ladder"], "quick"), {})["claims"] == {}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_every_study_parses_and_expands_under_each_profile(invocation: Read, nam
     assert set(study.budgets) <= set(PROFILES)
     assert "smoke" in study.budgets
     for profile in study.budgets:
-        declared = declare(study, profile, call.presets)
+        declared = declare(study, profile)
         keys = [run.key for run in declared.runs]
         assert len(keys) == len(set(keys)) > 0
         description = declaration_json(declared, {})

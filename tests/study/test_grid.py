@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.grid import Cell, expand
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.study import Study
 
@@ -29,9 +28,9 @@ def read_study(name: str) -> Study:
 
 
 @pytest.fixture
-def cells_of(presets: Presets) -> Cells:
+def cells_of() -> Cells:
     """Return a function from a declaration to its cells under the profile smoke."""
-    return lambda value: list(expand(parse_study("small", value), "smoke", presets))
+    return lambda value: list(expand(parse_study("small", value), "smoke"))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +49,8 @@ def cells_of(presets: Presets) -> Cells:
         ("ladder", "paper", 9),
     ],
 )
-def test_counted(presets: Presets, name: str, profile: str, cells: int) -> None:
-    assert len(expand(read_study(name), profile, presets)) == cells
+def test_counted(name: str, profile: str, cells: int) -> None:
+    assert len(expand(read_study(name), profile)) == cells
 
 
 def test_one_at_a_time_keeps_the_full_model_and_single_changes(
@@ -71,12 +70,10 @@ def test_one_at_a_time_keeps_the_full_model_and_single_changes(
     ]
 
 
-def test_design_and_band_are_declared_and_change_no_key(
-    declaration: dict[str, Any], presets: Presets
-) -> None:
-    plain = declare(parse_study("small", declaration), "smoke", presets)
+def test_design_and_band_are_declared_and_change_no_key(declaration: dict[str, Any]) -> None:
+    plain = declare(parse_study("small", declaration), "smoke")
     changed = parse_study("small", {**declaration, "equivalence": 0.01})
-    other = declare(changed, "smoke", presets)
+    other = declare(changed, "smoke")
     assert [run.key for run in other.runs] == [run.key for run in plain.runs]
     made = declaration_json(other, {})
     assert (made["design"], made["equivalence"]) == ("factorial", 0.01)
@@ -92,22 +89,21 @@ def test_design_and_band_are_declared_and_change_no_key(
     ],
 )
 def test_the_selection_rule_is_part_of_a_run_and_of_its_declaration(
-    declaration: dict[str, Any], presets: Presets, selection: str, settings: Any, declared: str
+    declaration: dict[str, Any], selection: str, settings: Any, declared: str
 ) -> None:
     declaration["profiles"]["smoke"]["set"] = {"data.name": "digits", **settings}
     declaration["selection"] = selection
-    made = declare(parse_study("small", declaration), "smoke", presets)
+    made = declare(parse_study("small", declaration), "smoke")
     assert declaration_json(made, {})["selection"] == declared
-    plain = declare(parse_study("small", {**declaration, "selection": "last_epoch"}), "smoke",
-                    presets)  # fmt: skip
+    plain = declare(parse_study("small", {**declaration, "selection": "last_epoch"}), "smoke")
     same = {run.key for run in made.runs} == {run.key for run in plain.runs}
     assert same is (selection != "best_on_validation")
 
 
-def test_cells_may_follow_different_rules(declaration: dict[str, Any], presets: Presets) -> None:
+def test_cells_may_follow_different_rules(declaration: dict[str, Any]) -> None:
     declaration["profiles"]["smoke"]["set"] = {"data.name": "digits"}
     declaration["factors"]["stop"] = {"levels": {"no": {}, "early": {"training.patience": 2}}}
-    made = declare(parse_study("small", declaration), "smoke", presets)
+    made = declare(parse_study("small", declaration), "smoke")
     assert declaration_json(made, {})["selection"] == "by_cell"
 
 
@@ -119,12 +115,12 @@ def test_cells_may_follow_different_rules(declaration: dict[str, Any], presets: 
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(
-    declaration: dict[str, Any], presets: Presets, selection: str, data: str, words: str
+    declaration: dict[str, Any], selection: str, data: str, words: str
 ) -> None:
     declaration["profiles"]["smoke"]["set"] = {"data.name": data}
     declaration["selection"] = selection
     with pytest.raises(ConfigurationError, match=words):
-        declare(parse_study("small", declaration), "smoke", presets)
+        declare(parse_study("small", declaration), "smoke")
 
 
 def test_order_and_names_are_those_of_the_declaration(
@@ -177,7 +173,7 @@ def test_when_of_an_absent_factor_fails(declaration: dict[str, Any], cells_of: C
 
 
 def test_excluded_cells_stay_with_their_reason(
-    declaration: dict[str, Any], cells_of: Cells, presets: Presets
+    declaration: dict[str, Any], cells_of: Cells
 ) -> None:
     declaration["exclude"] = [
         {"where": {"width": "large", "activation": "relu"}, "reason": "too slow"},
@@ -185,7 +181,7 @@ def test_excluded_cells_stay_with_their_reason(
     ]
     cells = cells_of(declaration)
     assert [cell.reason for cell in cells] == ["", "second", "", "too slow"]
-    declared = declare(parse_study("small", declaration), "smoke", presets)
+    declared = declare(parse_study("small", declaration), "smoke")
     assert {run.cell for run in declared.runs} == {cells[0].name, cells[2].name}
     excluded = declaration_json(declared, {})["excluded"]
     assert [entry["reason"] for entry in excluded] == ["second", "too slow"]
@@ -212,10 +208,10 @@ def ensembles(declaration: dict[str, Any], sizes: list[int], replicates: int) ->
 
 @given(sizes=st.lists(st.integers(1, 9), unique=True, min_size=1), replicates=st.integers(1, 20))
 def test_ensembles_have_disjoint_groups_of_real_members(
-    presets: Presets, new_declaration: Declare, sizes: list[int], replicates: int
+    new_declaration: Declare, sizes: list[int], replicates: int
 ) -> None:
     study = parse_study("small", ensembles(new_declaration(), sizes, replicates))
-    declared = declare(study, "smoke", presets)
+    declared = declare(study, "smoke")
     trained = {run.key: run for run in declared.runs if not run.is_ensemble}
     for size in sizes:
         runs = [run for run in declared.runs if run.factors["size"] == str(size)]
@@ -228,8 +224,8 @@ def test_ensembles_have_disjoint_groups_of_real_members(
             assert {len(group) for group in groups} == {size}
 
 
-def test_members_of_a_study_without_their_cell_are_an_implicit_cell(presets: Presets) -> None:
-    cells = expand(read_study("ladder"), "paper", presets)
+def test_members_of_a_study_without_their_cell_are_an_implicit_cell() -> None:
+    cells = expand(read_study("ladder"), "paper")
     ensemble, members = cells[-2:]
     assert ensemble.factors == {"step": "ensemble"}
     assert (ensemble.ensemble_size, ensemble.replicates) == (7, 1)
@@ -240,10 +236,10 @@ def test_members_of_a_study_without_their_cell_are_an_implicit_cell(presets: Pre
     assert "ensemble" not in members.config
 
 
-def test_an_excluded_cell_lends_no_members(declaration: dict[str, Any], presets: Presets) -> None:
+def test_an_excluded_cell_lends_no_members(declaration: dict[str, Any]) -> None:
     value = ensembles(declaration, [1, 3], 3)
     value["exclude"] = [{"where": {"size": 1}, "reason": "not wanted"}]
-    declared = declare(parse_study("small", value), "smoke", presets)
+    declared = declare(parse_study("small", value), "smoke")
     ensemble = next(run for run in declared.runs if run.is_ensemble)
     assert {run.key for run in declared.runs} >= set(ensemble.members)
     assert declared.cells[-1].implicit
@@ -257,15 +253,15 @@ def test_the_pool_grows_to_what_ensembles_need(
     assert (single.replicates, triple.replicates) == (3, 1)
 
 
-def test_replicates_come_round_by_round(declaration: dict[str, Any], presets: Presets) -> None:
-    declared = declare(parse_study("small", declaration), "smoke", presets)
+def test_replicates_come_round_by_round(declaration: dict[str, Any]) -> None:
+    declared = declare(parse_study("small", declaration), "smoke")
     assert [run.replicate for run in declared.runs] == [0] * 4 + [1] * 4
     assert len({run.key for run in declared.runs}) == 8
 
 
 @given(counts=st.lists(st.integers(1, 4), min_size=1, max_size=4), conditional=st.booleans())
 def test_the_number_of_cells_is_the_product_of_the_applying_levels(
-    presets: Presets, new_declaration: Declare, counts: list[int], conditional: bool
+    new_declaration: Declare, counts: list[int], conditional: bool
 ) -> None:
     value = new_declaration()
     del value["baseline"]
@@ -283,6 +279,6 @@ def test_the_number_of_cells_is_the_product_of_the_applying_levels(
         value["factors"][f"factor{len(counts) - 1}"]["when"] = {"factor0": "level0"}
         rest = expected // counts[0] // counts[-1]
         expected = rest * counts[-1] + rest * (counts[0] - 1)
-    cells = expand(parse_study("small", value), "smoke", presets)
+    cells = expand(parse_study("small", value), "smoke")
     assert len(cells) == expected
     assert len({tuple(cell.factors.items()) for cell in cells}) == expected

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.settings import resolve
 
 PLACE = "study/small.yaml: width=small"
 
@@ -24,6 +24,15 @@ BAD: list[tuple[str, Any, str]] = [
     ("model.keep_prob", True, ": model.keep_prob: expected a probability to keep in (0, 1]"),
     ("model.widths", [3, 0], ": model.widths: expected a list of positive integers, found [3, 0]"),
     ("model.widths", 3, ": model.widths: expected a list of positive integers, found 3"),
+    ("model.activation", 3, ": model.activation: expected str, found 3"),
+    ("model", {"family": "char_rnn", "width": 2.5}, ": model.width: expected int or null, found 2"),
+    ("model", {"family": "resnet", "blocks": [3]}, ": model.blocks: expected int, found [3]"),
+    ("model", {"family": "resnet", "augment": 1}, ": model.augment: expected bool, found 1"),
+    (
+        "model",
+        {"family": "fitnet", "stages": [8]},
+        ": model.stages: expected list[list[int]]",
+    ),
     ("data.name", "xro", ": data.name: unknown name 'xro'; nearest: 'xor'"),
     ("data.train_size", 0, ": data.train_size: expected a positive integer or null, found 0"),
     ("data.size", 5, ": data: unknown key 'size'"),
@@ -53,56 +62,62 @@ BAD: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "rest"), BAD, ids=[f"{row[0]}={row[1]}" for row in BAD])
-def test_bad_setting(
-    config: dict[str, Any], presets: Presets, key: str, value: Any, rest: str
-) -> None:
+def test_bad_setting(config: dict[str, Any], key: str, value: Any, rest: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        resolve(config, [{key: value}], presets, PLACE)
+        resolve(config, [{key: value}], PLACE)
     assert str(error.value).startswith(PLACE + rest)
     assert "\n" not in str(error.value)
 
 
-def test_unknown_section_of_the_run(config: dict[str, Any], presets: Presets) -> None:
+def test_unknown_section_of_the_run(config: dict[str, Any]) -> None:
     config["optimiser"] = config.pop("optimizer")
     with pytest.raises(ConfigurationError, match="unknown key 'optimiser'; nearest: 'optimizer'"):
-        resolve(config, [], presets, PLACE)
+        resolve(config, [], PLACE)
 
 
-def test_dotted_key_into_a_value_that_is_no_mapping(presets: Presets) -> None:
+def test_dotted_key_into_a_value_that_is_no_mapping() -> None:
     with pytest.raises(ConfigurationError, match=r"small\.model: expected a mapping, found 'mlp'"):
-        resolve({"model": "mlp"}, [{"model.init": "normal"}], presets, PLACE)
+        resolve({"model": "mlp"}, [{"model.init": "normal"}], PLACE)
 
 
-def test_the_preset_fills_what_is_not_given(config: dict[str, Any], presets: Presets) -> None:
-    resolved = resolve(config, [], presets, PLACE)
-    assert resolved["model"] == {**presets.model["mlp"], **config["model"]}
+LINEAR = {"family": "linear", "init": "xavier_uniform", "bias_init": "zeros"}
+
+
+def test_defaults_fill_what_is_not_given(config: dict[str, Any]) -> None:
+    resolved = resolve(config, [], PLACE)
+    assert resolved["model"] == {
+        "family": "mlp",
+        "widths": [3],
+        "activation": "relu",
+        "init": "normal",
+        "bias_init": "normal",
+        "keep_prob": 1.0,
+    }
     assert resolved["data"] == {"name": "xor", "train_size": None}
     assert resolved["training"]["l2"] == 0.0
     assert "ensemble" not in resolved
 
 
-def test_later_overrides_win_and_a_section_replaces(
-    config: dict[str, Any], presets: Presets
-) -> None:
+def test_later_overrides_win_and_a_section_replaces(config: dict[str, Any]) -> None:
     changes = [
         {"model.init": "he_normal", "optimizer.learning_rate": 1},
         {"model": {"family": "linear"}},
         {"optimizer.learning_rate": 0.5},
     ]
-    resolved = resolve(config, changes, presets, PLACE)
-    assert resolved["model"] == presets.model["linear"]
+    resolved = resolve(config, changes, PLACE)
+    assert resolved["model"] == LINEAR
     assert resolved["optimizer"]["learning_rate"] == 0.5
 
 
-def test_inputs_stay_as_they_are(config: dict[str, Any], presets: Presets) -> None:
+def test_inputs_stay_as_they_are(config: dict[str, Any]) -> None:
     changes = [{"model.widths": [7]}]
     before = copy.deepcopy((config, changes))
-    resolved = resolve(config, changes, presets, PLACE)
+    resolved = resolve(config, changes, PLACE)
     resolved["model"]["widths"].append(1)
     resolved["optimizer"]["name"] = "adam"
     assert (config, changes) == before
 
 
-def test_keep_prob_one_is_right(config: dict[str, Any], presets: Presets) -> None:
-    resolved = resolve(config, [{"model.keep_prob": 1}], presets, PLACE)
+def test_keep_prob_one_is_right(config: dict[str, Any]) -> None:
+    resolved = resolve(config, [{"model.keep_prob": 1}], PLACE)
     assert resolved["model"]["keep_prob"] == 1

@@ -11,7 +11,6 @@ import yaml
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import NoConvergence, Status
 from ablation_lab.study.run import Stack, TrainerName
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.training.execute import execute
 
@@ -19,12 +18,10 @@ STUDY = Path(__file__).parents[2] / "conf" / "study" / "fitnet4.yaml"
 
 
 @pytest.mark.slow
-def test_fitnet_learns_the_digits_from_lsuv(presets: Presets) -> None:
+def test_fitnet_learns_the_digits_from_lsuv() -> None:
     study = parse_study("fitnet4", yaml.safe_load(STUDY.read_text())["fitnet4"])
     runs = [
-        run
-        for run in declare(study, "smoke", presets).runs
-        if run.config["model"]["activation"] == "relu"
+        run for run in declare(study, "smoke").runs if run.config["model"]["activation"] == "relu"
     ]
     (record,) = execute(Stack(tuple(runs), TrainerName.SOLO, "a test"))
     assert record.status is Status.FINISHED, record.error

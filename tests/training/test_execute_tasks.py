@@ -11,7 +11,6 @@ from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.training.execute import check, execute
 
@@ -96,10 +95,10 @@ def test_rules_reach_regressions_and_are_refused_by_the_gan(make_run: MakeRun) -
 
 @pytest.mark.parametrize("metric", METRICS.names())
 def test_a_study_says_which_way_its_metric_is_better(
-    metric: str, declaration: dict[str, Any], presets: Presets
+    metric: str, declaration: dict[str, Any]
 ) -> None:
     study = parse_study("small", declaration | {"metric": metric})
-    described = declaration_json(declare(study, "smoke", presets), {})
+    described = declaration_json(declare(study, "smoke"), {})
     share = metric == "success" or metric.endswith("accuracy")
     assert described["higher_is_better"] is share
     assert described["chance"] == (0.5 if share else None)

@@ -10,17 +10,15 @@ from itertools import product
 from typing import Any
 
 import pytest
-import yaml
 
-import lightning_modules.families  # noqa: F401 - registers what a study can name
 from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.solo import build_module
 from lightning_modules.activations import ACTIVATIONS
+from lightning_modules.families import settings_of
 from lightning_modules.losses import Loss
 from lightning_modules.optimizers import OPTIMIZERS
-from tests.conftest import CONF
 from tests.training.stacks import MakeRun, compare
 
 DIGITS: dict[str, Any] = {
@@ -64,8 +62,7 @@ class Case:
 
 def activations_of(family: str) -> tuple[str | None, ...]:
     """Return the activations that a family may have; of one that has none, None."""
-    preset = yaml.safe_load((CONF / "model" / f"{family}.yaml").read_text())
-    return ACTIVATIONS.names() if "activation" in preset else (None,)
+    return ACTIVATIONS.names() if "activation" in settings_of(family) else (None,)
 
 
 def cases_of(family: str, shift: int) -> list[Case]:

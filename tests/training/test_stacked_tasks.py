@@ -10,7 +10,6 @@ import yaml
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.settings import Presets
 from ablation_lab.study.spec import parse_study
 from ablation_lab.study.stacking import trainer_alone, why_alone
 from ablation_lab.training.execute import execute
@@ -105,9 +104,9 @@ def records(runs: list[Run], *, together: bool) -> list[Record]:
 
 
 @pytest.mark.parametrize("study", ["char_rnn", "toys_linear", "test_scores", "lstm_ramp", "stock"])
-def test_a_study_leaves_the_same_records_in_stacks_and_alone(presets: Presets, study: str) -> None:
+def test_a_study_leaves_the_same_records_in_stacks_and_alone(study: str) -> None:
     declaration = yaml.safe_load((CONF / "study" / f"{study}.yaml").read_text())[study]
-    runs = list(declare(parse_study(study, declaration), "smoke", presets).runs)
+    runs = list(declare(parse_study(study, declaration), "smoke").runs)
     pairs = zip(records(runs, together=True), records(runs, together=False), strict=True)
     for one, other in pairs:
         assert one.status is other.status is Status.FINISHED, one.error

@@ -24,7 +24,7 @@ from ablation_lab.study.checks import CHECKS, compute
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.settings import Presets, resolve
+from ablation_lab.study.settings import resolve
 from ablation_lab.study.spec import parse_study
 from ablation_lab.training.perform import perform
 from ablation_lab.training.plan import estimated, plan
@@ -186,8 +186,8 @@ def declaration() -> dict[str, Any]:
 
 
 @pytest.fixture
-def runs(declaration: dict[str, Any], presets: Presets) -> tuple[Run, ...]:
-    return declare(parse_study("small", declaration), "smoke", presets).runs
+def runs(declaration: dict[str, Any]) -> tuple[Run, ...]:
+    return declare(parse_study("small", declaration), "smoke").runs
 
 
 def test_checks_are_one_stack_that_computes(runs: tuple[Run, ...]) -> None:
@@ -240,14 +240,12 @@ def test_a_key_follows_the_code_of_its_own_check(
     assert taken() == before
 
 
-def test_an_unknown_check_is_refused_before_anything_starts(
-    declaration: dict[str, Any], presets: Presets
-) -> None:
+def test_an_unknown_check_is_refused_before_anything_starts(declaration: dict[str, Any]) -> None:
     value = copy.deepcopy(declaration)
     value["factors"]["check"]["levels"] = ["and_gat"]
     study = parse_study("small", value)
     with pytest.raises(UnknownName, match="unknown check 'and_gat'; nearest: 'and_gate'"):
-        declare(study, "smoke", presets)
+        declare(study, "smoke")
 
 
 @pytest.mark.parametrize(
@@ -258,6 +256,6 @@ def test_an_unknown_check_is_refused_before_anything_starts(
         ({"check": {"name": "a"}, "data": {"name": "xro"}}, r"unknown name 'xro'; nearest: 'xor'"),
     ],
 )
-def test_a_wrong_check_is_one_line(base: dict[str, Any], line: str, presets: Presets) -> None:
+def test_a_wrong_check_is_one_line(base: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigurationError, match=line):
-        resolve(base, [], presets, "study/small.yaml: a")
+        resolve(base, [], "study/small.yaml: a")

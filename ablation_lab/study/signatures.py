@@ -1,0 +1,154 @@
+"""The settings of what a study names: arguments of registered functions, read without importing.
+
+Comes in: the kind of thing and its name. Goes out: its signature. Of the families and parts of
+``lightning_modules`` it is read from the source, so that planning needs no torch; what a plug-in
+has registered is there already, and is asked itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lightning_modules.registry import Registry
+from lightning_modules.signatures import (
+    REQUIRED,
+    UNTOLD,
+    Setting,
+    Signature,
+    joined,
+    plain,
+    signature_of,
+)
+
+FOLDER = Path(__file__).resolve().parents[2] / "lightning_modules"
+
+
+class Kind(StrEnum):
+    """What has settings; the value is the name of its registry."""
+
+    FAMILY = "FAMILIES"
+    OPTIMIZER = "OPTIMIZERS"
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """A registered function or class in a file."""
+
+    path: Path
+    node: ast.FunctionDef | ast.ClassDef
+
+
+def known(kind: Kind) -> tuple[str, ...]:
+    """Return the names of a kind: those of ``lightning_modules``, then those of plug-ins."""
+    added = [name for registry in _loaded(kind) for name in registry.names()]
+    return tuple(dict.fromkeys([*_definitions(kind), *added]))
+
+
+def signature(kind: Kind, name: str) -> Signature:
+    """Return the settings of what is registered under a name that is ``known``."""
+    built_in = _definitions(kind).get(name)
+    if built_in is None:
+        (registry,) = _loaded(kind)
+        return signature_of(registry.get(name))
+    return _of_definition(built_in)
+
+
+def _loaded(kind: Kind) -> list[Registry[Callable[..., Any]]]:
+    """Return the registry of a kind, where a plug-in, or anything else, has imported it."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(FOLDER.name)]
+    found = {id(r): r for module in modules if (r := getattr(module, kind.value, None)) is not None}
+    return list(found.values())
+
+
+@cache
+def _definitions(kind: Kind) -> dict[str, _Definition]:
+    return {
+        name: _Definition(path, node)
+        for path in sorted(FOLDER.glob("*.py"))
+        if f"@{kind.value}.register(" in path.read_text(encoding="utf-8")
+        for node in _tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for name in _labels(node, kind)
+    }
+
+
+def _labels(node: ast.FunctionDef | ast.ClassDef, kind: Kind) -> list[str]:
+    names = []
+    for decorator in node.decorator_list:
+        match decorator:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=registry), attr="register"),
+                args=[ast.Constant(value=str(name))],
+            ) if registry == kind.value:
+                names.append(name)
+    return names
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _of_definition(found: _Definition) -> Signature:
+    node = found.node
+    if isinstance(node, ast.FunctionDef):
+        return _of_function(found.path, node)
+    own = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+    bases = [base for each in node.bases if (base := _base(found.path, each)) is not None]
+    if not own:
+        return _of_definition(bases[0]) if bases else Signature({}, open=True)
+    signature = _of_function(found.path, own[0])
+    return joined(signature, _of_definition(bases[0])) if signature.open and bases else signature
+
+
+def _of_function(path: Path, function: ast.FunctionDef) -> Signature:
+    """Return all arguments of a function but the first: ``self``, or what it works on."""
+    arguments = function.args
+    by_place = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(by_place) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = [*list(zip(by_place, defaults, strict=True))[1:]]
+    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    settings = {
+        argument.arg: Setting(
+            ast.unparse(argument.annotation) if argument.annotation else "",
+            REQUIRED if default is None else _value(path, default),
+        )
+        for argument, default in pairs
+    }
+    return Signature(settings, open=arguments.kwarg is not None)
+
+
+def _value(path: Path, node: ast.expr) -> object:
+    """Return a default that is a literal, or a name that the file gives one."""
+    for statement in _tree(path).body:
+        match statement, node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value), ast.Name(id=wanted) if (
+                name == wanted
+            ):
+                node = value
+    try:
+        return plain(ast.literal_eval(node))
+    except ValueError:
+        return UNTOLD
+
+
+def _base(path: Path, base: ast.expr) -> _Definition | None:
+    """Return a class of ``lightning_modules`` by the name that a file has for it."""
+    if not isinstance(base, ast.Name):
+        return None
+    for node in _tree(path).body:
+        if isinstance(node, ast.ClassDef) and node.name == base.id:
+            return _Definition(path, node)
+        if isinstance(node, ast.ImportFrom) and base.id in [each.name for each in node.names]:
+            package, _, module = (node.module or "").partition(".")
+            if package == FOLDER.name:
+                return _base(FOLDER / f"{module}.py", base)
+    return None

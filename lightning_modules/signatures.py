@@ -1,0 +1,216 @@
+"""Settings are keyword arguments: what a registered function or class takes, and values against it.
+
+Comes in: the function or class, and values of its arguments, such as a section of YAML. Goes out:
+its settings with their defaults, or an error that names the setting, what is expected and what was
+found. Annotations are read as text, so that a source that is not imported can be held to the same.
+Standard library only.
+"""
+
+import ast
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from lightning_modules.registry import UnknownName, unknown
+
+REQUIRED: Final = object()  # the default of a setting that has none
+UNTOLD: Final = object()  # the default of a setting whose default is no plain data
+# Names in annotations, and what a value of each is; a name that is not here takes anything.
+TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "None": (type(None),),
+    "Sequence": (list, tuple),
+    "list": (list, tuple),
+    "tuple": (list, tuple),
+    "Mapping": (Mapping,),
+    "dict": (Mapping,),
+}
+# Packages whose classes take anything: what a module hands on to them is no setting of its own.
+FOREIGN = ("pytorch_lightning", "torch", "builtins")
+# Numbers that no setting of this name can be beyond, whatever it belongs to.
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "learning_rate": ("> 0", lambda value: value > 0),
+    "momentum": ("in [0, 1)", lambda value: 0 <= value < 1),
+    "epsilon": (">= 0", lambda value: value >= 0),
+    "weight_decay": (">= 0", lambda value: value >= 0),
+}
+
+
+class WrongSetting(ValueError):
+    """A setting that is missing or cannot have its value; the message begins with its name."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A keyword argument: its annotation as text (empty: anything goes) and its default."""
+
+    annotation: str = ""
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The settings by name; with `open`, any other name goes too."""
+
+    settings: Mapping[str, Setting]
+    open: bool = False
+
+    def without(self, names: Sequence[str]) -> "Signature":
+        """Return the signature without some of its settings, which are given by others."""
+        kept = {name: each for name, each in self.settings.items() if name not in names}
+        return Signature(kept, self.open)
+
+    def complete(self, owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values given and the defaults of the others, in the order of the arguments.
+
+        Errors: UnknownName for a setting that `owner` does not have, with the nearest;
+        WrongSetting for one that is missing, of another type or out of its range.
+        """
+        for key in given:
+            if key not in self.settings and not self.open:
+                raise UnknownName(unknown(f"setting of {owner}", key, self.settings))
+        for key, setting in self.settings.items():
+            if key not in given and setting.default is REQUIRED:
+                kind = f" ({_said(setting.annotation)})" if setting.annotation else ""
+                raise WrongSetting(f"{key}: expected a value{kind}, found none; give it")
+        for key, value in given.items():
+            check(key, value, self.settings.get(key, Setting()).annotation)
+        defaults = {key: setting.default for key, setting in self.settings.items()}
+        values = {**defaults, **given}
+        return {key: value for key, value in values.items() if value is not UNTOLD}
+
+
+def signature_of(thing: Callable[..., Any]) -> Signature:
+    """Return the settings of a class, or of a function: all arguments of it but the first.
+
+    The first one of a function is what it works on: parameters, an optimiser. A class that hands
+    `**settings` on to its base has the settings of that too.
+    """
+    if isinstance(thing, type):
+        return _of_class([base for base in thing.__mro__ if "__init__" in vars(base)])
+    return _of_parameters(list(inspect.signature(thing).parameters.values())[1:])
+
+
+def _of_class(bases: Sequence[type]) -> Signature:
+    first, *rest = bases
+    own = _of_parameters(list(inspect.signature(first.__init__).parameters.values())[1:])  # type: ignore[misc]
+    if not own.open or not rest or rest[0].__module__.partition(".")[0] in FOREIGN:
+        return own
+    return joined(own, _of_class(rest))
+
+
+def joined(own: Signature, base: Signature) -> Signature:
+    """Return the settings of a class that hands its other ones on to a base.
+
+    What the base requires, the class gives itself.
+    """
+    more = {key: each for key, each in base.settings.items() if each.default is not REQUIRED}
+    return Signature(
+        {**own.settings, **{k: more[k] for k in more if k not in own.settings}}, base.open
+    )
+
+
+def _of_parameters(parameters: Sequence[inspect.Parameter]) -> Signature:
+    kinds = {parameter.kind for parameter in parameters}
+    many = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return Signature(
+        {each.name: _setting(each) for each in parameters if each.kind not in many},
+        open=inspect.Parameter.VAR_KEYWORD in kinds,
+    )
+
+
+def _setting(parameter: inspect.Parameter) -> Setting:
+    empty = inspect.Parameter.empty
+    text = parameter.annotation
+    if not isinstance(text, str):
+        text = "" if text is empty else inspect.formatannotation(text)
+    default = REQUIRED if parameter.default is empty else plain(parameter.default)
+    return Setting(text, default)
+
+
+def plain(value: Any) -> Any:
+    """Return a default as YAML would give it, lists for tuples; UNTOLD for what YAML cannot."""
+    if isinstance(value, list | tuple):
+        entries = [plain(entry) for entry in value]
+        return UNTOLD if UNTOLD in entries else entries
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value) if isinstance(value, str) else UNTOLD
+
+
+def check(key: str, value: object, annotation: str) -> None:
+    """Refuse a value that the annotation, or the range of such a setting, does not allow.
+
+    Errors: WrongSetting.
+    """
+    if key in RANGES and value is not None:
+        said, allows = RANGES[key]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and allows(value)):  # type: ignore[arg-type]
+            raise WrongSetting(f"{key}: expected a finite number {said}, found {value!r}")
+    if annotation and not _fits(value, _parsed(annotation)):
+        raise WrongSetting(f"{key}: expected {_said(annotation)}, found {value!r}")
+
+
+def _said(annotation: str) -> str:
+    """Return an annotation in words of YAML."""
+    short = annotation.replace("collections.abc.", "").replace("typing.", "")
+    return short.replace("Sequence", "list").replace("None", "null").replace(" | ", " or ")
+
+
+@cache
+def _parsed(annotation: str) -> ast.expr:
+    return ast.parse(annotation, mode="eval").body
+
+
+def _fits(value: object, kind: ast.expr) -> bool:
+    match kind:
+        case ast.Constant(value=str(text)):
+            return _fits(value, _parsed(text))
+        case ast.Constant(value=None):
+            return value is None
+        case ast.BinOp(left=left, right=right):
+            return _fits(value, left) or _fits(value, right)
+        case ast.Subscript(value=outer, slice=inner):
+            return _contains(value, _last(outer), inner)
+        case ast.Name() | ast.Attribute():
+            return _is(value, _last(kind))
+    return True
+
+
+def _contains(value: object, outer: str, inner: ast.expr) -> bool:
+    if outer == "Literal":
+        return value in ast.literal_eval(ast.Tuple(_entries(inner), ast.Load()))
+    if outer in ("Optional", "Union"):
+        kinds = _entries(inner)
+        return (outer == "Optional" and value is None) or any(_fits(value, k) for k in kinds)
+    if not _is(value, outer):
+        return False
+    kinds = _entries(inner)
+    fixed = outer == "tuple" and ast.unparse(kinds[-1]) != "..."
+    if not isinstance(value, list | tuple):
+        return True
+    if fixed:
+        same = len(value) == len(kinds)
+        return same and all(_fits(entry, k) for entry, k in zip(value, kinds, strict=True))
+    return all(_fits(entry, kinds[0]) for entry in value)
+
+
+def _is(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return name in ("bool", "object", "Any") or name not in TYPES
+    return name not in TYPES or isinstance(value, TYPES[name])
+
+
+def _entries(inner: ast.expr) -> list[ast.expr]:
+    return inner.elts if isinstance(inner, ast.Tuple) else [inner]
+
+
+def _last(name: ast.expr) -> str:
+    return name.attr if isinstance(name, ast.Attribute) else ast.unparse(name)

@@ -90,7 +90,7 @@ def test_with_them_every_level_trains() -> None:
     assert len(study.runs) == 8
     losses = {}
     for run in study.runs:
-        (record,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+        (record,) = execute(Stack((run,), TrainerName.SINGLE, "a test"))
         assert record.status is Status.FINISHED, record.error
         curve = record.curves["train_loss"]
         assert curve[-1][1] < curve[0][1]

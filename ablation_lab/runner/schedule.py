@@ -24,9 +24,9 @@ from ablation_lab.study.metric import Metric
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.ensemble import combine_members
-from ablation_lab.training.execute import check
-from ablation_lab.training.perform import perform
+from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated
+from ablation_lab.training.validate import validate_stack
 
 if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
@@ -97,7 +97,7 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
         for run in stack.runs:
             first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
     with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
-        for done in nearby.map(check, first.values()):
+        for done in nearby.map(validate_stack, first.values()):
             if done.error or done.result:
                 raise ConfigurationError(done.error or str(done.result))
 
@@ -145,7 +145,7 @@ class Driver:
 
         Runs with equal keys, which two studies may declare, are trained once and tracked in both.
         """
-        for done in engine.map(perform, self._in_time(stacks), cost=estimated):
+        for done in engine.map(execute, self._in_time(stacks), cost=estimated):
             records = done.result
             if records is None:
                 records = [_lost(run, done) for run in done.job.runs]

@@ -24,10 +24,9 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.store.trials import one_at_a_time, open_storage
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
-from ablation_lab.study.run import Run, Stack
-from ablation_lab.study.stacking import trainer_alone
+from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE, Study, Tuning
-from ablation_lab.training.validation import on_validation
+from ablation_lab.training.execute import validation_score
 
 # Trials of a cell before its pruner compares, and before TPE does more than draw.
 STARTUP = 4
@@ -157,7 +156,7 @@ class Tuner:
             if known is None:
                 run = self._run(each.cell, FIRST_TUNING_REPLICATE + replicate)
                 jobs[each.cell.name] = Stack(
-                    (run,), trainer_alone(run.config), "tuning", data_root, plugins
+                    (run,), TrainerName.SINGLE, "tuning", data_root, plugins
                 )
             else:
                 each.values.append(known)
@@ -175,7 +174,7 @@ class Tuner:
     def _values(self, engine: Engine, jobs: Iterable[Stack]) -> dict[str, float]:
         worst = self._study.metric.worst
         found = {}
-        for done in engine.map(on_validation, jobs):
+        for done in engine.map(validation_score, jobs):
             run = done.job.runs[0]
             if done.result is None:
                 raise ConfigurationError(

@@ -35,26 +35,22 @@ OUTSIDE = (
 )
 # Where a run's result comes from: module and name.
 ENTRIES = {
-    TrainerName.SOLO: (
-        ("ablation_lab.training.solo", "train"),
-        ("ablation_lab.training.execute", "_record"),
-    ),
-    TrainerName.OWN_SCHEDULE: (
-        ("ablation_lab.training.own_schedule", "train"),
-        ("ablation_lab.training.execute", "_record"),
+    TrainerName.SINGLE: (
+        ("ablation_lab.training.single", "train"),
+        ("ablation_lab.training.record", "record_of"),
     ),
     TrainerName.STACKED: (
         ("ablation_lab.training.stacked", "train"),
-        ("ablation_lab.training.execute", "_record"),
+        ("ablation_lab.training.record", "record_of"),
     ),
-    TrainerName.OBSERVED: (
-        ("ablation_lab.training.observed", "train"),
-        ("ablation_lab.training.execute", "_record"),
-        ("ablation_lab.training.execute", "observed_record"),
+    TrainerName.PROBED: (
+        ("ablation_lab.training.probe", "train"),
+        ("ablation_lab.training.record", "record_of"),
+        ("ablation_lab.training.record", "with_observation"),
     ),
     TrainerName.ENSEMBLE: (
-        ("ablation_lab.training.solo", "train"),
-        ("ablation_lab.training.execute", "_record"),
+        ("ablation_lab.training.single", "train"),
+        ("ablation_lab.training.record", "record_of"),
         ("ablation_lab.training.ensemble", "combine_members"),
     ),
 }

@@ -19,8 +19,8 @@ from ablation_lab.study.stacking import trainer_of
 
 # What counts only for runs that say so: those that are asked something, those with fewer bits.
 FURTHER = {
-    "ask": ("ablation_lab.training.answers", "answers"),
-    "precision": ("ablation_lab.training.precision", "precision"),
+    "ask": ("ablation_lab.training.scoring", "answers"),
+    "precision": ("ablation_lab.training.computing", "precision"),
 }
 
 

@@ -14,10 +14,9 @@ KEEP = "keep"
 class TrainerName(StrEnum):
     """Who produced a run's result."""
 
-    SOLO = "solo"
-    OWN_SCHEDULE = "own_schedule"
+    SINGLE = "single"
     STACKED = "stacked"
-    OBSERVED = "observed"
+    PROBED = "probed"
     ENSEMBLE = "ensemble"
     COMPUTED = "computed"
 

@@ -35,14 +35,8 @@ def trainer_of(config: Mapping[str, Any]) -> TrainerName:
     if "ensemble" in config:
         return TrainerName.ENSEMBLE
     if config["training"].get("observe"):
-        return TrainerName.OBSERVED
-    return trainer_alone(config) if why_alone(config) else TrainerName.STACKED
-
-
-def trainer_alone(config: Mapping[str, Any]) -> TrainerName:
-    """Return who trains a run by itself: the solo trainer, unless its recipe has a schedule."""
-    own = config["training"].get("remainder") or config["training"].get("points")
-    return TrainerName.OWN_SCHEDULE if own else TrainerName.SOLO
+        return TrainerName.PROBED
+    return TrainerName.SINGLE if why_alone(config) else TrainerName.STACKED
 
 
 def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:

@@ -6,26 +6,17 @@ long enough to pay for compiling, the step is compiled.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ablation_lab.study.run import Run
-from ablation_lab.training.evaluation import EVALUATION_BATCH
-from ablation_lab.training.replay import Repeated
+from ablation_lab.training.computing import Compiled, Repeated, Step, worth_compiling
 from ablation_lab.training.schedule import Chunk
+from ablation_lab.training.trained import EVALUATION_BATCH
 from lightning_modules.classifier import Classifier
 from lightning_modules.stack import MLPStack
-
-# Compiling a shape costs seconds, so that it pays from about this many layer-steps of single runs.
-COMPILE_FROM = 10_000_000
-# Of what a compiler says, in letters: it may quote the whole program.
-LONGEST_REASON = 200
-
-Step = Callable[[list[Tensor], Tensor, Tensor], tuple[list[Tensor], Tensor]]
 
 
 class Descent(nn.Module):
@@ -81,42 +72,6 @@ class Descent(nn.Module):
             "compiled": self._compiled.way,
             "step": self._step.way,
         }
-
-
-class Compiled:
-    """A step that is compiled where that is ``wanted``, and as it was written where it fails.
-
-    Whether a compiler works shows at the first call only: it may lack the headers of Python, or
-    room for its files. What is wrong with the step itself, the step as written says again. ``way``
-    says whether it is compiled, and why not where it was to be.
-    """
-
-    def __init__(self, step: Step, *, wanted: bool) -> None:
-        self._step = step
-        self._fast: Step | None = torch.compile(step, dynamic=False) if wanted else None
-        self.way = str(wanted).lower()
-
-    def __call__(self, values: list[Tensor], x: Tensor, y: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Take the step."""
-        if self._fast is None:
-            return self._step(values, x, y)
-        try:
-            return self._fast(values, x, y)
-        except torch.OutOfMemoryError:
-            # The stack has to be halved instead.
-            raise
-        except Exception as error:  # a compiler raises whatever it likes
-            self._fast = None
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            self.way = f"false, as compiling failed: {reason[:LONGEST_REASON]}"
-        # Outside the except clause, whose traceback would keep tensors alive.
-        return self._step(values, x, y)
-
-
-def worth_compiling(layer_steps: int) -> bool:
-    """Say whether compiling pays for this many layer-steps, and a compiler is there."""
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    return layer_steps >= COMPILE_FROM and compiler is not None
 
 
 def descent_step(stack: MLPStack, rates: Tensor) -> Step:

@@ -20,21 +20,16 @@ from torch import Tensor, distributed
 from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training.evaluation import describe, tensors
-from ablation_lab.training.lightning import lightning_trainer
+from ablation_lab.training.lightning import CurveWriter, lightning_trainer
 from ablation_lab.training.order import batches
-from ablation_lab.training.plain import CurveWriter
 from ablation_lab.training.schedule import Chunk, chunks
-from ablation_lab.training.solo import build_module
-from ablation_lab.training.trained import Trained
+from ablation_lab.training.single import build_module
+from ablation_lab.training.trained import Trained, describe, tensors
+from ablation_lab.training.validate import validate_devices
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
 from lightning_modules.measures import MEASURES
 from lightning_modules.task import task_of
-
-# Settings of a training that only a run on one device has.
-ONE_DEVICE = ("precision", "remainder", "points", "patience", "divide_rate_at", "selection")
-FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Trained:
@@ -45,7 +40,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     module = build_module(run, dataset)
     training = Training(**run.config["training"])
     examples = len(data.train)
-    refuse(training, examples=examples, devices=devices)
+    validate_devices(training, examples=examples, devices=devices)
     seed = stream(run.seed, Role.ORDER, run.replicate)
     order = partial(batches, training, examples=examples, seed=seed)
     if isinstance(module, Classifier | Learner):
@@ -74,26 +69,6 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     )
     facts = {"devices": str(devices), "backend": result["backend"]}
     return Trained(**{**vars(trained), "facts": {**trained.facts, **facts}})
-
-
-def refuse(training: Training, *, examples: int, devices: int) -> None:
-    """Refuse what several devices cannot share, or would ignore.
-
-    Errors: ValueError.
-    """
-    for name in ONE_DEVICE:
-        value = getattr(training, name)
-        if value:
-            raise ValueError(
-                f"training.{name}: {value!r} is for a run on one device, found {devices}; leave it "
-                f"out, or {FEWER}"
-            )
-    size = min(training.batch_size or examples, examples)
-    if size % devices:
-        raise ValueError(
-            f"training.batch_size: {size} examples cannot be shared equally by {devices} devices; "
-            f"choose a multiple of {devices}, or {FEWER}"
-        )
 
 
 class Shares:

@@ -16,7 +16,7 @@ from ablation_lab.data import DATASETS, Part, load
 from ablation_lab.study.convergence import no_convergence
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Combination, Run, TrainerName
-from ablation_lab.training.scoring import accuracy_of, combine
+from ablation_lab.training.scoring import Floats, accuracy_of, predictions
 
 
 class StoredLogits(Protocol):
@@ -82,3 +82,34 @@ def _score(run: Run, logits: NDArray[np.float32], data_root: str | None, started
 @lru_cache(maxsize=1)
 def _test_part(name: str, root: str | None) -> Part:
     return load(name, Path(root) if root else None)[1]
+
+
+def combine(logits: Floats, rule: Combination) -> Floats:
+    """Combine members (E, N, C) into scores (N, C).
+
+    ``sum_logits`` adds logits; ``mean_probability`` averages softmax outputs; ``vote`` counts the
+    members' classes, with ties broken by the mean probability.
+    """
+    if logits.ndim != 3 or logits.shape[-1] < 2:
+        raise ValueError(f"logits: expected shape (members, N, C >= 2), found {logits.shape}")
+    probabilities = _softmax(logits)
+    mean: Floats = probabilities.mean(0)
+    match rule:
+        case Combination.SUM_LOGITS:
+            total: Floats = logits.sum(0)
+            return total
+        case Combination.MEAN_PROBABILITY:
+            return mean
+        case Combination.VOTE:
+            classes = np.arange(logits.shape[-1])
+            votes = (predictions(logits)[..., None] == classes).sum(0)
+            # A mean probability is below 1, so it orders ties and never outvotes a member.
+            return np.asarray(votes + 0.5 * mean, dtype=np.float32)
+
+
+def _softmax(logits: Floats) -> Floats:
+    # Infinite logits give NaN, which counts as wrong; they are no reason to warn.
+    with np.errstate(invalid="ignore"):
+        shifted: Floats = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities: Floats = shifted / shifted.sum(-1, keepdims=True)
+    return probabilities

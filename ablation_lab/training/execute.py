@@ -1,143 +1,72 @@
-"""What a worker does with a stack: load data, train, score once, and describe it as records.
+"""What a worker does with a stack: train its runs and score them once, or compute its checks.
 
-The trainers get train and validation; the test set is touched here, once, after the last step.
-Any exception becomes a failed record with its traceback; the study goes on.
+The trainers get train and validation; the test set is touched once, after the last step. Any
+exception becomes a failed record with its traceback; the study goes on. To tune, a run is trained
+and measured on validation: then the test set is not read in.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 import time
-import traceback
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ablation_lab.data import DATASETS, Dataset, Part, TrainingData, load
-from ablation_lab.study.convergence import no_convergence
 from ablation_lab.study.observation import Observation
-from ablation_lab.study.record import NoConvergence, Record, Status
-from ablation_lab.study.run import Run, Stack, TrainerName, Training
-from ablation_lab.training.answers import answers, asked
-from ablation_lab.training.compiling import let_every_shape_compile
-from ablation_lab.training.memory import does_not_fit, is_out_of_memory
-from ablation_lab.training.tasks import first_exact_step, score
-from ablation_lab.training.trained import Trained
-from lightning_modules.task import Task, task_of
+from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.training.record import failed, record_of, with_observation
+from ablation_lab.training.scoring import answers
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
-# Generated images that are kept: a square of them.
-SAMPLES = 64
-# What has an answer at a point; of a sequence or an image there is none.
-ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
+    from ablation_lab.training.trained import Trained
 
 
 def execute(stack: Stack) -> list[Record]:
-    """Train the runs of a stack and return their records, in order."""
+    """Return the records of the stack's runs, in order; a run that raises is a failed record."""
     started = time.time()
     try:
         for name in stack.plugins:
             importlib.import_module(name)
-        return _train(stack, started)
+        if stack.trainer is TrainerName.COMPUTED:
+            return [_computed(run, stack) for run in stack.runs]
+        return _records(stack, started)
     except Exception as error:  # a run that raises is a result of its own
-        return [_failed(run, stack, started, error) for run in stack.runs]
+        return [failed(run, stack, started, error) for run in stack.runs]
 
 
-def check(stack: Stack) -> str:
-    """Build the first run's module without training it; return what is wrong with it, or ''."""
-    from ablation_lab.training.observed import why_not
-    from ablation_lab.training.solo import build_module
-    from lightning_modules.classifier import Classifier
-    from lightning_modules.learner import Learner
+def validation_score(stack: Stack) -> float:
+    """Train the stack's run; return its validation accuracy, or loss or distance by its task.
 
-    run = stack.runs[0]
-    try:
-        for name in stack.plugins:
-            importlib.import_module(name)
-        dataset = DATASETS.get(run.config["data"]["name"])
-        points = run.config["training"].get("ask") or ()
-        asked(points, dataset.shape)
-        module = build_module(run, dataset)
-        if points and task_of(module) not in ANSWERING:
-            family = run.config["model"]["family"]
-            return _place(run, f"training.ask: family {family!r} has no answer at a point")
-        if isinstance(module, Classifier | Learner):
-            # A setting that the optimiser would ignore is refused here.
-            module.configure_optimizers()
-        refuse_training(module, run, dataset, devices=stack.devices)
-        if run.config["training"].get("observe"):
-            return _place(run, why_not(module, run.config["model"]["family"]))
-    except (ValueError, TypeError, KeyError, ImportError) as error:
-        return _place(run, str(error))
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            return _place(run, does_not_fit(error))
-        raise
-    return ""
-
-
-def refuse_training(
-    module: pl.LightningModule, run: Run, dataset: Dataset, *, devices: int
-) -> None:
-    """Refuse settings of the training that whoever trains such a module would ignore.
-
-    Errors: ValueError.
+    The value is that of the validation curve in the selected state; NaN where a loss or parameter
+    did not stay finite. No test set is read in.
     """
-    from ablation_lab.training import distributed
-    from ablation_lab.training.rules import refuse_rules
-    from lightning_modules.classifier import Classifier
-    from lightning_modules.learner import Learner
+    from ablation_lab.training import single
 
-    training = Training(**run.config["training"])
-    if devices > 1:
-        size = run.config["data"]["train_size"]
-        examples = min(dataset.examples, size or dataset.examples)
-        distributed.refuse(training, examples=examples, devices=devices)
-    if not isinstance(module, Classifier | Learner):
-        family = run.config["model"]["family"]
-        refuse_rules(training, family)
-        for name in ("remainder", "points"):
-            if value := getattr(training, name):
-                raise ValueError(
-                    f"training.{name}: family {family!r} trains by itself and would ignore "
-                    f"{value!r}; leave it out"
-                )
+    for name in stack.plugins:
+        importlib.import_module(name)
+    (run,) = stack.runs
+    section = run.config["data"]
+    data = _training_data(section["name"], stack.data_root, section["train_size"])
+    trained = single.train(run, data, DATASETS.get(section["name"]))
+    (curve,) = (points for name, points in trained.curves.items() if name.startswith("val_"))
+    if not trained.finite:
+        return math.nan
+    return dict(curve)[trained.selected_step or curve[-1][0]]
 
 
-def _place(run: Run, error: str) -> str:
-    return error and f"study/{run.study}.yaml: {run.cell}: {error}"
-
-
-def _train(stack: Stack, started: float) -> list[Record]:
-    # Imported here so that a driver that only plans never waits for torch.
-    from ablation_lab.training import distributed, observed, own_schedule, solo, stacked
-    from ablation_lab.training.precision import precision
-
-    data_section = stack.runs[0].config["data"]
-    dataset = DATASETS.get(data_section["name"])
-    data, test = _load(data_section["name"], stack.data_root, data_section["train_size"])
-    observation: Observation | None = None
-    with precision(stack.runs[0].config["training"].get("precision")):
-        if stack.trainer is TrainerName.OBSERVED:
-            result, observation = observed.train(stack.runs[0], data, dataset)
-            trained = [result]
-        elif stack.trainer is TrainerName.STACKED:
-            let_every_shape_compile()
-            trained = stacked.train(list(stack.runs), data, dataset)
-        elif stack.trainer is TrainerName.OWN_SCHEDULE:
-            trained = [own_schedule.train(stack.runs[0], data, dataset)]
-        elif stack.devices > 1:
-            trained = [distributed.train(stack.runs[0], data, dataset, devices=stack.devices)]
-        else:
-            trained = [solo.train(stack.runs[0], data, dataset)]
+def _records(stack: Stack, started: float) -> list[Record]:
+    section = stack.runs[0].config["data"]
+    dataset = DATASETS.get(section["name"])
+    data, test = _load(section["name"], stack.data_root, section["train_size"])
+    trained, observation = _train(stack, data, dataset)
     seconds = (time.time() - started) / len(trained)
     records = [
-        _record(run, stack, result, dataset, test, started=started, seconds=seconds)
+        record_of(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
     points = stack.runs[0].config["training"].get("ask")
@@ -146,13 +75,30 @@ def _train(stack: Stack, started: float) -> list[Record]:
             replace(record, metrics={**record.metrics, **answers(result, points, dataset.shape)})
             for record, result in zip(records, trained, strict=True)
         ]
-    return records if observation is None else [observed_record(records[0], observation)]
+    return records if observation is None else [with_observation(records[0], observation)]
 
 
-def observed_record(record: Record, observation: Observation) -> Record:
-    """Return the record of a run with what was seen in its layers."""
-    curves = {**record.curves, **observation.curves}
-    return replace(record, curves=curves, observation=observation.text)
+def _train(
+    stack: Stack, data: TrainingData, dataset: Dataset
+) -> tuple[list[Trained], Observation | None]:
+    """Return what became of each run, and what a probe saw."""
+    # Imported here so that a runner that only plans never waits for torch.
+    from ablation_lab.training import distributed, probe, single, stacked
+    from ablation_lab.training.computing import let_every_shape_compile, precision
+
+    run = stack.runs[0]
+    with precision(run.config["training"].get("precision")):
+        match stack.trainer:
+            case TrainerName.PROBED:
+                trained, observation = probe.train(run, data, dataset)
+                return [trained], observation
+            case TrainerName.STACKED:
+                let_every_shape_compile()
+                return stacked.train(list(stack.runs), data, dataset), None
+            case _ if stack.devices > 1:
+                return [distributed.train(run, data, dataset, devices=stack.devices)], None
+            case _:
+                return [single.train(run, data, dataset)], None
 
 
 @lru_cache(maxsize=2)
@@ -160,72 +106,26 @@ def _load(name: str, root: str | None, train_size: int | None) -> tuple[Training
     return load(name, Path(root) if root else None, train_size=train_size)
 
 
-def _record(
-    run: Run,
-    stack: Stack,
-    trained: Trained,
-    dataset: Dataset,
-    test: Part,
-    *,
-    started: float,
-    seconds: float,
-) -> Record:
-    outputs = trained.predict(test.x)
-    scores = score(trained.task, outputs, test, test_is_train=dataset.test_is_train)
-    losses = trained.curves.get("train_loss", ())
-    train_loss = losses[-1][1] if losses else None
-    rule = no_convergence(
-        finite=trained.finite,
-        train_loss=train_loss,
-        accuracy=scores.accuracy,
-        classes=dataset.classes,
-    )
-    metrics = {"parameters": float(trained.parameters), **scores.metrics}
-    if dataset.test_is_train and scores.accuracy is not None:
-        metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
-    if trained.task is Task.SEQUENCE:
-        first = first_exact_step(trained.curves["val_accuracy"])
-        metrics |= {} if first is None else {"first_exact_step": first}
-    if trained.selected_step is not None:
-        metrics["selected_step"] = float(trained.selected_step)
-    curves = dict(trained.curves)
-    if dataset.test_is_train:
-        # Validation would be the training set once more; the number keeps its true name.
-        curves = {name: points for name, points in curves.items() if not name.startswith("val_")}
+@lru_cache(maxsize=2)
+def _training_data(name: str, root: str | None, train_size: int | None) -> TrainingData:
+    training, _ = load(name, Path(root) if root else None, train_size=train_size)
+    return training
+
+
+def _computed(run: Run, stack: Stack) -> Record:
+    from ablation_lab.study.checks import compute
+
+    started = time.time()
+    try:
+        values = compute(run.config, Path(stack.data_root) if stack.data_root else None)
+    except Exception as error:  # a check that raises is a result of its own
+        return failed(run, replace(stack, runs=(run,)), started, error)
     return Record(
         run=run,
         status=Status.FINISHED,
         trainer=stack.trainer,
-        metrics=metrics,
-        curves=curves,
-        nc_rule=rule,
-        nc_step=_nc_step(rule, trained),
-        steps=trained.steps,
-        seconds=seconds,
+        metrics={f"value_{index}": value for index, value in enumerate(values)},
+        seconds=time.time() - started,
         started=started,
         reason=stack.reason,
-        provenance=dict(trained.facts),
-        logits=outputs.astype(np.float32) if run.keep_logits else None,
-        images=outputs[:SAMPLES] if trained.task is Task.GENERATION else None,
-    )
-
-
-def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
-    if rule is NoConvergence.NONE:
-        return None
-    return trained.nonfinite_step or trained.steps
-
-
-def _failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:
-    fits = not is_out_of_memory(error)
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Record(
-        run=run,
-        status=Status.FAILED,
-        trainer=stack.trainer,
-        seconds=(time.time() - started) / len(stack.runs),
-        started=started,
-        reason=reason if fits else does_not_fit(error),
-        error="".join(traceback.format_exception(error)),
-        fits=fits,
     )

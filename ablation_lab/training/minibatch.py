@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training.evaluation import EVALUATION_BATCH
-from ablation_lab.training.replay import Repeated
+from ablation_lab.training.computing import Repeated
+from ablation_lab.training.order import Orders
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk
+from ablation_lab.training.trained import EVALUATION_BATCH
 from lightning_modules.module_stack import Module, ModuleStack
 from lightning_modules.optimizers import build_optimizer
 from lightning_modules.task import task_of
@@ -136,46 +137,6 @@ class MiniBatch(nn.Module):
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
         return {"layout": "runs first", "step": self._backward.way}
-
-
-class Orders:
-    """The examples of each step for K runs, each as its solo trainer gives them to that run alone.
-
-    The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
-    With ``whole`` epochs the last batch holds what is left over, else that is left out.
-    """
-
-    def __init__(
-        self, *, examples: int, batch_size: int | None, whole: bool, seeds: Sequence[int]
-    ) -> None:
-        self._examples = examples
-        self._batch = None if batch_size is None else min(batch_size, examples)
-        self._used = examples - (0 if whole or self._batch is None else examples % self._batch)
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._device = torch.device("cpu")
-        self._epoch = torch.empty(len(seeds), 0)
-        self._next = 0
-
-    def to_device(self, device: torch.device) -> None:
-        """Lay the orders of every further epoch on the device."""
-        self._device = device
-
-    def next(self) -> tuple[Tensor, ...]:
-        """Return the indices (K, B) of the next step; none of them is the full batch."""
-        if self._batch is None:
-            return ()
-        if self._next >= self._epoch.shape[1]:
-            drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
-            self._epoch = torch.stack(drawn)[:, : self._used].to(self._device)
-            self._next = 0
-        indices = self._epoch[:, self._next : self._next + self._batch]
-        self._next += self._batch
-        return (indices,)
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these of the runs alone."""
-        self._generators = [self._generators[row] for row in rows]
-        self._epoch = self._epoch[list(rows)]
 
 
 def replace_parameters(

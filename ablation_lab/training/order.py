@@ -5,7 +5,7 @@ Or, where a recipe says so, always in the order in which the examples are stored
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -19,42 +19,89 @@ BatchIndices: TypeAlias = Iterable[Tensor | None]
 
 
 class Order:
-    """The examples of each step; ``None`` stands for the full batch, which has no order."""
+    """The examples of each step; ``None`` stands for the full batch, which has no order.
 
-    def __init__(self, *, examples: int, batch_size: int | None, seed: int) -> None:
-        self.examples = examples
-        self.batch_size = batch_size
+    An epoch is a new permutation from ``seed``, or the rows as they are stored where it is not
+    ``shuffled``. What does not fill its last batch is left out, or with ``whole`` epochs is a
+    smaller batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        examples: int,
+        batch_size: int | None,
+        seed: int,
+        shuffled: bool = True,
+        whole: bool = False,
+    ) -> None:
+        self._examples = examples
+        self._size = batch_size and min(batch_size, examples)
+        self._shuffled = shuffled
+        self._whole = whole
         self._generator = torch.Generator().manual_seed(seed)
 
     def __iter__(self) -> Iterator[Tensor | None]:
         """Yield the indices of every batch, without end."""
-        if self.batch_size is None:
+        if self._size is None:
             while True:
                 yield None
-        size = min(self.batch_size, self.examples)
+        used = self._examples - (0 if self._whole else self._examples % self._size)
         while True:
-            permutation = torch.randperm(self.examples, generator=self._generator)
-            for step in range(self.examples // size):
-                yield permutation[step * size : (step + 1) * size]
+            yield from self._epoch()[:used].split(self._size)
 
-
-class StoredOrder:
-    """The examples of each step in stored order, the same in every epoch: nothing is shuffled."""
-
-    def __init__(self, *, examples: int, batch_size: int) -> None:
-        self.examples = examples
-        self.batch_size = min(batch_size, examples)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        """Yield the indices of every batch, without end."""
-        rows = torch.arange(self.examples)
-        while True:
-            for step in range(self.examples // self.batch_size):
-                yield rows[step * self.batch_size : (step + 1) * self.batch_size]
+    def _epoch(self) -> Tensor:
+        if not self._shuffled:
+            return torch.arange(self._examples)
+        return torch.randperm(self._examples, generator=self._generator)
 
 
 def batches(training: Training, *, examples: int, seed: int) -> BatchIndices:
-    """Return the batches that a recipe asks for: shuffled from ``seed``, or as stored."""
-    if training.order == STORED and training.batch_size is not None:
-        return StoredOrder(examples=examples, batch_size=training.batch_size)
-    return Order(examples=examples, batch_size=training.batch_size, seed=seed)
+    """Return the batches that a recipe asks for, shuffled from ``seed`` unless it says no."""
+    return Order(
+        examples=examples,
+        batch_size=training.batch_size,
+        seed=seed,
+        shuffled=training.order != STORED,
+        whole=training.remainder is not None,
+    )
+
+
+class Orders:
+    """The examples of each step for K runs, each as its solo trainer gives them to that run alone.
+
+    The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
+    With ``whole`` epochs the last batch holds what is left over, else that is left out.
+    """
+
+    def __init__(
+        self, *, examples: int, batch_size: int | None, whole: bool, seeds: Sequence[int]
+    ) -> None:
+        self._examples = examples
+        self._batch = None if batch_size is None else min(batch_size, examples)
+        self._used = examples - (0 if whole or self._batch is None else examples % self._batch)
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._device = torch.device("cpu")
+        self._epoch = torch.empty(len(seeds), 0)
+        self._next = 0
+
+    def to_device(self, device: torch.device) -> None:
+        """Lay the orders of every further epoch on the device."""
+        self._device = device
+
+    def next(self) -> tuple[Tensor, ...]:
+        """Return the indices (K, B) of the next step; none of them is the full batch."""
+        if self._batch is None:
+            return ()
+        if self._next >= self._epoch.shape[1]:
+            drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
+            self._epoch = torch.stack(drawn)[:, : self._used].to(self._device)
+            self._next = 0
+        indices = self._epoch[:, self._next : self._next + self._batch]
+        self._next += self._batch
+        return (indices,)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone."""
+        self._generators = [self._generators[row] for row in rows]
+        self._epoch = self._epoch[list(rows)]

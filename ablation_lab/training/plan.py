@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.stacking import descends_innermost, trainer_alone, why_alone
+from ablation_lab.study.stacking import descends_innermost, why_alone
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import (
     estimate,
@@ -57,14 +57,14 @@ def plan(
     """
     groups: dict[str, list[Run]] = {}
     alone: list[tuple[Run, str]] = []
-    observed: list[Run] = []
+    probed: list[Run] = []
     checks: list[Run] = []
     for run in runs:
         if run.is_check:
             checks.append(run)
             continue
         if run.config["training"].get("observe"):
-            observed.append(run)
+            probed.append(run)
             continue
         spread = f"spread over {devices} devices" if devices > 1 else ""
         obstacle = spread or why_alone(run.config, accelerator=accelerators is not None)
@@ -84,9 +84,9 @@ def plan(
         reason = "checks compute, they train nothing"
         stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
     reason = "its layers are looked at while it trains"
-    stacks += [Stack((run,), TrainerName.OBSERVED, reason, data_root, plugins) for run in observed]
+    stacks += [Stack((run,), TrainerName.PROBED, reason, data_root, plugins) for run in probed]
     return stacks + [
-        Stack((run,), trainer_alone(run.config), obstacle, data_root, plugins, devices)
+        Stack((run,), TrainerName.SINGLE, obstacle, data_root, plugins, devices)
         for run, obstacle in alone
     ]
 

@@ -1,17 +1,36 @@
-"""Accuracy from logits, and ensembles from their members' logits. Pure numpy.
+"""What a run's outputs are worth on the test part, by task. Pure numpy, without torch.
 
-Shapes: logits (N, C), members' logits (E, N, C), labels (N,); C = 1 is binary.
+Comes in: what the trained module gives for the test examples. Goes out: final metrics by name.
+The names are the same in every study: ``test_accuracy`` (classes, or symbols of a sequence),
+``test_loss`` (mean squared error per entry), ``test_distance`` (energy distance); where the test
+set is the training set they start with ``train_``, and ``train_fit`` is the squared error there.
+What a run answers at points that its source asks about are ``answer_1``, ``answer_2``, …: the value
+of a regression, the logit of a binary classifier (so that the points 0 and 1 give the weights of a
+linear one); of several classes ``answer_1_class_0``, …: their probabilities.
+
+Shapes: logits (N, C), labels (N,); C = 1 is binary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation_lab.study.run import Combination
+from ablation_lab.data import Part
+from ablation_lab.study.record import Curve
+from lightning_modules.task import Task
+
+if TYPE_CHECKING:
+    from ablation_lab.training.trained import Trained
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+COMPARED = 1000
 
 
 def predictions(scores: Floats) -> Labels:
@@ -36,32 +55,90 @@ def accuracy_of(scores: Floats, labels: Labels) -> float:
     return float(right.mean())
 
 
-def combine(logits: Floats, rule: Combination) -> Floats:
-    """Combine members (E, N, C) into scores (N, C).
+@dataclass(frozen=True)
+class Scores:
+    """Final metrics, and the accuracy among them where the task has one."""
 
-    ``sum_logits`` adds logits; ``mean_probability`` averages softmax outputs; ``vote`` counts the
-    members' classes, with ties broken by the mean probability.
+    metrics: Mapping[str, float]
+    accuracy: float | None
+
+
+def score(task: Task, outputs: NDArray[np.float32], test: Part, *, test_is_train: bool) -> Scores:
+    """Measure outputs on the test part; shapes as in ``lightning_modules.task``."""
+    prefix = "train" if test_is_train else "test"
+    match task:
+        case Task.CLASSIFICATION | Task.SEQUENCE:
+            accuracy = accuracy_of(outputs, test.y)
+            return Scores({f"{prefix}_accuracy": accuracy}, accuracy)
+        case Task.REGRESSION:
+            error = _mean_square(outputs - test.y)
+            metrics = {"train_fit" if test_is_train else "test_loss": error}
+            if outputs.size == 1:
+                # One test example is a question of the source: its answer is a number of its own.
+                metrics["prediction"] = float(outputs.reshape(()))
+            return Scores(metrics, None)
+        case Task.RECONSTRUCTION:
+            error = _mean_square(outputs.reshape(test.x.shape) - test.x)
+            return Scores({"train_fit" if test_is_train else "test_loss": error}, None)
+        case Task.GENERATION:
+            return Scores({f"{prefix}_distance": energy_distance(outputs, test.x)}, None)
+
+
+def energy_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return 2 E|a - b| - E|a - a'| - E|b - b'| over the first 1,000 rows of each."""
+    first, second = (part[:COMPARED].reshape(len(part[:COMPARED]), -1) for part in (a, b))
+    return 2 * _distance(first, second) - _distance(first, first) - _distance(second, second)
+
+
+def first_exact_step(curve: Curve) -> float | None:
+    """Return the step, counted from 0, after which every symbol was right first; None if never."""
+    exact = [step for step, share in curve if share == 1.0]
+    return float(exact[0] - 1) if exact else None
+
+
+def _mean_square(difference: NDArray[np.float32]) -> float:
+    # A run that diverged gives infinite squares, which are its result and no reason to warn.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.square(difference.astype(np.float64)).mean())
+
+
+def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the mean Euclidean distance over all pairs of rows."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None] - 2 * a @ b.T
+    return float(np.sqrt(np.maximum(squares, 0)).mean())
+
+
+def answers(
+    trained: Trained, points: Sequence[Sequence[float]], shape: tuple[int, ...]
+) -> Mapping[str, float]:
+    """Return the answers by name.
+
+    Errors: ValueError for points that are no examples of this shape, and for a task without them.
     """
-    if logits.ndim != 3 or logits.shape[-1] < 2:
-        raise ValueError(f"logits: expected shape (members, N, C >= 2), found {logits.shape}")
-    probabilities = _softmax(logits)
-    mean: Floats = probabilities.mean(0)
-    match rule:
-        case Combination.SUM_LOGITS:
-            total: Floats = logits.sum(0)
-            return total
-        case Combination.MEAN_PROBABILITY:
-            return mean
-        case Combination.VOTE:
-            classes = np.arange(logits.shape[-1])
-            votes = (predictions(logits)[..., None] == classes).sum(0)
-            # A mean probability is below 1, so it orders ties and never outvotes a member.
-            return np.asarray(votes + 0.5 * mean, dtype=np.float32)
+    if trained.task not in (Task.CLASSIFICATION, Task.REGRESSION):
+        raise ValueError(f"training.ask: a task of kind {trained.task} has no answer at a point")
+    outputs = trained.predict(asked(points, shape)).astype(np.float64)
+    found: dict[str, float] = {}
+    for number, row in enumerate(outputs.reshape(len(points), -1), start=1):
+        if len(row) == 1:
+            found[f"answer_{number}"] = float(row[0])
+            continue
+        shares = np.exp(row - row.max())
+        for name, share in enumerate(shares / shares.sum()):
+            found[f"answer_{number}_class_{name}"] = float(share)
+    return found
 
 
-def _softmax(logits: Floats) -> Floats:
-    # Infinite logits give NaN, which counts as wrong; they are no reason to warn.
-    with np.errstate(invalid="ignore"):
-        shifted: Floats = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities: Floats = shifted / shifted.sum(-1, keepdims=True)
-    return probabilities
+def asked(points: Sequence[Sequence[float]], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the points as examples (N, *shape).
+
+    Errors: ValueError that names the first point of another size.
+    """
+    size = int(np.prod(shape))
+    for point in points:
+        if len(point) != size:
+            raise ValueError(
+                f"training.ask: expected points of {size} numbers, found {list(point)}"
+            )
+    return np.array(points, dtype=np.float32).reshape(len(points), *shape)

@@ -21,14 +21,13 @@ from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.study.stacking import descends_innermost
 from ablation_lab.training.descent import Descent
-from ablation_lab.training.evaluation import EVALUATION_BATCH, tensors
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.order import Order
+from ablation_lab.training.rules import StackRules
 from ablation_lab.training.schedule import Chunk, planned, total_steps
-from ablation_lab.training.solo import build_module
-from ablation_lab.training.stack_rules import StackRules
-from ablation_lab.training.trained import Predict, Trained
+from ablation_lab.training.single import build_module
+from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained, tensors
 from lightning_modules.classifier import Classifier
 from lightning_modules.measures import MEASURES
 from lightning_modules.module_stack import Module

@@ -1,4 +1,4 @@
-"""What a trainer gives back for one run, before the test set is touched."""
+"""What a trainer gives back for one run, before the test set is touched, and how it is made."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from ablation_lab.data import Part
 from ablation_lab.study.record import Curve
-from lightning_modules.task import Task
+from lightning_modules.task import Task, task_of
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -33,3 +36,50 @@ class Trained:
     facts: Mapping[str, str] = field(default_factory=dict)
     task: Task = Task.CLASSIFICATION
     selected_step: int | None = None
+
+
+EVALUATION_BATCH = 1000
+
+
+def tensors(part: Part, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return examples (N, *shape) and labels (N,) on the device."""
+    return torch.from_numpy(part.x).to(device), torch.from_numpy(part.y).to(device)
+
+
+def predictor(module: nn.Module, device: torch.device) -> Predict:
+    """Return the function from examples (N, *shape) to logits (N, C), or what the task gives.
+
+    A module that is asked for something else than its ``forward`` has a method ``answer``.
+    """
+    answer = getattr(module, "answer", module)
+
+    def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        module.to(device).eval()
+        with torch.no_grad():
+            parts = torch.from_numpy(x).split(EVALUATION_BATCH)
+            logits = torch.cat([answer(part.to(device)) for part in parts])
+        values: NDArray[np.float32] = logits.float().cpu().numpy()
+        return values
+
+    return predict
+
+
+def describe(
+    module: nn.Module,
+    curves: Mapping[str, list[tuple[int, float]]],
+    steps: int,
+    nonfinite_step: int | None,
+    device: torch.device,
+) -> Trained:
+    """Return a trained module as the rest of the lab sees it."""
+    parameters = list(module.parameters())
+    return Trained(
+        curves={name: tuple(points) for name, points in curves.items()},
+        steps=steps,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        finite=nonfinite_step is None and all(bool(p.isfinite().all()) for p in parameters),
+        nonfinite_step=nonfinite_step,
+        predict=predictor(module, device),
+        facts={"device": str(device)},
+        task=task_of(module),
+    )

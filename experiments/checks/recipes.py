@@ -9,8 +9,8 @@ from torch import nn
 
 from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.run import Combination
+from ablation_lab.training.ensemble import combine
 from ablation_lab.training.schedule import steps_per_epoch
-from ablation_lab.training.scoring import combine
 from experiments.checks.gates import sigmoid
 from experiments.data.toys import POINTS6
 from lightning_modules.initializers import fans, he_normal, xavier_uniform

@@ -178,7 +178,7 @@ def rows_of_tracking(work: Workload, rounds: int) -> list[Row]:
         "one run of a stack of 100": lambda: tracking(
             work, TrainerName.STACKED, runs=200, size=100
         ),
-        "one run that trained alone": lambda: tracking(work, TrainerName.SOLO, runs=20, size=1),
+        "one run that trained alone": lambda: tracking(work, TrainerName.SINGLE, runs=20, size=1),
     }
     found = measure.in_turns(rounds, what)
     return [Row("Tracking", name, RUN, values, {}, (Wanted(15),)) for name, values in found.items()]

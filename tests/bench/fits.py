@@ -10,7 +10,7 @@ from typing import Any
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.study.run import Training
-from ablation_lab.training import solo, stacked
+from ablation_lab.training import single, stacked
 from ablation_lab.training.schedule import total_steps
 from tests.bench import measure
 from tests.bench.report import Section
@@ -117,7 +117,7 @@ def rows_of(fit: Fit, rounds: int, *, count: int) -> list[Row]:
     def one_by_one() -> float:
         started = time.perf_counter()
         for run in runs:
-            solo.train(run, data, dataset)
+            single.train(run, data, dataset)
         return time.perf_counter() - started
 
     names = f"stack of {count}", f"{count} runs, one after the other"

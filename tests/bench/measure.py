@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 
 from ablation_lab.data import TrainingData
-from ablation_lab.training import solo, stacked
+from ablation_lab.training import single, stacked
 from ablation_lab.training.cost import memory_of_run
-from ablation_lab.training.evaluation import tensors
 from ablation_lab.training.schedule import Chunk
+from ablation_lab.training.trained import tensors
 from tests.bench.workloads import Workload
 
 # As many steps as the decks take: whether compiling pays is decided for these.
@@ -77,7 +77,7 @@ def alone(work: Workload, data: TrainingData, *, steps: int | None = None) -> Co
     def seconds(steps: int) -> float:
         (run,) = work.runs(1, steps=steps)
         started = time.perf_counter()
-        solo.train(run, data, work.dataset)
+        single.train(run, data, work.dataset)
         return time.perf_counter() - started
 
     return cost(seconds, steps or work.steps)

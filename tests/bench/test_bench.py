@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ablation_lab.study.run import TrainerName
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.plan import plan
-from ablation_lab.training.solo import build_module
+from ablation_lab.training.single import build_module
 from tests.bench import calls, card, fits, machine, measure, rivals, steps
 from tests.bench.growth import growth
 from tests.bench.report import Section, growth_figure, page
@@ -204,7 +204,7 @@ def test_growth_is_measured_in_stacks_of_at_most_a_thousand(
 
 def test_tracking_is_measured_for_a_stack_and_alone() -> None:
     kept = calls.tracking(SMALL_XOR, TrainerName.STACKED, runs=4, size=2)
-    alone = calls.tracking(SMALL_XOR, TrainerName.SOLO, runs=2, size=1)
+    alone = calls.tracking(SMALL_XOR, TrainerName.SINGLE, runs=2, size=1)
     assert 0 < kept < 1
     assert 0 < alone < 1
 

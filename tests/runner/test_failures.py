@@ -12,7 +12,7 @@ MakeRun = Callable[..., Run]
 
 
 def failed(run: Run, reason: str, *, fits: bool = True) -> Failed:
-    record = Record(run, Status.FAILED, TrainerName.SOLO, reason=reason, fits=fits)
+    record = Record(run, Status.FAILED, TrainerName.SINGLE, reason=reason, fits=fits)
     return record, f"id-{run.cell}-{run.replicate}"
 
 

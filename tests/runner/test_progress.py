@@ -21,7 +21,8 @@ def records(make_run: Callable[..., Run]) -> list[Record]:
     """Return two runs that finished and one that failed."""
     statuses = [Status.FINISHED, Status.FINISHED, Status.FAILED]
     return [
-        Record(make_run(replicate=n), status, TrainerName.SOLO) for n, status in enumerate(statuses)
+        Record(make_run(replicate=n), status, TrainerName.SINGLE)
+        for n, status in enumerate(statuses)
     ]
 
 

@@ -14,11 +14,10 @@ from ablation_lab.engines.contract import Done
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
 from ablation_lab.study.declare import declaration_json, declare
-from ablation_lab.study.run import Run, Stack
+from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.spec import parse_study
-from ablation_lab.study.stacking import trainer_alone
 from ablation_lab.study.study import FIRST_TUNING_REPLICATE
-from ablation_lab.training.validation import on_validation
+from ablation_lab.training.execute import validation_score
 
 RATE = "learning_rate"
 
@@ -44,14 +43,14 @@ def study(trials: int = 6, replicates: int = 2) -> dict[str, Any]:
 class Here:
     """An engine that keeps count: it trains for real, or gives a value for each learning rate."""
 
-    def __init__(self, value: Callable[[Stack], float] = on_validation) -> None:
+    def __init__(self, value: Callable[[Stack], float] = validation_score) -> None:
         self.value = value
         self.stacks: list[Stack] = []
 
     def map(
         self, function: Callable[[Stack], float], jobs: Iterable[Stack]
     ) -> Iterator[Done[Stack, float]]:
-        assert function is on_validation
+        assert function is validation_score
         for job in jobs:
             self.stacks.append(job)
             yield Done(job, self.value(job))
@@ -215,6 +214,6 @@ def test_a_trial_keeps_the_remainder_of_an_epoch_where_its_run_will(
             optimizer={"name": "adam", "learning_rate": 0.05},
             training=settings,
         )
-        return on_validation(Stack((run,), trainer_alone(run.config), "a test"))
+        return validation_score(Stack((run,), TrainerName.SINGLE, "a test"))
 
     assert value(remainder="keep") != value()

@@ -35,7 +35,7 @@ def write(tracker: Tracker, make_run: Callable[..., Run]) -> Write:
         key: str, *, study: str = "small", status: Status = Status.FINISHED, started: float = 1.0
     ) -> str:
         run = replace(make_run(), key=key, study=study)
-        return tracker.write([Record(run, status, TrainerName.SOLO, started=started)])[0]
+        return tracker.write([Record(run, status, TrainerName.SINGLE, started=started)])[0]
 
     return write_run
 

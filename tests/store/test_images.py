@@ -44,7 +44,7 @@ def test_the_picture_lies_with_the_run(
 ) -> None:
     run = make_run()
     images = np.zeros((4, 1, 2, 2), np.float32)
-    record = Record(run=run, status=Status.FINISHED, trainer=TrainerName.SOLO, images=images)
+    record = Record(run=run, status=Status.FINISHED, trainer=TrainerName.SINGLE, images=images)
     (run_id,) = Tracker(store, tmp_path / "artifacts").write([record])
     names = [entry.path for entry in MlflowClient(store).list_artifacts(run_id)]
     assert names == ["samples.png"]

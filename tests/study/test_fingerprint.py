@@ -80,7 +80,7 @@ def test_comments_docstrings_and_spacing_change_nothing(code: Path, original: st
     [
         ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g"),
         ("ablation_lab/training/schedule.py", "STEP_POINTS = 12", "STEP_POINTS = 13"),
-        ("ablation_lab/training/solo.py", "Role.INIT", "Role.ORDER"),
+        ("ablation_lab/training/single.py", "Role.INIT", "Role.ORDER"),
         ("ablation_lab/study/seeds.py", "ablation-lab/", "ablation/"),
         ("ablation_lab/study/convergence.py", "LOSS_SHARE = 0.98", "LOSS_SHARE = 0.99"),
         ("lightning_modules/mlp.py", "x.flatten(1)", "2 * x.flatten(1)"),
@@ -131,9 +131,9 @@ def test_a_registered_function_that_a_used_one_calls_counts(code: Path) -> None:
 
 
 def test_solo_runs_do_not_depend_on_the_stacked_trainer(code: Path) -> None:
-    before = taken(trainer=TrainerName.SOLO)
+    before = taken(trainer=TrainerName.SINGLE)
     apply(code, "ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g")
-    assert taken(trainer=TrainerName.SOLO) == before
+    assert taken(trainer=TrainerName.SINGLE) == before
 
 
 def test_ensembles_depend_on_how_they_are_combined(code: Path) -> None:
@@ -150,7 +150,7 @@ def test_families_and_trainers_have_their_own(code: Path) -> None:
 
 
 def test_what_lies_beside_the_code_that_is_reached_does_not_count(code: Path) -> None:
-    before = taken(trainer=TrainerName.SOLO)
+    before = taken(trainer=TrainerName.SINGLE)
     more = "\n\ndef another(x: Tensor) -> Tensor:\n    return x\n"
     for name in ("mlp", "classifier", "losses", "activations", "layers"):
         path = code / "lightning_modules" / f"{name}.py"
@@ -158,14 +158,16 @@ def test_what_lies_beside_the_code_that_is_reached_does_not_count(code: Path) ->
     apply(
         code, "ablation_lab/training/execute.py", "def execute(stack: Stack)", "def execute(stack)"
     )
-    apply(code, "ablation_lab/training/execute.py", "_train(stack, started)", "_train(stack, 0.0)")
-    assert taken(trainer=TrainerName.SOLO) == before
+    apply(
+        code, "ablation_lab/training/execute.py", "_records(stack, started)", "_records(stack, 0.0)"
+    )
+    assert taken(trainer=TrainerName.SINGLE) == before
 
 
 def test_a_function_behind_several_imports_counts(code: Path) -> None:
-    before = taken(trainer=TrainerName.SOLO)
-    apply(code, "ablation_lab/training/evaluation.py", "module.to(device).eval()", "module.eval()")
-    assert taken(trainer=TrainerName.SOLO) != before
+    before = taken(trainer=TrainerName.SINGLE)
+    apply(code, "ablation_lab/training/trained.py", "module.to(device).eval()", "module.eval()")
+    assert taken(trainer=TrainerName.SINGLE) != before
 
 
 def test_the_data_are_left_to_their_checksum(code: Path) -> None:

@@ -112,8 +112,8 @@ def test_only_runs_that_say_so_depend_on_how_they_are_asked_or_rounded(
         run_key({**resolved, "training": {**resolved["training"], **more}}, 0, 0)
     assert seen == [
         (),
-        (("ablation_lab.training.answers", "answers"),),
-        (("ablation_lab.training.precision", "precision"),),
+        (("ablation_lab.training.scoring", "answers"),),
+        (("ablation_lab.training.computing", "precision"),),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ablation_lab.training.precision import precision
+from ablation_lab.training.computing import precision
 
 
 @pytest.fixture(autouse=True)

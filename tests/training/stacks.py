@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from ablation_lab.data import DATASETS, TrainingData, load
-from ablation_lab.study.run import Run, TrainerName
+from ablation_lab.study.run import Run
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.study.stacking import trainer_alone
-from ablation_lab.training import own_schedule, resident, solo, stacked
+from ablation_lab.training import in_memory, single, stacked
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.order import Order
@@ -45,7 +44,7 @@ class Watched:
         self.starts: list[Values] = []
         self.programs: list[Descent | MiniBatch] = []
         self.program_starts: list[list[Values]] = []
-        fit, program = resident.fit, stacked.program_of
+        fit, program = in_memory.fit, stacked.program_of
 
         def fit_and_keep(module: Any, data: TrainingData, *rest: Any) -> Trained:
             module.prepare(first_batch(self.run, data))
@@ -60,7 +59,7 @@ class Watched:
             )
             return self.programs[-1]
 
-        monkeypatch.setattr(resident, "fit", fit_and_keep)
+        monkeypatch.setattr(in_memory, "fit", fit_and_keep)
         monkeypatch.setattr(stacked, "program_of", program_and_keep)
 
     def train_solo(self, run: Run) -> Trained:
@@ -91,9 +90,7 @@ def train_stack(runs: list[Run]) -> list[Trained]:
 
 def train_solo(run: Run) -> Trained:
     """Train a run by itself, as the plan would have it."""
-    trainers = {TrainerName.SOLO: solo.train, TrainerName.OWN_SCHEDULE: own_schedule.train}
-    train = trainers[trainer_alone(run.config)]
-    return train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
+    return single.train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
 
 
 def as_solo(program: Descent | MiniBatch, index: int) -> Values:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ablation_lab.training.replay import Compute
+from ablation_lab.training.computing import Compute
 
 REFUSED = ("aten._local_scalar_dense", "aten.lift_fresh", "aten.nonzero", "aten.equal")
 

@@ -12,10 +12,11 @@ from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.training import solo
-from ablation_lab.training.answers import answers
-from ablation_lab.training.execute import check, execute
+from ablation_lab.training import single
+from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import plan
+from ablation_lab.training.scoring import answers
+from ablation_lab.training.validate import validate_stack
 
 UNIT: dict[str, Any] = {"family": "linear", "init": "normal", "bias_init": "normal"}
 
@@ -34,8 +35,8 @@ def run(data: str, ask: list[list[float]] | None, *, replicate: int = 0) -> Run:
 def test_unit_points_give_the_weights_of_a_linear_unit() -> None:
     asked = run("points6", [[0, 0], [1, 0], [0, 1]])
     dataset = DATASETS.get("points6")
-    module = solo.build_module(asked, dataset)
-    trained = solo.train(asked, load("points6")[0], dataset)
+    module = single.build_module(asked, dataset)
+    trained = single.train(asked, load("points6")[0], dataset)
     found = answers(trained, asked.config["training"]["ask"], dataset.shape)
     weights = trained.predict(np.eye(2, dtype=np.float32)) - trained.predict(
         np.zeros((1, 2), np.float32)
@@ -58,14 +59,14 @@ def test_a_stack_answers_as_its_runs_do() -> None:
     assert stack.trainer is TrainerName.STACKED
     together = [record.metrics["answer_1"] for record in execute(stack)]
     alone = [
-        execute(Stack((one,), TrainerName.SOLO, "alone"))[0].metrics["answer_1"] for one in runs
+        execute(Stack((one,), TrainerName.SINGLE, "alone"))[0].metrics["answer_1"] for one in runs
     ]
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
     assert len(set(alone)) == 3
 
 
 def test_a_point_of_another_size_is_refused_before_anything_trains() -> None:
-    said = check(Stack((run("points6", [[1, 2, 3]]),), TrainerName.SOLO, ""))
+    said = validate_stack(Stack((run("points6", [[1, 2, 3]]),), TrainerName.SINGLE, ""))
     assert "study/study.yaml: cell: training.ask: expected points of 2 numbers" in said
 
 
@@ -73,9 +74,9 @@ def test_a_family_without_answers_is_refused_before_anything_trains() -> None:
     model = {"family": "autoencoder", "widths": [3], "init": "xavier_uniform", "bias_init": "zeros"}
     asking = run("points6", [[1, 2]])
     stack = Stack(
-        (replace(asking, config={**asking.config, "model": model}),), TrainerName.SOLO, ""
+        (replace(asking, config={**asking.config, "model": model}),), TrainerName.SINGLE, ""
     )
-    assert "family 'autoencoder' has no answer at a point" in check(stack)
+    assert "family 'autoencoder' has no answer at a point" in validate_stack(stack)
 
 
 @pytest.mark.parametrize("ask", [[], [1], [[]], [["a"]], "all"])

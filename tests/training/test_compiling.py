@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch._dynamo.config as compiler
 
-from ablation_lab.training.compiling import let_every_shape_compile
+from ablation_lab.training.computing import let_every_shape_compile
 
 
 def compiled_shapes(count: int) -> int:

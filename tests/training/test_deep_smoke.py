@@ -23,7 +23,7 @@ def test_fitnet_learns_the_digits_from_lsuv() -> None:
     runs = [
         run for run in declare(study, "smoke").runs if run.config["model"]["activation"] == "relu"
     ]
-    (record,) = execute(Stack(tuple(runs), TrainerName.SOLO, "a test"))
+    (record,) = execute(Stack(tuple(runs), TrainerName.SINGLE, "a test"))
     assert record.status is Status.FINISHED, record.error
     assert record.nc_rule is NoConvergence.NONE
     losses = [loss for _, loss in record.curves["train_loss"]]

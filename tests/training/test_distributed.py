@@ -10,7 +10,7 @@ import torch
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.study.run import Run
-from ablation_lab.training import distributed, solo
+from ablation_lab.training import distributed, single
 
 MakeRun = Callable[..., Run]
 SETTINGS: dict[str, Any] = {
@@ -28,7 +28,7 @@ def test_two_processes_train_the_run_of_one(make_run: MakeRun) -> None:
     run, dataset = make_run(**SETTINGS), DATASETS.get("digits")
     data, test = load("digits", train_size=200)
     shared = distributed.train(run, data, dataset, devices=2)
-    alone = solo.train(run, data, dataset)
+    alone = single.train(run, data, dataset)
     assert shared.facts["devices"] == "2"
     assert shared.facts["backend"] == ("nccl" if torch.cuda.is_available() else "gloo")
     assert (shared.steps, shared.parameters, shared.finite) == (alone.steps, alone.parameters, True)

@@ -13,9 +13,10 @@ from torch.multiprocessing import ProcessRaisedException
 
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.training import distributed, solo, stacked
-from ablation_lab.training.execute import check, execute
-from ablation_lab.training.memory import ADVICE
+from ablation_lab.training import distributed, single, stacked
+from ablation_lab.training.accelerators import ADVICE
+from ablation_lab.training.execute import execute
+from ablation_lab.training.validate import validate_stack
 
 MakeRun = Callable[..., Run]
 DIGITS: dict[str, Any] = {
@@ -27,7 +28,7 @@ DIGITS: dict[str, Any] = {
 
 
 def alone(run: Run) -> Record:
-    (record,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+    (record,) = execute(Stack((run,), TrainerName.SINGLE, "a test"))
     return record
 
 
@@ -36,7 +37,7 @@ def test_a_record_describes_the_run(make_run: MakeRun) -> None:
     record = alone(run)
     assert record.run is run
     assert record.status is Status.FINISHED
-    assert record.trainer is TrainerName.SOLO
+    assert record.trainer is TrainerName.SINGLE
     assert set(record.metrics) == {"test_accuracy", "parameters"}
     assert record.metrics["parameters"] == 64 * 10 + 10
     assert record.metrics["test_accuracy"] > 0.5
@@ -57,7 +58,7 @@ def test_members_of_ensembles_keep_their_test_logits(make_run: MakeRun) -> None:
     assert record.logits.dtype == "float32"
 
 
-@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+@pytest.mark.parametrize("trainer", [TrainerName.SINGLE, TrainerName.STACKED])
 def test_where_the_test_set_is_the_training_set_the_number_says_so(
     make_run: MakeRun, trainer: TrainerName
 ) -> None:
@@ -68,7 +69,7 @@ def test_where_the_test_set_is_the_training_set_the_number_says_so(
     assert set(record.curves) == {"train_loss"}
 
 
-@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+@pytest.mark.parametrize("trainer", [TrainerName.SINGLE, TrainerName.STACKED])
 def test_divergence_is_an_outcome_with_its_step(make_run: MakeRun, trainer: TrainerName) -> None:
     run = make_run(model__activation="relu", optimizer__learning_rate=1e4, training__steps=300)
     (record,) = execute(Stack((run,), trainer, "a test"))
@@ -98,7 +99,8 @@ def test_an_exception_is_a_failed_record_of_every_run(make_run: MakeRun) -> None
 
 def test_check_says_what_is_wrong_before_anything_trains(make_run: MakeRun) -> None:
     def line(**changes: Any) -> str:
-        return check(Stack((make_run(cell="width=2", **changes),), TrainerName.SOLO, "r"))
+        run = make_run(cell="width=2", **changes)
+        return validate_stack(Stack((run,), TrainerName.SINGLE, "r"))
 
     assert line() == ""
     place = "study/small.yaml: width=2: "
@@ -113,7 +115,7 @@ def test_what_several_devices_would_ignore_or_cannot_share_fails_the_check(
 ) -> None:
     def line(**training: Any) -> str:
         run = make_run(**DIGITS | {"training": {"epochs": 4, "batch_size": 20} | training})
-        return check(Stack((run,), TrainerName.SOLO, "r", devices=4))
+        return validate_stack(Stack((run,), TrainerName.SINGLE, "r", devices=4))
 
     assert line() == ""
     # Of 200 examples, a full batch.
@@ -137,18 +139,18 @@ def test_rules_that_a_module_of_ones_own_would_ignore_fail_the_check(make_run: M
             super().__init__()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solo, "build_module", lambda run, dataset: Own())
-        own = Stack((make_run(training__patience=3),), TrainerName.SOLO, "r")
-        assert check(own).startswith("study/small.yaml: c: training.patience: family 'mlp' trains")
+        patch.setattr(single, "build_module", lambda run, dataset: Own())
+        own = Stack((make_run(training__patience=3),), TrainerName.SINGLE, "r")
+        assert "study/small.yaml: c: training.patience: family 'mlp' trains" in validate_stack(own)
         keeping = {"epochs": 1, "batch_size": 3, "remainder": "keep"}
         kept = replace(own, runs=(make_run(training=keeping),))
-        assert "training.remainder: family 'mlp' trains by itself" in check(kept)
-        assert check(replace(own, runs=(make_run(),))) == ""
+        assert "training.remainder: family 'mlp' trains by itself" in validate_stack(kept)
+        assert validate_stack(replace(own, runs=(make_run(),))) == ""
 
 
 def test_a_network_without_room_fails_the_check(make_run: MakeRun) -> None:
     run = make_run(model__widths=[10**7, 10**7])
-    line = check(Stack((run,), TrainerName.SOLO, "r"))
+    line = validate_stack(Stack((run,), TrainerName.SINGLE, "r"))
     assert line.startswith("study/small.yaml: c: one run does not fit the memory of its device: ")
     assert "you tried to allocate 400000000000000 bytes" in line
     assert "give it a smaller training.batch_size" in line
@@ -167,12 +169,12 @@ def test_a_run_on_several_devices_without_room_says_so_too(
         )
 
     monkeypatch.setattr(distributed, "train", full)
-    (record,) = execute(Stack((make_run(),), TrainerName.SOLO, "r", devices=2))
+    (record,) = execute(Stack((make_run(),), TrainerName.SINGLE, "r", devices=2))
     assert not record.fits
     assert "its device: CUDA out of memory. Tried to allocate 2.00 GiB; give it" in record.reason
 
 
-@pytest.mark.parametrize("trainer", [TrainerName.SOLO, TrainerName.STACKED])
+@pytest.mark.parametrize("trainer", [TrainerName.SINGLE, TrainerName.STACKED])
 def test_a_run_without_room_says_what_did_not_fit(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, trainer: TrainerName
 ) -> None:
@@ -182,7 +184,7 @@ def test_a_run_without_room_says_what_did_not_fit(
             "GiB of which 9.00 GiB is free. Process 1 has 70.10 GiB memory in use."
         )
 
-    monkeypatch.setattr(solo, "train", full)
+    monkeypatch.setattr(single, "train", full)
     monkeypatch.setattr(stacked, "_train_together", full)
     (record,) = execute(Stack((make_run(),), trainer, "r"))
     assert (record.status, record.fits) == (Status.FAILED, False)
@@ -194,6 +196,6 @@ def test_a_run_without_room_says_what_did_not_fit(
 
 
 def test_a_plugin_that_is_not_there_fails_the_check(make_run: MakeRun) -> None:
-    stack = Stack((make_run(),), TrainerName.SOLO, "r", plugins=("no_such_package",))
-    assert "No module named 'no_such_package'" in check(stack)
+    stack = Stack((make_run(),), TrainerName.SINGLE, "r", plugins=("no_such_package",))
+    assert "No module named 'no_such_package'" in validate_stack(stack)
     assert execute(stack)[0].status is Status.FAILED

@@ -12,7 +12,8 @@ from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.spec import parse_study
-from ablation_lab.training.execute import check, execute
+from ablation_lab.training.execute import execute
+from ablation_lab.training.validate import validate_stack
 
 MakeRun = Callable[..., Run]
 ADAM = {"name": "adam_tf", "learning_rate": 0.05}
@@ -48,8 +49,8 @@ CURVES = {
 def trained(make_run: MakeRun, family: str, **changes: Any) -> Record:
     settings = {"training": {"epochs": 30}, **CASES[family], **changes}
     run = make_run(model={"family": family, **SIZES.get(family, {})}, **settings)
-    stack = Stack((run,), TrainerName.SOLO, "a test")
-    assert check(stack) == ""
+    stack = Stack((run,), TrainerName.SINGLE, "a test")
+    assert validate_stack(stack) == ""
     (record,) = execute(stack)
     assert record.status is Status.FINISHED, record.error
     return record
@@ -89,7 +90,7 @@ def test_rules_reach_regressions_and_are_refused_by_the_gan(make_run: MakeRun) -
     )
     assert record.steps < 30 * 5
     run = make_run(model={"family": "gan"}, **SMALL, training={**SOFT, "patience": 1})
-    (refused,) = execute(Stack((run,), TrainerName.SOLO, "a test"))
+    (refused,) = execute(Stack((run,), TrainerName.SINGLE, "a test"))
     assert "family 'gan' trains by itself" in refused.reason
 
 

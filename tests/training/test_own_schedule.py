@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from ablation_lab.study.run import TrainerName
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.order import Order
-from ablation_lab.training.own_schedule import WholeOrder
 from ablation_lab.training.plan import plan
 from tests.training.stacks import (
     DIGITS,
@@ -34,7 +33,7 @@ KEEPING: dict[str, Any] = {
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 2**63 - 1))
 def test_an_epoch_takes_each_example_once(examples: int, batch: int, seed: int) -> None:
-    order = WholeOrder(examples=examples, batch_size=batch, seed=seed)
+    order = Order(examples=examples, batch_size=batch, seed=seed, whole=True)
     steps = -(-examples // batch)
     batches = list(islice(order, 2 * steps))
     for part in (batches[:steps], batches[steps:]):
@@ -43,7 +42,7 @@ def test_an_epoch_takes_each_example_once(examples: int, batch: int, seed: int) 
     # As far as batches are full, it is the order of every other recipe.
     size = min(batch, examples)
     shuffled = islice(Order(examples=examples, batch_size=batch, seed=seed), examples // size)
-    assert all(map(torch.equal, batches, (rows for rows in shuffled if rows is not None)))
+    assert all(map(torch.equal, batches, shuffled))  # type: ignore[arg-type]
 
 
 def test_without_a_remainder_it_is_the_solo_trainer(make_run: MakeRun) -> None:
@@ -78,7 +77,7 @@ def test_a_stack_that_keeps_the_remainder_is_its_runs(make_run: MakeRun) -> None
 def test_a_run_by_itself_goes_to_the_trainer_that_keeps(make_run: MakeRun) -> None:
     wide = make_run(**{**KEEPING, "model__widths": [600, 200]})
     (stack,) = plan([wide], data_root=None, plugins=())
-    assert stack.trainer is TrainerName.OWN_SCHEDULE
+    assert stack.trainer is TrainerName.SINGLE
 
 
 POINTED: dict[str, Any] = {"training__steps": 50, "training__points": [7, 8, 9, 300]}

@@ -62,10 +62,10 @@ def test_every_run_is_in_one_stack_of_its_shape(make_run: MakeRun, counts: list[
         assert (stack.data_root, stack.plugins) == ("/data", ("p",))
         assert stack.reason
         alone = bool(why_alone(stack.runs[0].config))
-        assert stack.trainer is (TrainerName.SOLO if alone else TrainerName.STACKED)
+        assert stack.trainer is (TrainerName.SINGLE if alone else TrainerName.STACKED)
         assert len(stack.runs) == 1 or not alone
     trainers = [stack.trainer for stack in stacks]
-    assert trainers == sorted(trainers, key=lambda name: name is TrainerName.SOLO)
+    assert trainers == sorted(trainers, key=lambda name: name is TrainerName.SINGLE)
 
 
 def test_initialisation_and_rate_share_a_stack_and_nothing_else_does(make_run: MakeRun) -> None:
@@ -127,7 +127,7 @@ def test_no_accelerator_waits_for_another(make_run: MakeRun) -> None:
 def test_a_run_that_is_spread_over_devices_trains_by_itself(make_run: MakeRun) -> None:
     runs = [make_run(replicate=n) for n in range(3)]
     stacks = plan(runs, data_root=None, plugins=(), devices=2)
-    assert [(len(s.runs), s.trainer, s.devices) for s in stacks] == [(1, TrainerName.SOLO, 2)] * 3
+    assert [(len(s.runs), s.trainer, s.devices) for s in stacks] == [(1, TrainerName.SINGLE, 2)] * 3
     assert {stack.reason for stack in stacks} == {"spread over 2 devices"}
     assert {stack.devices for stack in plan(runs, data_root=None, plugins=())} == {1}
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ablation_lab.study.run import Run
-from ablation_lab.training.precision import precision
+from ablation_lab.training.computing import precision
 from ablation_lab.training.trained import Trained
 from tests.training.stacks import DIGITS, MakeRun, train_solo, train_stack
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ablation_lab.study.run import Run
 from ablation_lab.study.stacking import why_alone
-from ablation_lab.training import replay
-from ablation_lab.training.replay import Capture, Repeated
+from ablation_lab.training import computing
+from ablation_lab.training.computing import Capture, Repeated
 from ablation_lab.training.trained import Trained
 from tests.training.stacks import DIGITS, MakeRun, data_of, train_stack
 from tests.training.tape import tape
@@ -32,15 +32,15 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return count
 
-    for device, capture in {**replay.CAPTURES, "cpu": tape}.items():
-        monkeypatch.setitem(replay.CAPTURES, device, counted(capture))
+    for device, capture in {**computing.CAPTURES, "cpu": tape}.items():
+        monkeypatch.setitem(computing.CAPTURES, device, counted(capture))
     return captures
 
 
 def as_they_are(runs: list[Run]) -> list[Trained]:
     """Train without capturing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay, "CAPTURES", {})
+        patch.setattr(computing, "CAPTURES", {})
         return train_stack(runs)
 
 
@@ -103,7 +103,7 @@ def test_a_device_that_is_full_is_no_reason_to_go_on(monkeypatch: pytest.MonkeyP
     def full(compute: Any, inputs: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setitem(replay.CAPTURES, "cpu", full)
+    monkeypatch.setitem(computing.CAPTURES, "cpu", full)
     with pytest.raises(torch.OutOfMemoryError):
         Repeated(lambda x: (x,), CPU)(torch.ones(1))
 

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from ablation_lab.study.run import Combination
-from ablation_lab.training.scoring import accuracy_of, combine, predictions
+from ablation_lab.training.ensemble import combine
+from ablation_lab.training.scoring import accuracy_of, predictions
 
 # Quarters are exact in float32 and so are their sums: no two scores meet by rounding.
 QUARTERS = st.integers(-40, 40).map(lambda n: n / 4)

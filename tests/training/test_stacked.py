@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import descends_innermost
-from ablation_lab.training import descent, solo
+from ablation_lab.training import descent, single
 from ablation_lab.training.descent import Compiled, Descent
 from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.classifier import Classifier
@@ -106,7 +106,7 @@ def test_a_stack_does_not_depend_on_its_order(make_run: MakeRun) -> None:
 
 def test_the_loss_reads_the_logits_of_runs_side_by_side(make_run: MakeRun) -> None:
     """Read run by run, no vector instruction computes it or the gradients behind it."""
-    modules = [solo.build_module(make_run(replicate=n), DATASETS.get("xor")) for n in range(3)]
+    modules = [single.build_module(make_run(replicate=n), DATASETS.get("xor")) for n in range(3)]
     stack = MLPStack([module for module in modules if isinstance(module, Classifier)])
     x, y = torch.rand(4, 2), torch.tensor([0, 1, 1, 0])
     seen, loss = [], stack.criterion
@@ -184,7 +184,7 @@ def test_a_compiled_step_fails_once_and_a_full_device_is_no_failure_of_its_compi
 
 def test_the_innermost_stack_refuses_another_network(make_run: MakeRun) -> None:
     run = make_run(data__name="digits", model={"family": "convnet", "channels": [2]})
-    module = solo.build_module(run, DATASETS.get("digits"))
+    module = single.build_module(run, DATASETS.get("digits"))
     assert isinstance(module, Classifier)
     assert not descends_innermost(run.config)
     with pytest.raises(TypeError, match="a stack needs an MLPNetwork, found ConvNetNetwork"):
@@ -193,7 +193,7 @@ def test_the_innermost_stack_refuses_another_network(make_run: MakeRun) -> None:
 
 def test_the_innermost_stack_refuses_dropout(make_run: MakeRun) -> None:
     run = make_run(model__keep_prob=0.5)
-    module = solo.build_module(run, DATASETS.get("xor"))
+    module = single.build_module(run, DATASETS.get("xor"))
     assert isinstance(module, Classifier)
     assert not descends_innermost(run.config)
     with pytest.raises(ValueError, match="a stack has no dropout"):

@@ -14,7 +14,7 @@ import pytest
 from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.minibatch import MiniBatch
-from ablation_lab.training.solo import build_module
+from ablation_lab.training.single import build_module
 from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.families import settings_of
 from lightning_modules.losses import Loss

@@ -11,7 +11,7 @@ from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.spec import parse_study
-from ablation_lab.study.stacking import trainer_alone, why_alone
+from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.execute import execute
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.plan import plan
@@ -96,7 +96,7 @@ def test_an_optimiser_of_tensorflow_sees_every_run_by_itself(
 
 def records(runs: list[Run], *, together: bool) -> list[Record]:
     """Return what workers make of the runs: as planned, or one by one; in the order of the runs."""
-    alone = [Stack((run,), trainer_alone(run.config), "a test") for run in runs]
+    alone = [Stack((run,), TrainerName.SINGLE, "a test") for run in runs]
     stacks = plan(runs, data_root=None, plugins=()) if together else alone
     assert {stack.trainer is TrainerName.STACKED for stack in stacks} == {together}
     found = {record.run.key: record for stack in stacks for record in execute(stack)}

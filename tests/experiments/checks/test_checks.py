@@ -26,7 +26,7 @@ from ablation_lab.study.record import Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.settings import resolve
 from ablation_lab.study.spec import parse_study
-from ablation_lab.training.perform import perform
+from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
 from experiments.checks.convolution import output_size
 from lightning_modules.optimizers import OPTIMIZERS
@@ -194,7 +194,7 @@ def test_checks_are_one_stack_that_computes(runs: tuple[Run, ...]) -> None:
     (stack,) = plan(runs, data_root=None, plugins=())
     assert stack.trainer is TrainerName.COMPUTED
     assert 0 < estimated(stack) < 1
-    records = perform(stack)
+    records = execute(stack)
     assert [record.run for record in records] == list(runs)
     assert all(record.status is Status.FINISHED for record in records)
     assert records[0].metrics["value_3"] == 0.5
@@ -209,7 +209,7 @@ def test_a_check_that_raises_fails_alone(
 
     monkeypatch.setitem(CHECKS._things, "and_gate", broken)
     stack = Stack(runs, TrainerName.COMPUTED, "a test")
-    failed, finished = perform(stack)
+    failed, finished = execute(stack)
     assert (failed.status, failed.reason) == (Status.FAILED, "ArithmeticError: no number today")
     assert "no number today" in failed.error
     assert finished.status is Status.FINISHED

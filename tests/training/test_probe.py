@@ -13,10 +13,11 @@ from ablation_lab.data import DATASETS, load
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training import observed, solo
-from ablation_lab.training.execute import check, execute
+from ablation_lab.training import probe, single
+from ablation_lab.training.execute import execute
 from ablation_lab.training.order import batches
 from ablation_lab.training.plan import plan
+from ablation_lab.training.validate import validate_stack
 from lightning_modules.layers import layers_of
 
 MLP: dict[str, Any] = {
@@ -42,8 +43,8 @@ def test_looking_changes_nothing(init: str) -> None:
     """With dropout and a data-dependent initialisation, which both draw numbers."""
     looked = run(model=MLP | {"init": init})
     data, test = load("digits")
-    alone = solo.train(looked, data, DATASETS.get("digits"))
-    seen, observation = observed.train(looked, data, DATASETS.get("digits"))
+    alone = single.train(looked, data, DATASETS.get("digits"))
+    seen, observation = probe.train(looked, data, DATASETS.get("digits"))
     assert seen.curves == alone.curves
     assert (seen.steps, seen.parameters, seen.finite) == (alone.steps, alone.parameters, True)
     np.testing.assert_array_equal(seen.predict(test.x), alone.predict(test.x))
@@ -55,7 +56,7 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
     """LSUV scales them with the first batch, so they are not those that were drawn."""
     looked = run()
     data, _ = load("digits")
-    module = solo.build_module(looked, DATASETS.get("digits"))
+    module = single.build_module(looked, DATASETS.get("digits"))
     drawn = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
     training = Training(**looked.config["training"])
     seed = stream(looked.seed, Role.ORDER, looked.replicate)
@@ -64,7 +65,7 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).prepare(torch.from_numpy(data.train.x)[first].to(device))
     found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
-    _, observation = observed.train(looked, data, DATASETS.get("digits"))
+    _, observation = probe.train(looked, data, DATASETS.get("digits"))
     seen = [point.numbers["weight_norm"] for point in observation.layers if point.step == 0]
     assert seen == pytest.approx(found)
     assert seen != pytest.approx(drawn)
@@ -72,7 +73,7 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
 
 def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
     (record,) = execute(plan([run()], data_root=None, plugins=())[0])
-    assert record.trainer is TrainerName.OBSERVED
+    assert record.trainer is TrainerName.PROBED
     assert [name for name in record.curves if "/" in name] == [
         f"{quantity}_norm/layer_{number}"
         for quantity in ("gradient", "weight")
@@ -89,7 +90,7 @@ def test_two_inputs_give_the_surface_of_the_answer() -> None:
     model = MLP | {"init": "xavier_uniform", "keep_prob": 1.0, "activation": "tanh"}
     looked = run("xor", model, batch_size=None, steps=400)
     data, _ = load("xor")
-    trained, observation = observed.train(looked, data, DATASETS.get("xor"))
+    trained, observation = probe.train(looked, data, DATASETS.get("xor"))
     surface = observation.surface
     assert surface is not None
     assert (surface.low, surface.high) == ((-0.25, -0.25), (1.25, 1.25))
@@ -119,6 +120,6 @@ def test_the_key_says_that_a_run_is_observed() -> None:
 
 def test_a_module_that_trains_by_itself_is_refused_before_anything_trains() -> None:
     gan = {"family": "gan", "latent": 4, "width": 4, "init": "he_normal", "bias_init": "zeros"}
-    stack = Stack((run(model=gan),), TrainerName.OBSERVED, "", None)
-    assert "study/study.yaml: cell:" in check(stack)
-    assert "observe" in check(stack)
+    stack = Stack((run(model=gan),), TrainerName.PROBED, "", None)
+    assert "study/study.yaml: cell:" in validate_stack(stack)
+    assert "observe" in validate_stack(stack)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.study.run import Run
-from ablation_lab.training import solo
+from ablation_lab.training import single
 from ablation_lab.training.trained import Trained
 from lightning_modules.linear import Linear
 from lightning_modules.registry import FAMILIES
@@ -80,7 +80,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Trained]:
     for family in (Foreign, Diverging, OwnOptimisation, Silent):
         monkeypatch.setitem(FAMILIES._things, family.__name__, family)
     data, _ = load("digits", train_size=60)
-    return lambda run: solo.train(run, data, DATASETS.get("digits"))
+    return lambda run: single.train(run, data, DATASETS.get("digits"))
 
 
 def right_answers(trained: Trained, run: Run) -> list[tuple[int, int]]:

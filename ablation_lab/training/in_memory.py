@@ -1,4 +1,4 @@
-"""The resident loop: the data set lies on the device as one tensor, and one step is a chunk.
+"""The loop in memory: the data set lies on the device as one tensor, and one step is a chunk.
 
 One ``training_step`` of Lightning takes a whole chunk of updates, so that Lightning's cost per
 batch is paid per epoch, and no loader copies what is already in memory.
@@ -15,16 +15,11 @@ from torch import Tensor
 
 from ablation_lab.data import TrainingData
 from ablation_lab.study.run import Training
-from ablation_lab.training.evaluation import (
-    EVALUATION_BATCH,
-    describe,
-    tensors,
-)
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.order import BatchIndices
 from ablation_lab.training.rules import Rules
-from ablation_lab.training.schedule import Chunk, chunks
-from ablation_lab.training.trained import Trained
+from ablation_lab.training.schedule import Chunk, planned
+from ablation_lab.training.trained import EVALUATION_BATCH, Trained, describe, tensors
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
 from lightning_modules.measures import MEASURES
@@ -35,18 +30,22 @@ def fit(
     module: Classifier | Learner, data: TrainingData, training: Training, order: BatchIndices
 ) -> Trained:
     """Fit ``module`` and return what it became."""
-    plan = chunks(training, len(data.train))
-    loop = ResidentLoop(module, data, order, plan, Rules(training))
+    plan = planned(training, len(data.train))
+    return run(InMemoryLoop(module, data, order, plan, Rules(training)))
+
+
+def run(loop: InMemoryLoop) -> Trained:
+    """Take every step of a loop and return what its module became."""
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
-    trainer.fit(loop, train_dataloaders=range(len(plan)))
-    loop.rules.give_back(module)
+    trainer.fit(loop, train_dataloaders=range(loop.chunks))
+    loop.rules.give_back(loop.module)
     trained = describe(
-        module, loop.curves, loop.steps, loop.nonfinite_step, trainer.strategy.root_device
+        loop.module, loop.curves, loop.steps, loop.nonfinite_step, trainer.strategy.root_device
     )
     return replace(trained, selected_step=loop.rules.selected_step)
 
 
-class ResidentLoop(pl.LightningModule):
+class InMemoryLoop(pl.LightningModule):
     """Trains ``module`` on data that lies on the device; one training step is one chunk."""
 
     def __init__(
@@ -67,6 +66,7 @@ class ResidentLoop(pl.LightningModule):
         self.steps = 0
         self._data = data
         self._plan = plan
+        self.chunks = len(plan)
         self._batches = iter(order)
         self._recent = torch.empty(0)
 

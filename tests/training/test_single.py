@@ -12,7 +12,7 @@ import torch
 from ablation_lab.data import DATASETS, TrainingData, load
 from ablation_lab.study.run import Run
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training import solo
+from ablation_lab.training import single
 from ablation_lab.training.order import Order
 from ablation_lab.training.trained import Trained
 
@@ -31,7 +31,7 @@ def data_of(run: Run) -> TrainingData:
 
 
 def train(run: Run) -> Trained:
-    return solo.train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
+    return single.train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
 
 
 def logits(run: Run) -> list[list[float]]:
@@ -62,7 +62,7 @@ def test_the_same_run_twice_is_the_same_to_the_last_bit(
 def test_curves_are_those_of_a_loop_written_by_hand(make_run: MakeRun) -> None:
     run = make_run(**DIGITS)
     data = data_of(run)
-    module: Any = solo.build_module(run, DATASETS.get("digits"))
+    module: Any = single.build_module(run, DATASETS.get("digits"))
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     order = Order(examples=60, batch_size=16, seed=stream(0, Role.ORDER, 0))
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
@@ -103,7 +103,7 @@ def test_every_stream_is_used(
     run = make_run(**DIGITS, model__keep_prob=0.5)
     before = logits(run)
     shift = {role: 1}
-    monkeypatch.setattr(solo, "stream", lambda s, r, n: stream(s, r, n) + shift.get(r, 0))
+    monkeypatch.setattr(single, "stream", lambda s, r, n: stream(s, r, n) + shift.get(r, 0))
     assert logits(run) != before
 
 
@@ -113,7 +113,7 @@ def test_without_dropout_its_stream_changes_nothing(
     run = make_run(**DIGITS)
     before = logits(run)
     shift = {Role.DROPOUT: 1}
-    monkeypatch.setattr(solo, "stream", lambda s, r, n: stream(s, r, n) + shift.get(r, 0))
+    monkeypatch.setattr(single, "stream", lambda s, r, n: stream(s, r, n) + shift.get(r, 0))
     assert logits(run) == before
 
 
@@ -125,7 +125,7 @@ def test_replicates_and_seeds_differ(make_run: MakeRun) -> None:
 
 def test_cells_share_the_draw_of_a_replicate(make_run: MakeRun) -> None:
     one, other = (
-        solo.build_module(make_run(model__init=init, replicate=3), DATASETS.get("xor"))
+        single.build_module(make_run(model__init=init, replicate=3), DATASETS.get("xor"))
         for init in ("normal", "he_normal")
     )
     # The same draw, scaled by √(2 / fan_in) with two inputs: paired comparisons.
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(make_run: MakeRun) 
 
 def test_a_full_batch_step_is_gradient_descent_on_all_examples(make_run: MakeRun) -> None:
     run = make_run(training__steps=1)
-    module: Any = solo.build_module(run, DATASETS.get("xor"))
+    module: Any = single.build_module(run, DATASETS.get("xor"))
     part = data_of(run).train
     loss = module.objective(torch.from_numpy(part.x), torch.from_numpy(part.y)).item()
     assert train(run).curves["train_loss"] == ((1, pytest.approx(loss)),)

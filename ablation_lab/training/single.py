@@ -1,7 +1,7 @@
-"""The solo trainer: one run under ``pl.Trainer``, the reference for every other.
+"""The single trainer: one run under ``pl.Trainer``, the reference for every other.
 
-A ``Classifier`` or ``Learner`` trains in a resident loop; any other LightningModule (a user's own)
-is fitted as Lightning fits it, batch by batch, on the same order of examples.
+A ``Classifier`` or ``Learner`` trains in memory; any other LightningModule (a user's own) is fitted
+as Lightning fits it, batch by batch, on the same order of examples.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training import plain, resident
-from ablation_lab.training.order import batches
-from ablation_lab.training.rules import refuse_rules
+from ablation_lab.training import in_memory, lightning
+from ablation_lab.training.order import BatchIndices, batches
 from ablation_lab.training.trained import Trained
+from ablation_lab.training.validate import validate_own_loop
 from lightning_modules.classifier import Classifier
 from lightning_modules.families import build_family
 from lightning_modules.learner import Learner
@@ -23,19 +23,23 @@ from lightning_modules.learner import Learner
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
     """Train one run on its training part; curves hold train_loss and val_accuracy."""
+    module, training, order = begin(run, data, dataset)
+    if isinstance(module, Classifier | Learner):
+        return in_memory.fit(module, data, training, order)
+    validate_own_loop(training, run.config["model"]["family"])
+    return lightning.fit(module, data, training, order)
+
+
+def begin(
+    run: Run, data: TrainingData, dataset: Dataset
+) -> tuple[pl.LightningModule, Training, BatchIndices]:
+    """Return the run's module before its first step, how it trains, and on which batches."""
     module = build_module(run, dataset)
     # Dropout draws from torch's global generator, and nothing else in a run does.
     torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
     training = Training(**run.config["training"])
-    order = batches(
-        training,
-        examples=len(data.train),
-        seed=stream(run.seed, Role.ORDER, run.replicate),
-    )
-    if isinstance(module, Classifier | Learner):
-        return resident.fit(module, data, training, order)
-    refuse_rules(training, run.config["model"]["family"])
-    return plain.fit(module, data, training, order)
+    seed = stream(run.seed, Role.ORDER, run.replicate)
+    return module, training, batches(training, examples=len(data.train), seed=seed)
 
 
 def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:

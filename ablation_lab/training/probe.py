@@ -1,30 +1,25 @@
-"""The observed trainer: a solo run that also looks into its layers, and changes nothing by it.
+"""The probe: a single run that also looks into its layers, and changes nothing by it.
 
-Comes in: a run whose training section says ``observe``. Goes out: what ``solo`` gives for it, bit
+Comes in: a run whose training section says ``observe``. Goes out: what ``single`` gives for it, bit
 for bit, and an ``Observation``.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from ablation_lab.data import Dataset, Part, TrainingData
 from ablation_lab.study.observation import Histogram, LayerPoint, Observation, Surface
-from ablation_lab.study.run import Run, Training
-from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training.evaluation import describe
-from ablation_lab.training.lightning import lightning_trainer
-from ablation_lab.training.order import batches
-from ablation_lab.training.resident import ResidentLoop
+from ablation_lab.study.run import Run
+from ablation_lab.training import in_memory
+from ablation_lab.training.in_memory import InMemoryLoop
 from ablation_lab.training.rules import Rules
-from ablation_lab.training.schedule import Chunk, chunks
-from ablation_lab.training.solo import build_module
+from ablation_lab.training.schedule import Chunk, planned
+from ablation_lab.training.single import begin
 from ablation_lab.training.trained import Predict, Trained
+from ablation_lab.training.validate import validate_probe
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
 from lightning_modules.signals import LayerSignal, layer_signals, prepared
@@ -46,43 +41,23 @@ MARGIN = 0.25
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Observation]:
-    """Train one run as ``solo`` does and say what its layers did.
+    """Train one run as ``single`` does and say what its layers did.
 
-    Errors: TypeError for a module that Lightning fits batch by batch: its layers are its own.
+    Errors: ValueError for a module that Lightning fits batch by batch: its layers are its own.
     """
-    module = build_module(run, dataset)
-    refusal = why_not(module, run.config["model"]["family"])
-    if refusal:
-        raise TypeError(refusal)
+    module, training, order = begin(run, data, dataset)
+    validate_probe(module, run.config["model"]["family"])
     assert isinstance(module, Classifier | Learner)
-    torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
-    training = Training(**run.config["training"])
-    seed = stream(run.seed, Role.ORDER, run.replicate)
-    order = batches(training, examples=len(data.train), seed=seed)
-    plan = chunks(training, len(data.train))
-    loop = ObservedLoop(module, data, order, plan, Rules(training))
-    trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
-    trainer.fit(loop, train_dataloaders=range(len(plan)))
-    loop.rules.give_back(module)
-    device = trainer.strategy.root_device
-    trained = replace(
-        describe(module, loop.curves, loop.steps, loop.nonfinite_step, device),
-        selected_step=loop.rules.selected_step,
-    )
+    plan = planned(training, len(data.train))
+    loop = ProbeLoop(module, data, order, plan, Rules(training))
+    trained = in_memory.run(loop)
     drawn = dataset.shape == (2,) and dataset.classes == 1
     surface = surface_of(trained.predict, data.train) if drawn else None
     return trained, Observation(tuple(loop.points), surface)
 
 
-def why_not(module: pl.LightningModule, family: str) -> str:
-    """Say why a module cannot be observed; empty if it can."""
-    if isinstance(module, Classifier | Learner):
-        return ""
-    return f"training.observe: family {family!r} trains by itself and would ignore it; leave it out"
-
-
-class ObservedLoop(ResidentLoop):
-    """The resident loop, which looks at the layers before its first step and at every point."""
+class ProbeLoop(InMemoryLoop):
+    """The loop in memory, which looks at the layers before its first step and at every point."""
 
     points: list[LayerPoint]
     _initial = True

@@ -1,0 +1,107 @@
+"""A trained run as the record that it leaves: scored once, judged, described.
+
+Comes in: what the trainer gave, and the test part. Goes out: a ``Record``.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablation_lab.data import Dataset, Part
+from ablation_lab.study.convergence import no_convergence
+from ablation_lab.study.observation import Observation
+from ablation_lab.study.record import NoConvergence, Record, Status
+from ablation_lab.study.run import Run, Stack
+from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
+from ablation_lab.training.scoring import first_exact_step, score
+from lightning_modules.task import Task
+
+if TYPE_CHECKING:
+    from ablation_lab.training.trained import Trained
+
+# Generated images that are kept: a square of them.
+SAMPLES = 64
+
+
+def record_of(
+    run: Run,
+    stack: Stack,
+    trained: Trained,
+    dataset: Dataset,
+    test: Part,
+    *,
+    started: float,
+    seconds: float,
+) -> Record:
+    """Return the record of a run whose training took ``seconds``; here the test part is seen."""
+    outputs = trained.predict(test.x)
+    scores = score(trained.task, outputs, test, test_is_train=dataset.test_is_train)
+    losses = trained.curves.get("train_loss", ())
+    train_loss = losses[-1][1] if losses else None
+    rule = no_convergence(
+        finite=trained.finite,
+        train_loss=train_loss,
+        accuracy=scores.accuracy,
+        classes=dataset.classes,
+    )
+    metrics = {"parameters": float(trained.parameters), **scores.metrics}
+    if dataset.test_is_train and scores.accuracy is not None:
+        metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
+    if trained.task is Task.SEQUENCE:
+        first = first_exact_step(trained.curves["val_accuracy"])
+        metrics |= {} if first is None else {"first_exact_step": first}
+    if trained.selected_step is not None:
+        metrics["selected_step"] = float(trained.selected_step)
+    curves = dict(trained.curves)
+    if dataset.test_is_train:
+        # Validation would be the training set once more; the number keeps its true name.
+        curves = {name: points for name, points in curves.items() if not name.startswith("val_")}
+    return Record(
+        run=run,
+        status=Status.FINISHED,
+        trainer=stack.trainer,
+        metrics=metrics,
+        curves=curves,
+        nc_rule=rule,
+        nc_step=_nc_step(rule, trained),
+        steps=trained.steps,
+        seconds=seconds,
+        started=started,
+        reason=stack.reason,
+        provenance=dict(trained.facts),
+        logits=outputs.astype(np.float32) if run.keep_logits else None,
+        images=outputs[:SAMPLES] if trained.task is Task.GENERATION else None,
+    )
+
+
+def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
+    if rule is NoConvergence.NONE:
+        return None
+    return trained.nonfinite_step or trained.steps
+
+
+def with_observation(record: Record, observation: Observation) -> Record:
+    """Return the record of a run with what was seen in its layers."""
+    curves = {**record.curves, **observation.curves}
+    return replace(record, curves=curves, observation=observation.text)
+
+
+def failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:
+    """Return the record of a run that raised, in a stack that ``started`` then."""
+    fits = not is_out_of_memory(error)
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return Record(
+        run=run,
+        status=Status.FAILED,
+        trainer=stack.trainer,
+        seconds=(time.time() - started) / len(stack.runs),
+        started=started,
+        reason=reason if fits else does_not_fit(error),
+        error="".join(traceback.format_exception(error)),
+        fits=fits,
+    )

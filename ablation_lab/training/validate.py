@@ -1,0 +1,131 @@
+"""What is wrong with a run before it trains: settings that nobody would heed, a module that fails.
+
+Comes in: a stack, or a module and its training settings. Goes out: one line, or ValueError.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from ablation_lab.data import DATASETS, Dataset
+from ablation_lab.study.run import Run, Stack, Training
+from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
+from ablation_lab.training.scoring import asked
+from lightning_modules.task import Task, task_of
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+# What has an answer at a point; of a sequence or an image there is none.
+ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
+# Settings of a training that only a run on one device has.
+ONE_DEVICE = ("precision", "remainder", "points", "patience", "divide_rate_at", "selection")
+FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
+# Settings that a module which Lightning fits batch by batch would not heed, and what to do.
+OWN_LOOP = {
+    "patience": "leave it out, or set it in the module",
+    "divide_rate_at": "leave it out, or set it in the module",
+    "selection": "leave it out, or set it in the module",
+    "remainder": "leave it out",
+    "points": "leave it out",
+}
+
+
+def validate_stack(stack: Stack) -> str:
+    """Build the first run's module without training it; return what is wrong with it, or ''."""
+    from ablation_lab.training.single import build_module
+
+    run = stack.runs[0]
+    try:
+        for name in stack.plugins:
+            importlib.import_module(name)
+        dataset = DATASETS.get(run.config["data"]["name"])
+        points = run.config["training"].get("ask") or ()
+        asked(points, dataset.shape)
+        validate_module(build_module(run, dataset), run, dataset, devices=stack.devices)
+    except (ValueError, TypeError, KeyError, ImportError) as error:
+        return _place(run, str(error))
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return _place(run, does_not_fit(error))
+        raise
+    return ""
+
+
+def validate_module(
+    module: pl.LightningModule, run: Run, dataset: Dataset, *, devices: int
+) -> None:
+    """Refuse settings of the training that whoever trains such a module would ignore.
+
+    Errors: ValueError.
+    """
+    from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
+
+    training, family = Training(**run.config["training"]), run.config["model"]["family"]
+    if training.ask and task_of(module) not in ANSWERING:
+        raise ValueError(f"training.ask: family {family!r} has no answer at a point")
+    if isinstance(module, Classifier | Learner):
+        # A setting that the optimiser would ignore is refused here.
+        module.configure_optimizers()
+    if devices > 1:
+        size = run.config["data"]["train_size"]
+        examples = min(dataset.examples, size or dataset.examples)
+        validate_devices(training, examples=examples, devices=devices)
+    if not isinstance(module, Classifier | Learner):
+        validate_own_loop(training, family)
+    if training.observe:
+        validate_probe(module, family)
+
+
+def validate_devices(training: Training, *, examples: int, devices: int) -> None:
+    """Refuse what several devices cannot share, or would ignore.
+
+    Errors: ValueError.
+    """
+    for name in ONE_DEVICE:
+        value = getattr(training, name)
+        if value:
+            raise ValueError(
+                f"training.{name}: {value!r} is for a run on one device, found {devices}; leave it "
+                f"out, or {FEWER}"
+            )
+    size = min(training.batch_size or examples, examples)
+    if size % devices:
+        raise ValueError(
+            f"training.batch_size: {size} examples cannot be shared equally by {devices} devices; "
+            f"choose a multiple of {devices}, or {FEWER}"
+        )
+
+
+def validate_own_loop(training: Training, family: str) -> None:
+    """Refuse rules for a module that Lightning fits batch by batch: they would be ignored.
+
+    Errors: ValueError.
+    """
+    for name, advice in OWN_LOOP.items():
+        if value := getattr(training, name):
+            raise ValueError(
+                f"training.{name}: family {family!r} trains by itself and would ignore {value!r}; "
+                f"{advice}"
+            )
+
+
+def validate_probe(module: pl.LightningModule, family: str) -> None:
+    """Refuse to look into a module that Lightning fits batch by batch: its layers are its own.
+
+    Errors: ValueError.
+    """
+    from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
+
+    if not isinstance(module, Classifier | Learner):
+        raise ValueError(
+            f"training.observe: family {family!r} trains by itself and would ignore it; "
+            "leave it out"
+        )
+
+
+def _place(run: Run, error: str) -> str:
+    return f"study/{run.study}.yaml: {run.cell}: {error}"

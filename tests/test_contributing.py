@@ -19,7 +19,7 @@ from ablation_lab.study import names
 from ablation_lab.study.declare import Declared, declare
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Stack, TrainerName
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.execute import execute
 from lightning_modules import activations, initializers, optimizers
 from tests.lightning_modules.properties import (

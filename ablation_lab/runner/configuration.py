@@ -6,27 +6,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.claims import check_studies, read_ledger, with_claims
+from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import CONF, files_of, read_yaml, refuse_directives
+from ablation_lab.study.reading import Number, Whole, Written, read_model
 from ablation_lab.study.run import Run
+from ablation_lab.study.schema import Study, parse_study
 from ablation_lab.study.section import Section
-from ablation_lab.study.spec import parse_study, read_where
-from ablation_lab.study.study import Claim, Study
+from ablation_lab.study.study import Claim
 
 
-@dataclass(frozen=True)
-class Now:
+class Now(Written):
     """What of the missing runs this call trains; the rest stays declared, and missing."""
 
-    where: Mapping[str, tuple[str, ...]]
-    replicates: int | None
-    minutes: float | None
+    where: WrittenWhere = Field({})
+    replicates: Annotated[Whole, Field(ge=1)] | None = None
+    minutes: Annotated[Number, Field(ge=0)] | None = None
 
     @property
     def seconds(self) -> float:
@@ -94,7 +97,10 @@ def read(config: DictConfig) -> Invocation:
     artifacts = tracking.take("artifacts", str, None)
     data = top.section("data")
     ledger = _ledger(folders)
-    studies = [parse_study(name, value) for name, value in top.section("study").items()]
+    files = files_of("study", folders)
+    studies = [
+        parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
+    ]
     invocation = Invocation(
         studies=tuple(with_claims(study, ledger) for study in studies),
         ledger=ledger,
@@ -107,7 +113,7 @@ def read(config: DictConfig) -> Invocation:
         plugins=tuple(str(name) for name in top.take("plugins", list, [])),
         adopt=top.take("adopt", bool, False),
         dry_run=top.take("dry_run", bool, False),
-        now=_now(top.section("now")),
+        now=read_model(Now, top.take("now", dict), "config.yaml", at=("now",)),
         reports=_path(top.take("reports", str, None)),
     )
     for section in (top, profile, tracking, engine, data):
@@ -124,27 +130,13 @@ def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
     return ledger
 
 
-def _now(section: Section) -> Now:
-    now = Now(
-        where=read_where(section.section("where", required=False)),
-        replicates=section.at_least_one("replicates", None),
-        minutes=section.take("minutes", float, None),
-    )
-    if now.minutes is not None and now.minutes < 0:
-        raise ConfigurationError(
-            f"{section.place}.minutes: expected 0 or more, found {now.minutes}"
-        )
-    section.close()
-    return now
-
-
 def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ...]) -> None:
     """Refuse a factor or level that none of the studies has: it would select nothing, or all."""
     known: dict[str, list[str]] = {}
     for factor in (factor for study in studies for factor in study.factors):
-        known.setdefault(factor.name, []).extend(level.label for level in factor.levels)
+        known.setdefault(factor.name, []).extend(factor.levels)
     for name, labels in where.items():
-        place = "config.yaml.now.where"
+        place = "config.yaml: now.where"
         if name not in known:
             raise ConfigurationError(f"{place}: unknown factor {name!r}; {nearest(name, known)}")
         for label in labels:

@@ -140,7 +140,7 @@ def _level_by_level(invocation: Invocation, entry: Declared) -> Iterator[Cell]:
     """Yield every cell with its nuisance factors at their first levels, at their second, ..."""
     factors = entry.study.nuisances
     for index in range(max((len(factor.levels) for factor in factors), default=0)):
-        labels = {f.name: f.levels[min(index, len(f.levels) - 1)].label for f in factors}
+        labels = {f.name: f.levels[min(index, len(f.levels) - 1)] for f in factors}
         text = ", ".join(f"{name}={label}" for name, label in labels.items())
         choices = {cell.name: labels for cell in entry.cells}
         for cell in expand(entry.study, invocation.profile, choices=choices):

@@ -182,7 +182,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
             entry.study.name: Queue(
                 invocation.queue_uri,
                 f"{entry.study.name} ({invocation.profile})",
-                {f.name: tuple(level.label for level in f.levels) for f in entry.study.factors},
+                {f.name: f.levels for f in entry.study.factors},
                 entry.study.metric,
             )
             for entry in declared

@@ -25,7 +25,7 @@ from ablation_lab.store.trials import one_at_a_time, open_storage
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.study import FIRST_TUNING_REPLICATE, Study, Tuning
+from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, Study, Tuning
 from ablation_lab.training.execute import validation_score
 
 # Trials of a cell before its pruner compares, and before TPE does more than draw.
@@ -47,7 +47,9 @@ class Tuner:
 
     def __init__(self, uri: str, study: Study, profile: str) -> None:
         self._study, self._profile = study, profile
-        self._budget: Tuning = study.budget(profile).tuning or Tuning(0, 0)
+        self._budget: Tuning = study.budget(profile).tuning or Tuning.model_construct(
+            trials=0, replicates=0
+        )
         self._storage = open_storage(uri)
         cells = [cell for cell in expand(study, profile) if not cell.reason]
         self._searches = {cell.name: self._search(cell) for cell in cells}
@@ -92,7 +94,7 @@ class Tuner:
 
     def _search(self, cell: Cell) -> optuna.Study:
         """Return a cell's Optuna study; whatever changes the values makes it another one."""
-        levels = {f.name: [(v.label, v.overrides) for v in f.levels] for f in self._study.nuisances}
+        levels = {f.name: [(v, f.settings[v]) for v in f.levels] for f in self._study.nuisances}
         key = run_key(cell.config, self._study.seed, FIRST_TUNING_REPLICATE)
         parts = [key, levels, self._budget.trials, self._budget.replicates]
         text = json.dumps(parts, sort_keys=True)
@@ -129,7 +131,7 @@ class Tuner:
             search.enqueue_trial(every[number], skip_if_exists=True)
         trial = search.ask()
         labels = {
-            factor.name: trial.suggest_categorical(factor.name, [v.label for v in factor.levels])
+            factor.name: trial.suggest_categorical(factor.name, list(factor.levels))
             for factor in self._study.nuisances
         }
         cells = expand(self._study, self._profile, choices={name: labels})
@@ -138,7 +140,7 @@ class Tuner:
     def _combinations(self) -> list[dict[str, str]]:
         """Return every combination of the levels of the nuisance factors, in declared order."""
         names = [factor.name for factor in self._study.nuisances]
-        labels = [[level.label for level in factor.levels] for factor in self._study.nuisances]
+        labels = [factor.levels for factor in self._study.nuisances]
         return [dict(zip(names, chosen, strict=True)) for chosen in product(*labels)]
 
     def _train(

@@ -13,9 +13,8 @@ from pathlib import Path
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.files import CONF, files_of, read_yaml
 from ablation_lab.study.grid import expand
+from ablation_lab.study.schema import Study, parse_study
 from ablation_lab.study.section import Section
-from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def _listed(name: str, path: Path, profile: str) -> Listed:
     """List a study; one that is declared wrongly says so, and hides no other one."""
     try:
         content = read_yaml(path)
-        study = parse_study(name, Section(content, f"study/{name}.yaml").take(name, object))
+        study = parse_study(name, Section(content, f"study/{name}.yaml").take(name, object), path)
         asked = profile in study.budgets
         trained = profile if asked else list(study.budgets)[-1]
         runs = _runs(study, trained)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.factor import label_of, unknown_levels
+from ablation_lab.study.schema import Study
 from ablation_lab.study.section import Section
-from ablation_lab.study.spec import check_where, label_of
-from ablation_lab.study.study import Claim, ClaimKind, Study, Tolerance
+from ablation_lab.study.study import Claim, ClaimKind, Tolerance
 
 # The study whose cells are checks; ``check: name`` in a claim is its cell of that name.
 COMPUTED = "computed"
@@ -57,8 +57,9 @@ def with_claims(study: Study, ledger: Iterable[Claim]) -> Study:
     claims = tuple(claim for claim in ledger if claim.study == study.name)
     for claim in claims:
         where = {name: (label,) for name, label in claim.cell.items()}
-        check_where(where, study.factors, f"{_place(claim)}: cell")
-    return replace(study, claims=claims)
+        for key, said in unknown_levels(where, study.factors, ("cell",)):
+            raise ConfigurationError(f"{_place(claim)}: {'.'.join(map(str, key))}: {said}")
+    return study.model_copy(update={"claims": claims})
 
 
 def ledger_json(ledger: Iterable[Claim]) -> str:

@@ -7,7 +7,7 @@ that are excluded or were never trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ablation_lab.data import DATASETS, checksum
@@ -17,8 +17,8 @@ from ablation_lab.study.convergence import chance
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run
+from ablation_lab.study.schema import SelectionRule, Study, Tuning
 from ablation_lab.study.selection import common_rule, rule_of
-from ablation_lab.study.study import SelectionRule, Study, Tuning
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _run(
 
 def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
     """Say what was chosen and what could be spent; empty where nothing is tuned."""
-    return {"chosen": dict(cell.tuned), **asdict(tuning)} if tuning else {}
+    return {"chosen": dict(cell.tuned), **tuning.model_dump()} if tuning else {}
 
 
 def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +114,7 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
     for run in declared.runs:
         runs[run.cell].append({"replicate": run.replicate, "key": run.key})
     included = [cell for cell in declared.cells if not cell.reason]
+    tuning = study.budget(declared.profile).tuning
     return {
         "study": study.name,
         "profile": declared.profile,
@@ -138,12 +139,12 @@ def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[
                 "name": factor.name,
                 "role": factor.role.value,
                 "label": factor.label,
-                "levels": [level.label for level in factor.levels],
+                "levels": list(factor.levels),
             }
             for factor in (*study.factors, *study.nuisances)
         ],
-        "tuning": asdict(tuning) if (tuning := study.budget(declared.profile).tuning) else None,
-        "layout": dict(study.layout),
+        "tuning": tuning.model_dump() if tuning else None,
+        "layout": study.layout.model_dump(mode="json") if study.layout else {},
         "claims": _claims(study, included),
         "cells": [
             {

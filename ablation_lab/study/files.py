@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,30 @@ def read_yaml(path: Path) -> Any:
     content = _checked(path)
     refuse_directives(content, str(path))
     return content
+
+
+def line_of(path: Path, keys: Sequence[str | int]) -> int:
+    """Return the line of a key of a file that was read, 0 for one that does not stand there."""
+    node = yaml.compose(path.read_bytes(), Loader=YAML_LOADER)
+    line = 0
+    for key in keys:
+        found = _entry(node, key)
+        if found is None:
+            return 0
+        mark, node = found
+        line = mark.line + 1
+    return line
+
+
+def _entry(node: Any, key: str | int) -> tuple[Any, Any] | None:
+    """Return the mark of an entry of a mapping or a list, and what stands there."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if isinstance(name, yaml.ScalarNode) and name.value == str(key):
+                return name.start_mark, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    return None
 
 
 def read_root(path: Path) -> Any:

@@ -13,11 +13,12 @@ from itertools import product
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.factor import Factor, Where
+from ablation_lab.study.schema import Budget, Design, Study
 from ablation_lab.study.selection import overrides_of
 from ablation_lab.study.settings import resolve
-from ablation_lab.study.study import Budget, Design, Factor, Level, Study, Where
 
-Choice = tuple[tuple[Factor, Level], ...]
+Choice = tuple[tuple[Factor, str], ...]  # each with the label of a level
 # Cell → nuisance factor → level.
 Choices = Mapping[str, Mapping[str, str]]
 
@@ -58,12 +59,12 @@ def _choices(study: Study, budget: Budget) -> Iterator[Choice]:
     """Yield each distinct combination of the levels that apply."""
     seen: set[tuple[tuple[str, str], ...]] = set()
     for levels in product(*(factor.levels for factor in study.factors)):
-        applying: list[tuple[Factor, Level]] = []
+        applying: list[tuple[Factor, str]] = []
         for factor, level in zip(study.factors, levels, strict=True):
-            if _holds(factor.when, {f.name: chosen.label for f, chosen in applying}):
+            if _holds(factor.when, {f.name: chosen for f, chosen in applying}):
                 applying.append((factor, level))
         choice = tuple(applying)
-        labels = tuple((factor.name, level.label) for factor, level in choice)
+        labels = tuple((factor.name, level) for factor, level in choice)
         if labels not in seen and _allowed(budget.levels, dict(labels)):
             seen.add(labels)
             yield choice
@@ -74,7 +75,7 @@ def _is_designed(study: Study, choice: Choice) -> bool:
     if study.design is not Design.ONE_AT_A_TIME:
         return True
     base = study.baseline
-    return sum(level.label != base.get(factor.name, level.label) for factor, level in choice) <= 1
+    return sum(level != base.get(factor.name, level) for factor, level in choice) <= 1
 
 
 def _holds(where: Where, labels: Mapping[str, str]) -> bool:
@@ -88,18 +89,14 @@ def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
 
 
 def _cell(study: Study, budget: Budget, choice: Choice, choices: Choices) -> Cell:
-    factors = {factor.name: level.label for factor, level in choice}
+    factors = {factor.name: level for factor, level in choice}
     name = ",".join(f"{factor}={label}" for factor, label in factors.items())
-    overrides = [overrides_of(study.selection), *(level.overrides for _, level in choice)]
+    overrides = [overrides_of(study.selection)]
+    overrides += [factor.settings[level] for factor, level in choice]
     overrides += [budget.overrides]
-    tuned = {f.name: choices.get(name, {}).get(f.name, f.levels[0].label) for f in study.nuisances}
+    tuned = {f.name: choices.get(name, {}).get(f.name, f.levels[0]) for f in study.nuisances}
     overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
-    overrides += [
-        level.overrides
-        for f in study.nuisances
-        for level in f.levels
-        if level.label == tuned[f.name]
-    ]
+    overrides += [f.settings[tuned[f.name]] for f in study.nuisances]
     config = resolve(study.run, overrides, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:

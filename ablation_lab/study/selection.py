@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablation_lab.study.run import BEST_ON_VALIDATION
-from ablation_lab.study.study import SelectionRule
+from ablation_lab.study.schema import SelectionRule
 
 # Cells of one study that follow different rules.
 BY_CELL = "by_cell"

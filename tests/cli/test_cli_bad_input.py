@@ -37,7 +37,11 @@ def write_study(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("questoin", "x", "study/tiny.yaml: tiny: unknown key 'questoin'; nearest: 'question'"),
+        (
+            "questoin",
+            "x",
+            "study/tiny.yaml, line 30: tiny: unknown key 'questoin'; nearest: 'question'",
+        ),
         ("baseline", {"width": "smal"}, "tiny.baseline.width: unknown level 'smal'; nearest: 'sm"),
         ("metric", "sucess", "tiny.metric: unknown value 'sucess'; nearest: 'success'"),
         ("profiles.smoke.replicates", 0, "tiny.profiles.smoke.replicates: expected at least 1, f"),
@@ -100,7 +104,7 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
         ("profile=[smoke,quick]", "profile: expected one name, found '[smoke,quick]'; known: "),
         ("engine=null", "engine: expected one name, found 'null'; known: local"),
         ("model=mlp", "'model=mlp': each study says which model its runs have; declare one that"),
-        ("now.minutes=-1", "now.minutes: expected 0 or more, found -1.0"),
+        ("now.minutes=-1", "now.minutes: expected at least 0, found -1"),
         ("plugins=broken", "plugins: expected a list, [broken], found 'broken'"),
         ("profile=smokey", "profile: unknown name 'smokey'; nearest: 'smoke'; known: paper, quick"),
         ("profile=paper", "study/tiny.yaml: no profile 'paper'; known: smoke"),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ablation_lab.study.declare import declare
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.plan import plan
 from tests.conftest import CONF
 

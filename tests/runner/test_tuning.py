@@ -15,8 +15,7 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import FIRST_TUNING_REPLICATE
+from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, parse_study
 from ablation_lab.training.execute import validation_score
 
 RATE = "learning_rate"
@@ -180,7 +179,7 @@ def test_the_chosen_level_is_in_the_key_the_run_and_the_declaration() -> None:
         (lambda s: s["factors"][RATE].update(levels=[0.1]), "over at least two levels"),
         (lambda s: s["factors"][RATE].update(when={"width": [4]}), "width: unknown level '4'"),
         (lambda s: s["profiles"]["smoke"].update(tuning={"trials": 0, "replicates": 1}),
-         "expected at least 1 trial"),
+         "tuning.trials: expected at least 1, found 0"),
         (lambda s: s["profiles"]["smoke"].update(replicates=2_000_000), "at most 1000000"),
         (lambda s: s.update(baseline={RATE: 0.02}), "unknown factor 'learning_rate'"),
     ],

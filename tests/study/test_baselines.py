@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ablation_lab.study.declare import declaration_json, declare
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 
 
 @pytest.fixture

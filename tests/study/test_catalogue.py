@@ -11,7 +11,7 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.files import CONF
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 
 STUDY = {
     "title": "Small", "question": "Does it?", "source": "a test", "metric": "success",

@@ -7,7 +7,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.claims import check_studies, ledger_json, read_ledger, with_claims
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.grid import expand
-from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import Claim, ClaimKind, Study
+from ablation_lab.study.schema import Study, parse_study
+from ablation_lab.study.study import Claim, ClaimKind
 from experiments import checks  # which registers them
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -106,7 +105,7 @@ def test_claims_enter_no_key(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
     assert study.claims
     keys = [run.key for run in declare(study, "smoke").runs]
-    bare = replace(study, claims=())
+    bare = study.model_copy(update={"claims": ()})
     assert [run.key for run in declare(bare, "smoke").runs] == keys
 
 

@@ -70,7 +70,7 @@ def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(call.engine, LocalSettings)
     assert call.engine.threads == 1
     assert not call.dry_run
-    assert call.now == Now(where={}, replicates=None, minutes=None)
+    assert call.now == Now()
 
 
 def test_every_engine_has_a_preset(invocation: Read, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,19 +107,19 @@ def test_workers_find_a_relative_data_folder(
         ("engine.gpus=true", "config.yaml.engine.gpus: expected a number of CUDA devices, a list "),
         ("engine.name=lokal", "config.yaml.engine.name: unknown engine 'lokal'; nearest: 'local'"),
         ("+engine.address=here", "config.yaml.engine: unknown key 'address'; nearest: "),
-        ("now.replicates=0", "config.yaml.now.replicates: expected at least 1, found 0"),
-        ("+now.minuts=1", "config.yaml.now: unknown key 'minuts'; nearest: 'minutes'; known: "),
+        ("now.replicates=0", "config.yaml: now.replicates: expected at least 1, found 0"),
+        ("+now.minuts=1", "config.yaml: now: unknown key 'minuts'; nearest: 'minutes'; known: "),
         ("dry_run=maybe", "config.yaml.dry_run: expected bool, found 'maybe'"),
         ("+foo=1", "config.yaml: unknown key 'foo'; "),
         (
             "+now.where.dpeth=2",
-            "config.yaml.now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",
+            "config.yaml: now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",
         ),
         (
             "+now.where.depth=[2,7]",
-            "config.yaml.now.where.depth: unknown level '7'; known: 1, 2, 3, 4, 9",
+            "config.yaml: now.where.depth: unknown level '7'; known: 1, 2, 3, 4, 9",
         ),
-        ("+now.where.depth=[]", "config.yaml.now.where.depth: expected at least one level"),
+        ("+now.where.depth=[]", "config.yaml: now.where.depth: expected at least one level"),
         (
             "+study.xor_depth.factors.depth.rloe=fixed",
             "study/xor_depth.yaml: xor_depth.factors.depth: unknown key 'rloe'; nearest: 'role'",
@@ -134,11 +134,11 @@ def test_a_wrong_option_is_one_line(invocation: Read, override: str, line: str) 
 
 
 def test_now_selects_levels_and_replicates(make_run: Callable[..., Run]) -> None:
-    now = Now(where={"width": ("small", "large")}, replicates=2, minutes=None)
+    now = Now(where={"width": ("small", "large")}, replicates=2)
     assert now.wants(make_run(cell="small", replicate=1))
     assert not now.wants(make_run(cell="small", replicate=2))
     assert not now.wants(make_run(cell="tiny", replicate=0))
     # A factor that a cell does not have is no matter.
-    assert Now(where={"depth": ("2",)}, replicates=None, minutes=None).wants(make_run(replicate=9))
+    assert Now(where={"depth": ("2",)}, replicates=None).wants(make_run(replicate=9))
     assert Now(where={}, replicates=None, minutes=0.1).wants(make_run())
     assert not Now(where={}, replicates=None, minutes=0.0).wants(make_run())

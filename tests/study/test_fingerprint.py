@@ -105,7 +105,7 @@ ELSEWHERE = [
     ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
     ("ablation_lab/runner/queue.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),
     ("ablation_lab/training/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
-    ("ablation_lab/study/spec.py", "at least 1", "one at least"),
+    ("ablation_lab/study/reading.py", "expected at least", "expected no less than"),
 ]
 
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.grid import Cell, expand
-from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import Study
+from ablation_lab.study.schema import Study, parse_study
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 Cells = Callable[[dict[str, Any]], list[Cell]]
@@ -91,7 +90,7 @@ def test_design_and_band_are_declared_and_change_no_key(declaration: dict[str, A
 def test_the_selection_rule_is_part_of_a_run_and_of_its_declaration(
     declaration: dict[str, Any], selection: str, settings: Any, declared: str
 ) -> None:
-    declaration["profiles"]["smoke"]["set"] = {"data.name": "digits", **settings}
+    declaration["profiles"]["smoke"]["overrides"] = {"data.name": "digits", **settings}
     declaration["selection"] = selection
     made = declare(parse_study("small", declaration), "smoke")
     assert declaration_json(made, {})["selection"] == declared
@@ -101,7 +100,7 @@ def test_the_selection_rule_is_part_of_a_run_and_of_its_declaration(
 
 
 def test_cells_may_follow_different_rules(declaration: dict[str, Any]) -> None:
-    declaration["profiles"]["smoke"]["set"] = {"data.name": "digits"}
+    declaration["profiles"]["smoke"]["overrides"] = {"data.name": "digits"}
     declaration["factors"]["stop"] = {"levels": {"no": {}, "early": {"training.patience": 2}}}
     made = declare(parse_study("small", declaration), "smoke")
     assert declaration_json(made, {})["selection"] == "by_cell"
@@ -117,7 +116,7 @@ def test_cells_may_follow_different_rules(declaration: dict[str, Any]) -> None:
 def test_a_rule_that_cannot_be_followed_is_refused(
     declaration: dict[str, Any], selection: str, data: str, words: str
 ) -> None:
-    declaration["profiles"]["smoke"]["set"] = {"data.name": data}
+    declaration["profiles"]["smoke"]["overrides"] = {"data.name": data}
     declaration["selection"] = selection
     with pytest.raises(ConfigurationError, match=words):
         declare(parse_study("small", declaration), "smoke")
@@ -135,7 +134,7 @@ def test_order_and_names_are_those_of_the_declaration(
 
 
 def test_levels_reach_the_configuration(declaration: dict[str, Any], cells_of: Cells) -> None:
-    declaration["profiles"]["smoke"]["set"] = {"training.steps": 5}
+    declaration["profiles"]["smoke"]["overrides"] = {"training.steps": 5}
     last = cells_of(declaration)[-1]
     assert last.config["model"]["widths"] == [5]
     assert last.config["model"]["activation"] == "relu"
@@ -143,9 +142,9 @@ def test_levels_reach_the_configuration(declaration: dict[str, Any], cells_of: C
 
 
 def test_a_profile_adjusts_some_cells(declaration: dict[str, Any], cells_of: Cells) -> None:
-    declaration["profiles"]["smoke"]["set"] = {"training.steps": 5}
-    adjusted = {"where": {"width": "large"}, "set": {"training.steps": 9}}
-    declaration["profiles"]["smoke"]["adjust"] = [adjusted]
+    declaration["profiles"]["smoke"]["overrides"] = {"training.steps": 5}
+    adjusted = {"where": {"width": "large"}, "overrides": {"training.steps": 9}}
+    declaration["profiles"]["smoke"]["adjustments"] = [adjusted]
     steps = [cell.config["training"]["steps"] for cell in cells_of(declaration)]
     assert steps == [5, 5, 9, 9]
 

@@ -12,7 +12,7 @@ import pytest
 from ablation_lab import metric
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.metric import METRICS, Direction, Metric, MetricKind
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from lightning_modules.registry import place_of
 
 

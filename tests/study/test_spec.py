@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.spec import parse_study
-from ablation_lab.study.study import FactorRole
+from ablation_lab.study.factor import FactorRole
+from ablation_lab.study.schema import parse_study
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -51,7 +54,7 @@ BAD: list[tuple[str, Change, str, str]] = [
         "unknown value 'sucess'; nearest: 'success'",
     ),
     ("selection", setting("selection", "best"), ".selection", "unknown value 'best'"),
-    ("run", setting("run", "mlp"), ".run", "expected dict, found 'mlp'"),
+    ("run", setting("run", "mlp"), ".run", "expected a mapping, found 'mlp'"),
     ("no factor", setting("factors", {}), ".factors", "expected at least one factor, found none"),
     ("factors", setting("factors", ["width"]), ".factors", "expected a mapping, found ['width']"),
     (
@@ -133,7 +136,12 @@ BAD: list[tuple[str, Change, str, str]] = [
         ".baseline.width",
         "unknown level 'smal'; nearest: 'small'",
     ),
-    ("layout key", setting("layout", {"row": "width"}), ".layout", "unknown key 'row'"),
+    (
+        "layout key",
+        setting("layout", {"rows": "width", "row": "width"}),
+        ".layout",
+        "unknown key 'row'",
+    ),
     ("layout rows", setting("layout", {"rows": "widht"}), ".layout", "unknown factor 'widht'"),
     (
         "layout columns",
@@ -195,9 +203,9 @@ BAD: list[tuple[str, Change, str, str]] = [
     ),
     (
         "profile key",
-        setting("profiles/smoke/sett", {}),
+        setting("profiles/smoke/override", {}),
         ".profiles.smoke",
-        "unknown key 'sett'; nearest: 'set'",
+        "unknown key 'override'; nearest: 'overrides'",
     ),
     (
         "profile level",
@@ -212,16 +220,16 @@ BAD: list[tuple[str, Change, str, str]] = [
         "expected at least one level",
     ),
     (
-        "adjust: level",
-        setting("profiles/smoke/adjust", [{"where": {"width": "tiny"}, "set": {}}]),
-        ".profiles.smoke.adjust[0].where.width",
+        "adjustments: level",
+        setting("profiles/smoke/adjustments", [{"where": {"width": "tiny"}, "overrides": {}}]),
+        ".profiles.smoke.adjustments[0].where.width",
         "unknown level 'tiny'",
     ),
     (
-        "adjust: nothing set",
-        setting("profiles/smoke/adjust", [{"where": {"width": "small"}}]),
-        ".profiles.smoke.adjust[0]",
-        "required key 'set' is missing",
+        "adjustments: nothing set",
+        setting("profiles/smoke/adjustments", [{"where": {"width": "small"}}]),
+        ".profiles.smoke.adjustments[0]",
+        "required key 'overrides' is missing",
     ),
     (
         "claims, which have files of their own",
@@ -246,6 +254,48 @@ def test_bad_declaration(
     assert "\n" not in line
 
 
+def test_everything_that_is_wrong_is_said_at_once_with_its_line(
+    declaration: dict[str, Any], tmp_path: Path
+) -> None:
+    declaration["seed"] = "one"
+    declaration["factors"]["width"]["role"] = "fixd"
+    declaration["profiles"]["smoke"]["set"] = {"training.steps": 3}
+    del declaration["question"]
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({"small": declaration}, sort_keys=False))
+    with pytest.raises(ConfigurationError) as error:
+        parse_study("small", declaration, path)
+    text = path.read_text().splitlines()
+    found = []
+    for line in str(error.value).splitlines():
+        place, number, said = re.fullmatch(r"(.*), line (\d+): (.*)", line).groups()
+        assert place == "study/small.yaml"
+        found.append((int(number), text[int(number) - 1].split(":")[0].strip(), said))
+    assert found == sorted(found, key=lambda each: each[0])
+    assert [(key, said) for _, key, said in found] == [
+        ("small", "small: required key 'question' is missing"),
+        ("role", "small.factors.width.role: unknown value 'fixd'; nearest: 'fixed'; known: "
+         "scientific, nuisance, fixed"),
+        ("set", "small.profiles.smoke: key 'set' is called 'overrides' now; rename it"),
+        ("seed", "small.seed: expected int, found 'one'"),
+    ]  # fmt: skip
+
+
+def test_what_the_command_line_says_has_no_line(
+    declaration: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({"small": declaration}))
+    with pytest.raises(ConfigurationError, match=r"^study/small\.yaml: small: unknown key 'sed'"):
+        parse_study("small", {**declaration, "sed": 1}, path)
+
+
+@pytest.mark.parametrize("key", ["name", "claims"])
+def test_what_the_lab_fills_in_is_not_written(declaration: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"small: unknown key '{key}'"):
+        parse_study("small", {**declaration, key: "small"})
+
+
 def test_no_mapping_at_all() -> None:
     with pytest.raises(ConfigurationError, match=r"^study/small\.yaml: small: expected a mapping"):
         parse_study("small", None)
@@ -255,8 +305,8 @@ def test_a_right_declaration_is_kept_as_it_is(declaration: dict[str, Any]) -> No
     study = parse_study("small", declaration)
     assert (study.name, study.metric.name, study.seed) == ("small", "success", 0)
     assert [factor.name for factor in study.factors] == ["width", "activation"]
-    assert study.factors[0].levels[1].overrides == {"model.widths": [5]}
-    assert study.factors[1].levels[1].overrides == {"model.activation": "relu"}
+    assert study.factors[0].settings["large"] == {"model.widths": [5]}
+    assert study.factors[1].settings["relu"] == {"model.activation": "relu"}
     assert study.factors[0].role is FactorRole.SCIENTIFIC
     assert study.claims == ()
 
@@ -270,7 +320,7 @@ def test_a_level_is_found_by_its_yaml_value(
     declaration["factors"]["bias"] = {"key": "model.bias_init", "levels": [value]}
     declaration["baseline"] = {"bias": value}
     study = parse_study("small", declaration)
-    assert study.factors[2].levels[0].label == label
+    assert study.factors[2].levels == (label,)
     assert study.baseline == {"bias": label}
 
 

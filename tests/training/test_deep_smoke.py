@@ -11,7 +11,7 @@ import yaml
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import NoConvergence, Status
 from ablation_lab.study.run import Stack, TrainerName
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.execute import execute
 
 STUDY = Path(__file__).parents[2] / "conf" / "study" / "fitnet4.yaml"

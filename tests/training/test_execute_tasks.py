@@ -11,7 +11,7 @@ from ablation_lab.study.declare import declaration_json, declare
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.execute import execute
 from ablation_lab.training.validate import validate_stack
 

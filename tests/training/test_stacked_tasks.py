@@ -10,7 +10,7 @@ import yaml
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.spec import parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.execute import execute
 from ablation_lab.training.minibatch import MiniBatch

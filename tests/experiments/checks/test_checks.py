@@ -24,8 +24,8 @@ from ablation_lab.study.checks import CHECKS, compute
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.schema import parse_study
 from ablation_lab.study.settings import resolve
-from ablation_lab.study.spec import parse_study
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
 from experiments.checks.convolution import output_size

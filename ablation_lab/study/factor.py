@@ -1,0 +1,138 @@
+"""Factors, levels and cells by their levels: the part of the schema that everything names. Pure.
+
+Comes in: what a file says of a factor, or of the cells that are meant. Goes out: models, and what
+is wrong with names that are not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from ablation_lab.errors import nearest
+from ablation_lab.study.reading import Key, Problem, Written, refuse
+
+
+class FactorRole(StrEnum):
+    """What a factor is for: compared between cells, tuned for each, or held at one level."""
+
+    SCIENTIFIC = "scientific"
+    NUISANCE = "nuisance"
+    FIXED = "fixed"
+
+
+def label_of(value: object) -> str:
+    """Return the label of a level: its YAML value as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def labels_of(value: object) -> tuple[str, ...]:
+    """Return the labels of a level, or of a list of them. Errors: ValueError for an empty list."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not entries:
+        raise ValueError("expected at least one level, found none")
+    return tuple(label_of(entry) for entry in entries)
+
+
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_LEVELS = [
+    {"type": "array", "minItems": 1, "uniqueItems": True},
+    {"type": "object", "minProperties": 1, "additionalProperties": {"type": "object"}},
+]
+Label = Annotated[str, BeforeValidator(label_of), WithJsonSchema(_SCALAR)]
+Labels = Annotated[
+    tuple[str, ...],
+    BeforeValidator(labels_of),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)
+]
+Where = Mapping[str, tuple[str, ...]]
+WrittenWhere = dict[Label, Labels]
+Settings = dict[str, Any]
+
+
+class Factor(Written):
+    """What varies. ``settings`` are the configuration keys that each level sets.
+
+    ``when`` restricts it to the cells where other factors have given levels.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ("name", "settings")
+
+    name: SkipJsonSchema[str] = ""
+    label: str = Field("", description="What tables call it; its name where nothing is said.")
+    role: FactorRole = Field(
+        FactorRole.SCIENTIFIC, description="What it is for: compared, tuned, or held."
+    )
+    key: str | None = Field(
+        None, exclude=True, description="The setting that a list of levels gives the values of."
+    )
+    levels: Annotated[tuple[str, ...], WithJsonSchema({"anyOf": _LEVELS})] = Field(
+        description="A list of values of 'key', or a mapping from label to settings."
+    )
+    settings: SkipJsonSchema[dict[str, Settings]] = Field({})
+    when: WrittenWhere = Field({}, description="Levels of earlier factors with which it applies.")
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every level reads as a number."""
+        return all(_is_number(level) for level in self.levels)
+
+    @classmethod
+    def normal(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Return the labels of levels apart from what they set."""
+        if "levels" not in value:
+            return value
+        key, levels = value.get("key"), value["levels"]
+        if isinstance(levels, Mapping) and key is None:
+            refuse(
+                (("levels", label_of(label)), f"expected a mapping, found {each!r}")
+                for label, each in levels.items()
+                if not isinstance(each, Mapping)
+            )
+            settings = {label_of(label): dict(each) for label, each in levels.items()}
+        elif isinstance(levels, list) and isinstance(key, str):
+            settings = {label_of(entry): {key: entry} for entry in levels}
+        else:
+            raise ValueError(
+                "expected 'levels' as a list together with 'key', or as a mapping from label to "
+                f"settings without 'key'; found levels {levels!r} and key {key!r}"
+            )
+        labels = [label_of(label) for label in levels]
+        if not labels or len(set(labels)) != len(labels):
+            refuse([(("levels",), f"expected distinct levels, found {labels}")])
+        return {**value, "levels": labels, "settings": settings}
+
+    @model_validator(mode="after")
+    def _check_role(self) -> Factor:
+        if self.role is FactorRole.FIXED and len(self.levels) != 1:
+            raise ValueError(f"a fixed factor has one level, found {len(self.levels)}")
+        return self
+
+
+def unknown_levels(where: Where, factors: Iterable[Factor], at: Key) -> Iterator[Problem]:
+    """Yield the factors and levels under the key ``at`` that are not declared."""
+    known = {factor.name: factor.levels for factor in factors}
+    for name, labels in where.items():
+        if name not in known:
+            yield at, f"unknown factor {name!r}; {nearest(name, known)}"
+            continue
+        for label in labels:
+            if label not in known[name]:
+                yield (*at, name), f"unknown level {label!r}; {nearest(label, known[name])}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -15,14 +15,8 @@ import lightning_modules.tf_optimizers  # noqa: F401 - registers the decks' othe
 from lightning_modules.initializers import initialize, lsuv, weight_names
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss, accuracy, loss_function
-from lightning_modules.optimizers import (
-    ADAM,
-    OptimizerSettings,
-    build_optimizer,
-    optimizer_settings,
-)
+from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
 
-Optimizer: TypeAlias = OptimizerSettings | Mapping[str, object]
 Batch: TypeAlias = tuple[Tensor, Tensor]
 PREPARED = "lsuv_prepared"
 

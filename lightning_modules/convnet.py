@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.activations import MONOTONE, activation_along, pieces
-from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.classifier import Classifier
 from lightning_modules.layers import Convolution, Dense, dropout, sizes
 from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 CHANNEL_AXIS = 1

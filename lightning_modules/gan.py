@@ -11,12 +11,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.classifier import Batch, Optimizer
+from lightning_modules.classifier import Batch
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import sizes
 from lightning_modules.losses import Loss, loss_function
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM, build_optimizer, optimizer_settings
+from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 

@@ -10,12 +10,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Batch, Optimizer
+from lightning_modules.classifier import Batch
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss
 from lightning_modules.measures import MEASURES
-from lightning_modules.optimizers import ADAM, build_optimizer, optimizer_settings
+from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
 from lightning_modules.task import Task
 
 

@@ -6,11 +6,11 @@ Comes in: images or vectors of any shape, flattened here. Goes out: logits.
 import math
 from collections.abc import Sequence
 
-from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.classifier import Classifier
 from lightning_modules.layers import sizes
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 

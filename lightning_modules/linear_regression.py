@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_modules.classifier import Optimizer
 from lightning_modules.layers import sizes
 from lightning_modules.learner import Learner
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 

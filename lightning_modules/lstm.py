@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lightning_modules.classifier import Optimizer
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.learner import Learner
 from lightning_modules.linear_regression import real_targets
 from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 

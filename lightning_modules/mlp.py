@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
-from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.classifier import Classifier
 from lightning_modules.layers import Dense, dropout, sizes
 from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 

@@ -1,119 +1,135 @@
-"""Optimisers by name, with the settings that the decks vary.
+"""Optimisers by name: the keyword arguments of each function are its settings.
 
-Comes in: parameters and `OptimizerSettings`. Goes out: a torch optimiser, fused where torch has
-a fused kernel for the parameters' device. L2 is no business of the optimiser here: it is part of
-the loss, as in the decks.
+Comes in: parameters and settings. Goes out: a torch optimiser, fused where torch has a fused kernel
+for the parameters' device. Here are those of the decks, with TensorFlow's defaults; every other one
+of torch goes by its name in small letters (adamw, nadam, ...), with its own arguments and defaults.
+Everywhere torch's `lr` is `learning_rate` and its `eps` is `epsilon`. L2 as part of the loss is no
+business of the optimiser: `weight_decay` is torch's.
 """
 
-import math
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
-from lightning_modules.registry import Registry, unknown
+from lightning_modules.registry import Registry, UnknownName, unknown
+from lightning_modules.signatures import (
+    TORCH_NAMES,
+    UNFIT,
+    WrongSetting,
+    settings_of_torch,
+    signature_of,
+)
 
-
-def _number(value: object) -> float:
-    """Return a finite number as it is, and NaN, which fails every comparison, for the rest."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if number and math.isfinite(value) else math.nan  # type: ignore[arg-type,return-value]
-
-
-def _check(name: str, value: object, expected: str, passed: bool) -> None:
-    if not passed:
-        raise ValueError(f"optimizer.{name}: expected a finite number {expected}, found {value!r}")
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """Name and numbers of an optimiser.
-
-    `momentum` is for sgd, momentum and rmsprop (0 with the name "momentum" means 0.9), and
-    `epsilon` for those that divide by a root (None: the default of the builder).
-    Errors: ValueError for a learning rate that is not finite and > 0, a momentum outside [0, 1),
-    an epsilon that is negative.
-    """
-
-    name: str = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.0
-    epsilon: float | None = None
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _check("learning_rate", self.learning_rate, "> 0", _number(self.learning_rate) > 0)
-        _check("momentum", self.momentum, "in [0, 1)", 0 <= _number(self.momentum) < 1)
-        if self.epsilon is not None:
-            _check("epsilon", self.epsilon, ">= 0", _number(self.epsilon) >= 0)
-
-
-ADAM = OptimizerSettings()
+# A name, and values of the settings of the optimiser that has it.
+Optimizer: TypeAlias = Mapping[str, Any]
+ADAM: Optimizer = MappingProxyType({"name": "adam", "learning_rate": 1e-3})
 
 Parameters: TypeAlias = list[nn.Parameter]
-Builder: TypeAlias = Callable[[Parameters, OptimizerSettings], torch.optim.Optimizer]
+Builder: TypeAlias = Callable[..., torch.optim.Optimizer]
 OPTIMIZERS: Registry[Builder] = Registry("optimiser")
 
-DEFAULT_MOMENTUM = 0.9
-CLIP_NORM = 50.0
 
+def optimizer_settings(settings: Optimizer) -> dict[str, Any]:
+    """Return the name ("adam" unless it is given) and every setting with its value.
 
-def optimizer_settings(settings: OptimizerSettings | Mapping[str, object]) -> OptimizerSettings:
-    """Return the settings, from themselves or from a mapping such as a section of YAML.
-
-    Errors: ValueError for an unknown key (names the nearest) or a wrong value; UnknownName for an
-    unknown optimiser.
+    Errors: UnknownName for an unknown optimiser or setting (names the nearest); ValueError for a
+    setting that is missing or wrong.
     """
-    if not isinstance(settings, OptimizerSettings):
-        known = tuple(field.name for field in fields(OptimizerSettings))
-        for key in settings:
-            if key not in known:
-                raise ValueError(unknown("setting of optimizer", key, known))
-        settings = OptimizerSettings(**settings)  # type: ignore[arg-type]
-    OPTIMIZERS.get(settings.name)
-    return settings
+    name = settings.get("name", "adam")
+    values = {key: value for key, value in settings.items() if key != "name"}
+    if name in OPTIMIZERS.names():
+        arguments = signature_of(OPTIMIZERS.get(name))
+    elif name in torch_optimizers():
+        arguments = settings_of_torch(signature_of(torch_optimizers()[name]))
+    else:
+        known = (*OPTIMIZERS.names(), *torch_optimizers())
+        raise UnknownName(unknown("optimiser", name, known))
+    try:
+        return {"name": name, **arguments.complete(f"optimizer {name!r}", values)}
+    except WrongSetting as error:
+        raise ValueError(f"optimizer {name!r}: {error}") from None
 
 
 def build_optimizer(
-    parameters: Iterable[nn.Parameter], settings: OptimizerSettings
+    parameters: Iterable[nn.Parameter], settings: Optimizer
 ) -> torch.optim.Optimizer:
     """Return the optimiser of that name for the parameters.
 
-    Errors: UnknownName; ValueError for a setting that this optimiser would ignore.
+    Errors: as `optimizer_settings`, and torch's own for values that it refuses.
     """
-    return OPTIMIZERS.get(settings.name)(list(parameters), settings)
+    values, every = optimizer_settings(settings), list(parameters)
+    name = values.pop("name")
+    if name in OPTIMIZERS.names():
+        return OPTIMIZERS.get(name)(every, **values)
+    kind = torch_optimizers()[name]
+    if "fused" in inspect.signature(kind).parameters:
+        values["fused"] = _fusible(every)
+    return kind(every, **{TORCH_NAMES.get(key, key): value for key, value in values.items()})
+
+
+def torch_optimizers() -> dict[str, Builder]:
+    """Return the other optimisers that torch has: name in small letters -> class."""
+    found = {
+        name.lower(): kind
+        for name, kind in vars(torch.optim).items()
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
+    }
+    left_out = (*OPTIMIZERS.names(), *UNFIT)
+    return {name: found[name] for name in sorted(found) if name not in left_out}
 
 
 @OPTIMIZERS.register("sgd")
-def sgd(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def sgd(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+) -> torch.optim.Optimizer:
     """Gradient descent, w <- w - lr g; with `momentum` m: v <- m v + g, w <- w - lr v."""
-    _refuse_epsilon(settings)
-    return _sgd(parameters, settings, momentum=settings.momentum)
+    return torch.optim.SGD(
+        parameters,
+        lr=learning_rate,
+        momentum=momentum,
+        dampening=dampening,
+        weight_decay=weight_decay,
+        nesterov=nesterov,
+        fused=_fusible(parameters),
+    )
 
 
 @OPTIMIZERS.register("momentum")
-def momentum(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Gradient descent with momentum, 0.9 unless it is given: v <- m v + g, w <- w - lr v."""
-    _refuse_epsilon(settings)
-    return _sgd(parameters, settings, momentum=settings.momentum or DEFAULT_MOMENTUM)
+def momentum(
+    parameters: Parameters, *, learning_rate: float, momentum: float = 0.9, nesterov: bool = False
+) -> torch.optim.Optimizer:
+    """Gradient descent with momentum: v <- m v + g, w <- w - lr v."""
+    return sgd(parameters, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
 
 
 @OPTIMIZERS.register("momentum_clipped")
-def momentum_clipped(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Gradient descent with momentum, 0.9 unless it is given, on clipped gradients.
+def momentum_clipped(
+    parameters: Parameters, *, learning_rate: float, momentum: float = 0.9, norm: float = 50.0
+) -> torch.optim.Optimizer:
+    """Gradient descent with momentum on clipped gradients.
 
-    g <- g min(1, 50 / |g|) for the norm |g| over all parameters, as the `clip_gradients: 50` of the
+    g <- g min(1, norm / |g|) for |g| over all parameters, as the `clip_gradients: 50` of the
     solvers behind the LSUV table (Mishkin and Matas, 2015).
     """
-    _refuse_epsilon(settings)
-    momentum = settings.momentum or DEFAULT_MOMENTUM
-    return ClippedSGD(parameters, lr=settings.learning_rate, momentum=momentum)
+    return ClippedSGD(parameters, norm, lr=learning_rate, momentum=momentum)
 
 
 class ClippedSGD(torch.optim.SGD):
-    """Torch's gradient descent, before each step of which gradients are clipped to a norm of 50."""
+    """Torch's gradient descent, before each step of which gradients are clipped to a norm."""
+
+    def __init__(self, parameters: Parameters, norm: float, **settings: float) -> None:
+        super().__init__(parameters, **settings)  # type: ignore[arg-type]
+        self.norm = norm
 
     def step(self, closure: Any = None) -> Any:
         """Clip and update; return the loss of the closure, if given."""
@@ -122,86 +138,95 @@ class ClippedSGD(torch.optim.SGD):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            nn.utils.clip_grad_norm_(group["params"], CLIP_NORM)
+            nn.utils.clip_grad_norm_(group["params"], self.norm)
         super().step()
         return loss
 
 
 @OPTIMIZERS.register("adam")
-def adam(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba, 2015): beta 0.9 and 0.999, epsilon 1e-8 outside the root."""
-    _refuse_momentum(settings)
+def adam(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+    amsgrad: bool = False,
+) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba, 2015), epsilon outside the root."""
     return torch.optim.Adam(
         parameters,
-        lr=settings.learning_rate,
-        eps=_epsilon(settings, 1e-8),
+        lr=learning_rate,
+        betas=betas,
+        eps=epsilon,
+        weight_decay=weight_decay,
+        amsgrad=amsgrad,
         fused=_fusible(parameters),
     )
 
 
 @OPTIMIZERS.register("rmsprop")
-def rmsprop(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def rmsprop(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    alpha: float = 0.9,
+    epsilon: float = 1e-10,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    centered: bool = False,
+) -> torch.optim.Optimizer:
     """RMSProp with TensorFlow's decay 0.9 and epsilon 1e-10.
 
     It differs from TensorFlow's, where epsilon is inside the root and the mean square starts at 1.
     """
     return torch.optim.RMSprop(
         parameters,
-        lr=settings.learning_rate,
-        alpha=0.9,
-        eps=_epsilon(settings, 1e-10),
-        momentum=settings.momentum,
+        lr=learning_rate,
+        alpha=alpha,
+        eps=epsilon,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        centered=centered,
     )
 
 
 @OPTIMIZERS.register("adagrad")
-def adagrad(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def adagrad(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    lr_decay: float = 0.0,
+    weight_decay: float = 0.0,
+    initial_accumulator_value: float = 0.1,
+    epsilon: float = 1e-10,
+) -> torch.optim.Optimizer:
     """Adagrad (Duchi et al., 2011); the accumulator starts at 0.1, as TensorFlow's."""
-    _refuse_momentum(settings)
     return torch.optim.Adagrad(
         parameters,
-        lr=settings.learning_rate,
-        initial_accumulator_value=0.1,
-        eps=_epsilon(settings, 1e-10),
+        lr=learning_rate,
+        lr_decay=lr_decay,
+        weight_decay=weight_decay,
+        initial_accumulator_value=initial_accumulator_value,
+        eps=epsilon,
     )
 
 
 @OPTIMIZERS.register("adadelta")
-def adadelta(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Adadelta (Zeiler, 2012) with TensorFlow's rho 0.95 and epsilon 1e-8."""
-    _refuse_momentum(settings)
-    return torch.optim.Adadelta(
-        parameters, lr=settings.learning_rate, rho=0.95, eps=_epsilon(settings, 1e-8)
-    )
-
-
-def _sgd(
-    parameters: Parameters, settings: OptimizerSettings, *, momentum: float
+def adadelta(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    rho: float = 0.95,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
-        parameters, lr=settings.learning_rate, momentum=momentum, fused=_fusible(parameters)
+    """Adadelta (Zeiler, 2012) with TensorFlow's rho 0.95 and epsilon 1e-8."""
+    return torch.optim.Adadelta(
+        parameters, lr=learning_rate, rho=rho, eps=epsilon, weight_decay=weight_decay
     )
 
 
 def _fusible(parameters: Parameters) -> bool:
     """Say whether torch's fused kernels take these parameters: float32 on the CPU or on CUDA."""
     return all(p.dtype == torch.float32 and p.device.type in ("cpu", "cuda") for p in parameters)
-
-
-def _epsilon(settings: OptimizerSettings, default: float) -> float:
-    return default if settings.epsilon is None else settings.epsilon
-
-
-def _refuse_momentum(settings: OptimizerSettings) -> None:
-    if settings.momentum:
-        raise ValueError(
-            f"optimizer {settings.name!r} has no momentum setting, found {settings.momentum!r}; "
-            "leave it out, or use 'sgd', 'momentum' or 'rmsprop'"
-        )
-
-
-def _refuse_epsilon(settings: OptimizerSettings) -> None:
-    if settings.epsilon is not None:
-        raise ValueError(
-            f"optimizer {settings.name!r} has no epsilon, found {settings.epsilon!r}; leave it out"
-        )

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Optimizer
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLP
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 BATCH = 100

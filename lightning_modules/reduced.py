@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.classifier import Classifier
 from lightning_modules.layers import sizes
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.reductions import REDUCTIONS
 from lightning_modules.registry import FAMILIES
 

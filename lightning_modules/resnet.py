@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.augmentation import mirror_and_crop
-from lightning_modules.classifier import Classifier, Optimizer
+from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import image_shape
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 STAGES = 3

@@ -9,6 +9,7 @@ Standard library only.
 import ast
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,13 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "epsilon": (">= 0", lambda value: value >= 0),
     "weight_decay": (">= 0", lambda value: value >= 0),
 }
+
+# Settings that have another name in torch, and arguments of torch's that change no result.
+TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+INTERNAL = ("params", "foreach", "maximize", "capturable", "differentiable", "fused")
+# Optimisers of torch's that no loop here can use: they need a function that evaluates the loss
+# again, sparse gradients, or matrices without biases; and their common base.
+UNFIT = ("lbfgs", "sparseadam", "muon", "optimizer")
 
 
 class WrongSetting(ValueError):
@@ -116,6 +124,22 @@ def joined(own: Signature, base: Signature) -> Signature:
     )
 
 
+def settings_of_torch(signature: Signature) -> Signature:
+    """Return the settings of an optimiser of torch's, by the names that they have everywhere here.
+
+    The learning rate is required. An `eps` that is no single number keeps its name.
+    """
+    settings = {}
+    for key, setting in signature.settings.items():
+        text = re.sub(r" \| (torch\.)?Tensor", "", setting.annotation)
+        if key == "lr":
+            settings["learning_rate"] = Setting(text)
+        elif key not in INTERNAL:
+            plain_eps = key == "eps" and text == "float"
+            settings["epsilon" if plain_eps else key] = Setting(text, setting.default)
+    return Signature(settings)
+
+
 def _of_parameters(parameters: Sequence[inspect.Parameter]) -> Signature:
     kinds = {parameter.kind for parameter in parameters}
     many = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -149,7 +173,7 @@ def check(key: str, value: object, annotation: str) -> None:
 
     Errors: WrongSetting.
     """
-    if key in RANGES and value is not None:
+    if key in RANGES and not (value is None and "None" in annotation):
         said, allows = RANGES[key]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and allows(value)):  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Optimisers of TensorFlow 1 that torch does not have, or has with another formula.
 
-Comes in: parameters and `OptimizerSettings`. Goes out: a torch optimiser with the defaults that
+Comes in: parameters and settings. Goes out: a torch optimiser with the defaults that
 TensorFlow 1 prints. g is the gradient, a an accumulator of its own size that starts at
 `ACCUMULATOR`. Source of every formula: TensorFlow 1, core/kernels/training_ops.cc, and the
 documentation of tf.train. Equal in torch, and so taken from there: sgd, momentum, adagrad (whose
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_modules.optimizers import OPTIMIZERS, OptimizerSettings, Parameters
+from lightning_modules.optimizers import OPTIMIZERS, Parameters
 
 ACCUMULATOR = 0.1
 
@@ -169,58 +169,58 @@ def _proximal(p: Tensor, l1: Tensor | float, l2: Tensor | float) -> Tensor:
 
 
 @OPTIMIZERS.register("adam_tf")
-def adam_tf(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's Adam: beta 0.9 and 0.999, epsilon 1e-8 before the bias correction."""
-    _refuse(settings, "momentum")
-    epsilon = 1e-8 if settings.epsilon is None else settings.epsilon
-    return AdamTF(parameters, lr=settings.learning_rate, beta1=0.9, beta2=0.999, epsilon=epsilon)
+def adam_tf(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """TensorFlow's Adam: epsilon before the bias correction."""
+    first, second = betas
+    return AdamTF(parameters, lr=learning_rate, beta1=first, beta2=second, epsilon=epsilon)
 
 
 @OPTIMIZERS.register("rmsprop_tf")
-def rmsprop_tf(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's RMSProp: decay 0.9, momentum 0, epsilon 1e-10 inside the root."""
-    return RMSPropTF(
-        parameters,
-        lr=settings.learning_rate,
-        decay=0.9,
-        momentum=settings.momentum,
-        epsilon=1e-10 if settings.epsilon is None else settings.epsilon,
-    )
+def rmsprop_tf(
+    parameters: Parameters,
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-10,
+) -> torch.optim.Optimizer:
+    """TensorFlow's RMSProp: epsilon inside the root."""
+    return RMSPropTF(parameters, lr=learning_rate, decay=decay, momentum=momentum, epsilon=epsilon)
 
 
 @OPTIMIZERS.register("ftrl")
-def ftrl(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's Ftrl: accumulator from 0.1, l1 = l2 = 0."""
-    _refuse(settings, "momentum", "epsilon")
-    return Ftrl(parameters, lr=settings.learning_rate, l1=0.0, l2=0.0)
+def ftrl(
+    parameters: Parameters, *, learning_rate: float, l1: float = 0.0, l2: float = 0.0
+) -> torch.optim.Optimizer:
+    """TensorFlow's Ftrl: accumulator from 0.1."""
+    return Ftrl(parameters, lr=learning_rate, l1=l1, l2=l2)
 
 
 @OPTIMIZERS.register("adagrad_da")
-def adagrad_da(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's AdagradDA: accumulator from 0.1, l1 = l2 = 0."""
-    _refuse(settings, "momentum", "epsilon")
-    return AdagradDA(parameters, lr=settings.learning_rate, l1=0.0, l2=0.0)
+def adagrad_da(
+    parameters: Parameters, *, learning_rate: float, l1: float = 0.0, l2: float = 0.0
+) -> torch.optim.Optimizer:
+    """TensorFlow's AdagradDA: accumulator from 0.1."""
+    return AdagradDA(parameters, lr=learning_rate, l1=l1, l2=l2)
 
 
 @OPTIMIZERS.register("proximal_gd")
-def proximal_gd(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's ProximalGradientDescent: l1 = l2 = 0."""
-    _refuse(settings, "momentum", "epsilon")
-    return ProximalGradientDescent(parameters, lr=settings.learning_rate, l1=0.0, l2=0.0)
+def proximal_gd(
+    parameters: Parameters, *, learning_rate: float, l1: float = 0.0, l2: float = 0.0
+) -> torch.optim.Optimizer:
+    """TensorFlow's ProximalGradientDescent."""
+    return ProximalGradientDescent(parameters, lr=learning_rate, l1=l1, l2=l2)
 
 
 @OPTIMIZERS.register("proximal_adagrad")
-def proximal_adagrad(parameters: Parameters, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """TensorFlow's ProximalAdagrad: accumulator from 0.1, l1 = l2 = 0."""
-    _refuse(settings, "momentum", "epsilon")
-    return ProximalAdagrad(parameters, lr=settings.learning_rate, l1=0.0, l2=0.0)
-
-
-def _refuse(settings: OptimizerSettings, *names: str) -> None:
-    """Refuse a setting that this optimiser would ignore."""
-    for name in names:
-        value = getattr(settings, name)
-        if value:
-            raise ValueError(
-                f"optimizer {settings.name!r} has no {name} setting, found {value!r}; leave it out"
-            )
+def proximal_adagrad(
+    parameters: Parameters, *, learning_rate: float, l1: float = 0.0, l2: float = 0.0
+) -> torch.optim.Optimizer:
+    """TensorFlow's ProximalAdagrad: accumulator from 0.1."""
+    return ProximalAdagrad(parameters, lr=learning_rate, l1=l1, l2=l2)

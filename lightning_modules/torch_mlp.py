@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import torch
 
-from lightning_modules.classifier import Optimizer
 from lightning_modules.initializers import fans
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLP
-from lightning_modules.optimizers import ADAM
+from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 

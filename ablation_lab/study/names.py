@@ -1,4 +1,4 @@
-"""Names of activations, initialisers and optimisers, checked without importing torch.
+"""Names of activations, initialisers and reductions, checked without importing torch.
 
 Comes in: a declared study. Goes out: nothing, or the first name that nobody has registered. The
 modules say the same when they are built, but only in a worker, seconds later.
@@ -24,7 +24,6 @@ FILES = {
     ("model", "bias_init"): ("initializers.py",),
     ("model", "recurrent_init"): ("initializers.py",),
     ("model", "reduction"): ("reductions.py",),
-    ("optimizer", "name"): ("optimizers.py", "tf_optimizers.py"),
 }
 
 

@@ -51,7 +51,7 @@ def resolve(
     resolved = {
         "model": _model(config.get("model"), f"{place}: model"),
         "data": _data(config.get("data"), f"{place}: data"),
-        "optimizer": _optimizer(Section(config.get("optimizer", {}), f"{place}: optimizer")),
+        "optimizer": _optimizer(config.get("optimizer"), f"{place}: optimizer"),
         "training": _training(Section(config.get("training", {}), f"{place}: training")),
     }
     if config.get("ensemble"):
@@ -110,6 +110,12 @@ def _data(given: Any, place: str) -> dict[str, Any]:
     return _complete(given, "name", signature_of(load).without(("root", "split_seed")), place)
 
 
+def _optimizer(given: Any, place: str) -> dict[str, Any]:
+    """Complete the section of an optimiser by the arguments of its function."""
+    name = _name(given, "name", known(Kind.OPTIMIZER), place)
+    return _complete(given, "name", signature(Kind.OPTIMIZER, name), place)
+
+
 def _name(given: Any, key: str, names: Sequence[str], place: str) -> str:
     """Return the name in a section of what has further settings."""
     if not isinstance(given, Mapping) or key not in given:
@@ -160,15 +166,6 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _positive(section: Section, key: str, default: float | None) -> float | None:
-    value = section.take(key, float, default)
-    if value is not None and not _in(value, 0.0, math.inf):
-        raise ConfigurationError(
-            f"{section.place}.{key}: expected a positive number, found {value!r}"
-        )
-    return value
-
-
 def _count(section: Section, key: str, default: int | None) -> int | None:
     value = section.take(key, int, default)
     if value is not None and value < 1:
@@ -181,19 +178,6 @@ def _share(section: Section, key: str, default: float) -> float:
     if not 0.0 <= value < math.inf:
         raise ConfigurationError(f"{section.place}.{key}: expected at least 0, found {value!r}")
     return value
-
-
-def _optimizer(section: Section) -> dict[str, Any]:
-    resolved = {
-        "name": section.take("name", str),
-        "learning_rate": _positive(section, "learning_rate", None),
-        "momentum": _share(section, "momentum", 0.0),
-        "epsilon": _positive(section, "epsilon", None),
-    }
-    section.close()
-    if resolved["learning_rate"] is None:
-        raise ConfigurationError(f"{section.place}.learning_rate: expected a number, found none")
-    return resolved
 
 
 def _steps(section: Section, key: str) -> tuple[int, ...] | None:

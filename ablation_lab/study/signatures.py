@@ -13,17 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lightning_modules.registry import Registry
 from lightning_modules.signatures import (
     REQUIRED,
+    UNFIT,
     UNTOLD,
     Setting,
     Signature,
     joined,
     plain,
+    settings_of_torch,
     signature_of,
 )
 
@@ -48,16 +51,44 @@ class _Definition:
 def known(kind: Kind) -> tuple[str, ...]:
     """Return the names of a kind: those of ``lightning_modules``, then those of plug-ins."""
     added = [name for registry in _loaded(kind) for name in registry.names()]
-    return tuple(dict.fromkeys([*_definitions(kind), *added]))
+    every = dict.fromkeys([*_definitions(kind), *added])
+    if kind is Kind.OPTIMIZER:
+        every |= dict.fromkeys(name for name in _torch_classes() if name not in UNFIT)
+    return tuple(every)
 
 
 def signature(kind: Kind, name: str) -> Signature:
     """Return the settings of what is registered under a name that is ``known``."""
     built_in = _definitions(kind).get(name)
-    if built_in is None:
-        (registry,) = _loaded(kind)
-        return signature_of(registry.get(name))
-    return _of_definition(built_in)
+    if built_in is not None:
+        return _of_definition(built_in)
+    for registry in _loaded(kind):
+        if name in registry.names():
+            return signature_of(registry.get(name))
+    return settings_of_torch(_of_definition(_torch_class(name)))
+
+
+@cache
+def _torch_classes() -> dict[str, tuple[Path, str]]:
+    """Return torch's own optimisers by name, with file and class; torch is not imported."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return {}
+    folder = Path(spec.origin).parent / "optim"
+    found = {}
+    for node in _tree(folder / "__init__.py").body:
+        lead, _, file = (getattr(node, "module", None) or "").rpartition(".")
+        if isinstance(node, ast.ImportFrom) and lead == "torch.optim":
+            for each in node.names:
+                if each.name[0].isupper():
+                    found[each.name.lower()] = folder / f"{file}.py", each.name
+    return found
+
+
+def _torch_class(name: str) -> _Definition:
+    path, wanted = _torch_classes()[name]
+    (node,) = (n for n in _tree(path).body if isinstance(n, ast.ClassDef) and n.name == wanted)
+    return _Definition(path, node)
 
 
 def _loaded(kind: Kind) -> list[Registry[Callable[..., Any]]]:

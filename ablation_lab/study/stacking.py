@@ -23,8 +23,12 @@ STACKED_FAMILIES = (
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 STACKED_OPTIMIZERS = (
     *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
+    *("adamw", "nadam", "radam", "adamax", "asgd", "rprop"),
     *("adam_tf", "rmsprop_tf", "ftrl", "adagrad_da", "proximal_gd", "proximal_adagrad"),
 )
+
+# What plain gradient descent has; with anything else the innermost layout would leave it out.
+PLAIN = ("name", "learning_rate")
 
 
 def trainer_of(config: Mapping[str, Any]) -> TrainerName:
@@ -77,7 +81,7 @@ def descends_innermost(config: Mapping[str, Any]) -> bool:
         and model.get("keep_prob", 1.0) == 1.0
         and config["training"]["batch_size"] is None
         and optimizer["name"] == "sgd"
-        and not optimizer["momentum"]
+        and not any(value for key, value in optimizer.items() if key not in PLAIN)
         and not config["training"].get("divide_rate_at")
         and size(config).weights <= LARGEST_INNERMOST
     )

@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from lightning_modules.convnet import ConvNet
 from lightning_modules.layers import layers_of
 from lightning_modules.mlp import MLP
-from lightning_modules.optimizers import OptimizerSettings
 
 # Lightning's own advice, and its use of what torch has deprecated.
 pytestmark = [
@@ -74,7 +73,7 @@ def test_train_loss_is_the_mean_cost_of_the_batches_before_each_update(
     plain_trainer: Trainer,
 ) -> None:
     x, y = digits[0][:128], digits[1][:128]
-    settings = OptimizerSettings(name="sgd", learning_rate=0.5)
+    settings = {"name": "sgd", "learning_rate": 0.5}
     fitted, by_hand = mlp(optimizer=settings), mlp(optimizer=settings)
     trainer = plain_trainer(max_epochs=1)
     trainer.fit(fitted, loader(x, y))
@@ -95,7 +94,7 @@ def test_train_loss_is_the_mean_cost_of_the_batches_before_each_update(
 def test_a_loss_that_is_not_finite_does_not_stop_the_fit(
     loss: str, digits: tuple[Tensor, Tensor], loader: Loader, plain_trainer: Trainer
 ) -> None:
-    settings = OptimizerSettings(name="sgd", learning_rate=1e4)
+    settings = {"name": "sgd", "learning_rate": 1e4}
     each = mlp(loss=loss, init="normal", optimizer=settings)
     trainer = plain_trainer(max_epochs=3)
     trainer.fit(each, loader(*digits))
@@ -128,7 +127,7 @@ def test_a_plain_fit_prepares_with_its_first_batch(
 ) -> None:
     x, y = digits[0][:128], digits[1][:128]
     # A learning rate that cannot move a float32 weight: only LSUV changes anything.
-    settings = OptimizerSettings(name="sgd", learning_rate=1e-30)
+    settings = {"name": "sgd", "learning_rate": 1e-30}
     fitted, by_hand = (mlp(init="lsuv", optimizer=settings, keep_prob=0.7) for _ in range(2))
     plain_trainer(max_epochs=2).fit(fitted, loader(x, y))
     by_hand.prepare(x[:64])
@@ -157,7 +156,7 @@ def test_resumed_training_does_not_prepare_again(
     trainer.fit(each, loader(x, y))
     path = tmp_path / "last.ckpt"
     trainer.save_checkpoint(path)
-    frozen = OptimizerSettings(name="sgd", learning_rate=1e-30)
+    frozen = {"name": "sgd", "learning_rate": 1e-30}
     resumed = mlp(init="lsuv", optimizer=frozen)
     checkpoint = torch.load(path, weights_only=True)
     resumed.load_state_dict(checkpoint["state_dict"])

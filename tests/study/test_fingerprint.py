@@ -100,7 +100,7 @@ def test_what_trains_the_run_counts(
 ELSEWHERE = [
     ("lightning_modules/activations.py", "torch.tanh(x)", "torch.tanh(2 * x)"),
     ("lightning_modules/initializers.py", ".mul_(0.01)", ".mul_(0.02)"),
-    ("lightning_modules/optimizers.py", "alpha=0.9", "alpha=0.8"),
+    ("lightning_modules/optimizers.py", "alpha: float = 0.9", "alpha: float = 0.8"),
     ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
     ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
     ("ablation_lab/runner/queue.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),

@@ -43,7 +43,14 @@ def test_every_value_counts(resolved: dict[str, Any]) -> None:
     changes = {
         "model": {"widths": [4], "activation": "tanh", "init": "uniform", "bias_init": "zeros"},
         "data": {"name": "points6", "train_size": 3},
-        "optimizer": {"name": "adam", "learning_rate": 0.2, "momentum": 0.5, "epsilon": 1e-8},
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 0.2,
+            "momentum": 0.5,
+            "dampening": 0.1,
+            "weight_decay": 0.1,
+            "nesterov": True,
+        },
         "training": {"steps": 21, "batch_size": 2, "loss": "stable", "l2": 0.1, "epochs": 3},
     }
     changes["model"]["keep_prob"] = 0.5

@@ -15,6 +15,7 @@ from ablation_lab.study.settings import GIVEN, resolve
 from ablation_lab.study.signatures import Kind, known, signature
 from lightning_modules.families import FAMILIES
 from lightning_modules.learner import Learner
+from lightning_modules.optimizers import OPTIMIZERS, optimizer_settings, torch_optimizers
 from lightning_modules.signatures import UNTOLD, Setting, Signature, signature_of
 from tests.conftest import XOR
 
@@ -61,14 +62,26 @@ def test_the_source_of_a_family_says_what_its_class_says(name: str) -> None:
     assert set(GIVEN) <= set(read.settings)
 
 
-def test_every_built_in_family_is_found_without_torch() -> None:
+def test_everything_built_in_is_found_without_torch() -> None:
     code = (
         "import sys; from ablation_lab.study.signatures import Kind, known, signature;"
-        "[signature(Kind.FAMILY, name) for name in known(Kind.FAMILY)];"
+        "[signature(kind, name) for kind in Kind for name in known(kind)];"
         "assert 'torch' not in sys.modules; print(*known(Kind.FAMILY))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(said.stdout.split()) == set(known(Kind.FAMILY)) == set(FAMILIES.names())
+
+
+@pytest.mark.parametrize("name", known(Kind.OPTIMIZER))
+def test_the_source_of_an_optimizer_says_what_its_function_says(name: str) -> None:
+    values = optimizer_settings({"name": name, "learning_rate": 0.1})
+    read = signature(Kind.OPTIMIZER, name).complete(name, {"learning_rate": 0.1})
+    assert {"name": name, **read} == values
+    assert all(setting.annotation for setting in signature(Kind.OPTIMIZER, name).settings.values())
+
+
+def test_every_optimizer_is_known_to_a_plan() -> None:
+    assert set(known(Kind.OPTIMIZER)) == {*OPTIMIZERS.names(), *torch_optimizers()}
 
 
 def planned(model: dict[str, Any]) -> dict[str, Any]:

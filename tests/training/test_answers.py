@@ -26,7 +26,7 @@ def run(data: str, ask: list[list[float]] | None, *, replicate: int = 0) -> Run:
     config = {
         "model": UNIT,
         "data": {"name": data, "train_size": None},
-        "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0, "epsilon": None},
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
         "training": training | ({"ask": ask} if ask else {}),
     }
     return Run("study", "quick", "cell", replicate, f"key{replicate}", 7, config, {})

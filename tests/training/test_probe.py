@@ -30,7 +30,7 @@ def run(data: str = "digits", model: dict[str, Any] = MLP, **training: Any) -> R
     config = {
         "model": model,
         "data": {"name": data, "train_size": None},
-        "optimizer": {"name": "adam", "learning_rate": 0.01, "momentum": 0.0, "epsilon": None},
+        "optimizer": {"name": "adam", "learning_rate": 0.01},
         "training": {"epochs": None, "steps": 30, "batch_size": 20, "loss": "stable", "l2": 0.0}
         | {"observe": True}
         | training,

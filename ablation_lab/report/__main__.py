@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
+    if options.studies:  # a report on chosen studies is silent about all others
+        ledger = tuple(value for value in ledger if value.study in options.studies)
     try:
         if options.publish:
             studies = publish_cells(studies, store=options.store)
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports=options.reports,
             base_url=options.base_url,
             ledger=ledger,
-            # A report on chosen studies is silent about all others.
             listed=() if options.studies else catalogue(options.profile),
+            beside=bool(options.studies),
         )
     except ReportError as error:
         sys.stderr.write(f"{error}; the report that was there is untouched\n")
@@ -72,14 +74,16 @@ def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
 
 
 def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None:
-    """Write the page, the paper and each study's files to the study's report run."""
+    """Write each study's page, paper and files to the study's report run."""
     from ablation_lab.store.publishing import Publisher
 
     publisher = Publisher(store)
-    shared = [folder / "index.html", folder / "paper.pdf", folder / "claims.csv"]
+    values = folder / "values.csv"
+    shared = [values] if values.exists() else []
     for study in studies:
+        pages = [folder / f"{study.name}.{ending}" for ending in ("html", "pdf")]
         publisher.publish_report(
-            study.name, study.declaration.profile, [*shared, folder / study.name]
+            study.name, study.declaration.profile, [*shared, *pages, folder / study.name]
         )
 
 

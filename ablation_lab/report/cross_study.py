@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.report.reference_tables import accuracies
-from ablation_lab.report.reference_values import Answer, answers, claim_table
+from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table, write_table
 from ablation_lab.study.commands import command, not_run
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Across:
-    """The answers to all claims, the printed accuracies among them, and what was not trained."""
+    """What answers the reference values, the accuracies among them, and what was not trained."""
 
     answers: tuple[Answer, ...]
     accuracies: Table | None
@@ -43,9 +43,10 @@ class Across:
         return cls(found, accuracies(found, ledger), untrained(studies, listed))
 
     def write(self, folder: Path) -> None:
-        """Write claims.csv and the tables into the report's folder."""
-        table = claim_table(self.answers)
-        table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
+        """Write the tables, and values.csv where there are reference values, into a folder."""
+        if self.answers:
+            table = value_table(self.answers)
+            table.to_csv(folder / "values.csv", index=False, lineterminator="\n")
         for made in (self.accuracies, untrained_table(self.untrained)):
             if made is not None:
                 write_table(made, folder)

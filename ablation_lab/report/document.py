@@ -21,7 +21,7 @@ from ablation_lab.report.tabular import Table
 from ablation_lab.store.published import Published
 from ablation_lab.study.record import Status
 
-COUNTS = ("declared", "finished", "n/c", "failed", "missing", "skipped", "extra")
+COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Written:
 class Section:
     """One study of the report.
 
-    `lacking` says which cells have no result, and why; `bound` which printed values it answers.
+    `lacking` says which cells have no result, and why; `bound` which reference values it answers.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Document:
     """The whole report; `totals` are in the order of `COUNTS`, `lacking` says what is missing.
 
     `untrained` has a row for each study of which runs have no result, `accuracies` one for each
-    printed accuracy.
+    accuracy among the reference values; `others` are studies that have a page beside this one.
     """
 
     profile: str
@@ -132,13 +132,14 @@ class Document:
     totals: tuple[int, ...]
     methods: tuple[str, ...]
     untrained: Table | None
-    claims: Table | None
+    values: Table | None
     accuracies: Table | None
     verdicts: Table | None
     threats: tuple[str, ...]
     facts: tuple[Fact, ...]
     references: tuple[str, ...]
     lacking: tuple[str, ...]
+    others: tuple[str, ...]
     columns: tuple[str, ...] = COUNTS
 
 
@@ -243,5 +244,5 @@ def _served(study: Study, server: Server, cell: str, has_runs: bool) -> tuple[Li
 
 def _mark(status: str, rule: str) -> str:
     if status == Status.FINISHED:
-        return " n/c" if rule else ""
+        return " not converged" if rule else ""
     return f" {status}"

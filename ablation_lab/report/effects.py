@@ -198,9 +198,9 @@ def _shares_caption(data: Factorial, declaration: Declaration) -> str:
 def _common(data: Factorial, declaration: Declaration) -> str:
     """Which runs count, which cells are left out, and which rule selected the values."""
     counted = (
-        "Every finished run counts, n/c as no success"
+        "Every finished run counts, one that did not converge as no success"
         if declaration.is_success
-        else "Every finished run counts, n/c at chance"
+        else "Every finished run counts, one that did not converge at chance"
         if declaration.chance is not None
         else "Runs that converged count"
     )

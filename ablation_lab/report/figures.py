@@ -175,7 +175,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
 
 @styled()
 def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
-    """Our estimates with intervals (dots) beside the printed values (diamonds), by cell."""
+    """Our estimates with intervals (dots) beside the reference values (diamonds), by cell."""
     declaration = study.declaration
     printed = {cell: printed_values(declaration, cell) for cell in declaration.claims}
     found = [point for point in points_of(study) if printed.get(point.cell)]
@@ -199,7 +199,7 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
         *ax.plot([], [], "o", color=COLOURS[0], ms=SIZE),
         *ax.plot([], [], "D", mfc="none", mec=COLOURS[3], ms=SIZE + 1.5),
     ]
-    legend_above(ax, handles, ["ours, 95 % interval", "printed"], title="")
+    legend_above(ax, handles, ["ours, 95 % interval", "reference value"], title="")
     return ax
 
 

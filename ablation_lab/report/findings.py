@@ -27,7 +27,7 @@ NAMED_CELLS = 3
 def abstract(
     studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
 ) -> tuple[str, ...]:
-    """The run counts, what was not trained, the verdicts on printed values."""
+    """The run counts, what was not trained, the verdicts on reference values."""
     declared, finished, nc, failed, missing, skipped, extra = totals
     many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
@@ -43,7 +43,7 @@ def abstract(
     said += [untrained] if untrained else []
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
-        said.append(f"Printed values against the spread of our single runs: {words}.")
+        said.append(f"Reference values against the spread of our single runs: {words}.")
     return tuple(said)
 
 
@@ -132,7 +132,9 @@ GENERAL = (
     "Settings that a study does not vary are those of its source; they were not tuned for each "
     "cell, so a cell may lose by a setting that suits it badly.",
 )
-PRINTED = "A printed value is one run of unknown seed: it can contradict a recipe, not confirm it."
+PRINTED = (
+    "A reference value is one run of unknown seed: it can contradict a recipe, not confirm it."
+)
 RULES: dict[str, str] = {
     NoConvergence.NON_FINITE: "a loss or parameter was not finite",
     NoConvergence.LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",

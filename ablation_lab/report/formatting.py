@@ -95,7 +95,7 @@ def bounds_text(low: object, high: object, declaration: Declaration, *, digits: 
 
 
 def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits: int) -> str:
-    """'97.9 ± 0.2 (10)' for means, '187/200 93.5 % [89.1, 96.2]' for successes; n/c behind it."""
+    """'97.9 ± 0.2 (10)' for means, '187/200 93.5 % [89.1, 96.2]' for successes."""
     if declaration.is_success:
         bounds = bounds_text(row["low"], row["high"], declaration, digits=1)
         share = share_text(row["estimate"])
@@ -110,7 +110,12 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
         else:
             text = uncertain_text(number(row["estimate"]), half)
         text += f" ({row['n']})"
-    return f"{text}, n/c {row['nc']}/{row['finished']}" if row["nc"] else text
+    return f"{text}, {not_converged_text(row)}" if row["nc"] else text
+
+
+def not_converged_text(row: Mapping[str, object]) -> str:
+    """How many of a cell's finished runs did not converge: '3/10 not converged'."""
+    return f"{row['nc']}/{row['finished']} not converged"
 
 
 def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
@@ -132,11 +137,11 @@ def caption(declaration: Declaration, *, columns: bool = False) -> str:
     """
     if declaration.is_success:
         body = (
-            "Successes out of finished runs, in percent with the 95 % Wilson interval. n/c: runs "
-            "that did not converge; they count as no success."
+            "Successes out of finished runs, in percent with the 95 % Wilson interval. Runs "
+            "that did not converge count as no success."
         )
     else:
-        chance = ", n/c at chance" if declaration.chance is not None else ""
+        chance = ", those at chance" if declaration.chance is not None else ""
         label = metric_label(declaration)
         shown = (
             "mean over the n converged runs, and its 95 % interval over replicates"
@@ -145,8 +150,8 @@ def caption(declaration: Declaration, *, columns: bool = False) -> str:
             "runs)"
         )
         body = (
-            f"{label[:1].upper()}{label[1:]}: {shown}. n/c: finished runs that did not "
-            f"converge; where none converged, the mean over all runs{chance}."
+            f"{label[:1].upper()}{label[1:]}: {shown}. Finished runs that did not "
+            f"converge are counted; where none converged, the mean over all runs{chance}."
         )
     bold = "Bold: better than the runner-up at the 5 % level after Holm's correction."
     return f"{body} {rule_caption(declaration)} {bold}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from ablation_lab.study.declaration import Declaration, Design, Factor
+from ablation_lab.study.declaration import Cell, Declaration, Design, Factor
 
 ABSENT = "—"  # the factor does not apply in that cell
 CELL = "cell"  # stands for the cell's own name where the factors do not tell cells apart
@@ -60,6 +60,17 @@ def grid(declaration: Declaration) -> Grid:
 def telling(declaration: Declaration) -> tuple[Factor, ...]:
     """The factors that tell cells apart; the first factor where nothing is compared."""
     return declaration.compared or declaration.factors[:1]
+
+
+def level_columns(declaration: Declaration) -> Key:
+    """The headings of the columns that tell cells apart, in a table of one row per cell."""
+    return tuple(factor.label for factor in telling(declaration)) or (CELL,)
+
+
+def levels_of(declaration: Declaration, cell: Cell) -> Key:
+    """What a cell has in those columns; its own name where the study has no factors."""
+    levels = tuple(cell.factors.get(factor.name, ABSENT) for factor in telling(declaration))
+    return levels or (cell.cell,)
 
 
 def label(declaration: Declaration, name: str) -> str:

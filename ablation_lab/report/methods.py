@@ -35,7 +35,7 @@ STATEMENTS = (
              "only where it beats the runner-up after correction."),
 )  # fmt: skip
 CONVERGENCE = (
-    "A run did not converge (n/c) by rules fixed before any run: a loss or parameter is not "
+    "A run did not converge by rules fixed before any run: a loss or parameter is not "
     "finite, or at the end the training loss exceeds 0.98·ln C, or the accuracy is at most five "
     "points above chance. Where a study measures an accuracy, that decides and the loss does not: "
     "a network that is sure and sometimes errs has a high loss."

@@ -10,8 +10,6 @@ import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from ablation_lab.report.canvas import Drawn
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
 from ablation_lab.report.document import (
@@ -38,8 +36,8 @@ from ablation_lab.report.letters import korean_font, needs_korean
 from ablation_lab.report.marks import few_values
 from ablation_lab.report.methods import cited, methods
 from ablation_lab.report.provenance import facts
-from ablation_lab.report.reference_tables import all_claims, bound_sentence, verdict_counts
-from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.reference_tables import all_values, bound_sentence, verdict_counts
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.intervals import FEW
@@ -56,10 +54,10 @@ DARKNESS = (
     "into."
 )
 SHOWN = {
-    "verdicts": "Verdicts on the printed values that the checks answer.",
+    "verdicts": "Verdicts on the reference values that the checks answer.",
     "points": "Estimate and 95 % interval of every cell.",
     "heat": "Estimate at every place of the table; hatched where runs of it did not converge.",
-    "ladder": "Ours with its 95 % interval (dot) beside the printed value (diamond).",
+    "ladder": "Ours with its 95 % interval (dot) beside the reference value (diamond).",
     "training": "Training: median and the band that holds 80 % of the runs.",
     "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",
     "importance": "Shares of the variance and importance in a forest, with 95 % intervals.",
@@ -100,6 +98,7 @@ def document(
     folder: Path,
     written: Sequence[Written],
     across: Across,
+    others: Sequence[str] = (),
 ) -> Document:
     """The report; `written` names what lies in `folder/<study>/`."""
     server = Server(base_url)
@@ -108,10 +107,9 @@ def document(
         for study, files in zip(studies, written, strict=True)
     )
     totals = tuple(sum(each) for each in zip(*(s.counts for s in sections), strict=True))
-    claimed = claim_table(across.answers)
-    claims = all_claims(claimed)
+    values = all_values(value_table(across.answers))
     sentence = untrained_sentence(across.untrained)
-    verdicts = verdict_counts(claims) if claims else None
+    verdicts = verdict_counts(values) if values else None
     return Document(
         profile=profile,
         title=_title(sections),
@@ -121,13 +119,14 @@ def document(
         totals=totals or (0,) * len(COUNTS),
         methods=methods(studies),
         untrained=untrained_table(across.untrained),
-        claims=claims,
+        values=values,
         accuracies=across.accuracies,
         verdicts=verdicts,
-        threats=(*GENERAL, PRINTED) if claims else GENERAL,
+        threats=(*GENERAL, PRINTED) if values else GENERAL,
         facts=facts(studies, profile=profile),
         references=tuple(work.text for work in cited(studies)),
-        lacking=(*_lacking(sections), *_unanswered(claims, claimed)),
+        lacking=_lacking(sections),
+        others=tuple(others),
     )
 
 
@@ -189,14 +188,6 @@ def _dots(study: Study) -> str:
     if not any(runs):
         return ""
     return f" Grey dots are single runs{'' if all(runs) else f', where fewer than {FEW}'}."
-
-
-def _unanswered(claims: Table | None, claimed: pd.DataFrame) -> tuple[str, ...]:
-    """Nothing is dropped unsaid: where the claims have no table, where they stand."""
-    if claims is not None or claimed.empty:
-        return ()
-    return (f"No study of this report answers one of the {len(claimed)} printed values of the "
-            "ledger; claims.csv lists them, each with the reason.",)  # fmt: skip
 
 
 def _lacking(sections: Sequence[Section]) -> tuple[str, ...]:

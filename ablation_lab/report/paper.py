@@ -28,7 +28,7 @@ NARROW = 50  # characters of the widest row that fit into one column
 COLUMN = 3.6  # inches; wider figures span both columns
 CURVES = ("by_", "members")  # figures along a numeric factor
 VIEWS = ("heat", "ladder", "points")  # all estimates at a glance, the best view first
-CLAIMS = "claims"  # all studies' claims stand in one table
+VALUES = "values"  # the reference values of all studies stand in one table
 PANEL = 6
 ACROSS = 7.0  # inches of a page between its margins
 BETWEEN = 0.25  # inches for a picture's letter
@@ -44,8 +44,8 @@ APPENDED = (
 )  # long tables, in the appendix across the page
 
 
-def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
-    """Compile `templates/paper.typ` with the model into `folder/paper.pdf`.
+def write_paper(model: Document, *, folder: Path, templates: Path, name: str = "paper") -> None:
+    """Compile `templates/paper.typ` with the model into `folder/<name>.pdf`.
 
     Raises typst.TypstError for a template that does not compile.
     """
@@ -61,7 +61,7 @@ def write_paper(model: Document, *, folder: Path, templates: Path) -> None:
             shutil.copy(font, fonts)
         typst.compile(
             work / "paper.typ",
-            folder / "paper.pdf",
+            folder / f"{name}.pdf",
             root=folder,
             font_paths=[fonts],
             ignore_system_fonts=True,
@@ -82,7 +82,7 @@ def paper_values(model: Document) -> dict[str, Any]:
         "studies": studies,
         "methods": model.methods,
         "untrained": _optional(model.untrained),
-        "claims": _optional(model.claims),
+        "values": _optional(model.values),
         "accuracies": _optional(model.accuracies),
         "verdicts": _optional(model.verdicts),
         "threats": model.threats,
@@ -116,12 +116,12 @@ def _study(study: Section) -> dict[str, Any]:
         "tables": [
             _table(table, study.anchors, study.name)
             for table in study.tables
-            if table.name != CLAIMS and not _is_appended(table)
+            if table.name != VALUES and not _is_appended(table)
         ],
         "appended": [
             _table(table, study.anchors, study.name)
             for table in study.tables
-            if table.name != CLAIMS and _is_appended(table)
+            if table.name != VALUES and _is_appended(table)
         ],
         "panels": _panels(_chosen(study)),
         "runs": [
@@ -233,7 +233,7 @@ def _table(table: Table, anchors: dict[str, str], study: str) -> dict[str, Any]:
             [
                 {
                     "text": entry.text,
-                    "printed": entry.printed,
+                    "reference": entry.reference,
                     "bold": entry.bold,
                     "number": entry.value is not None,
                     "notes": entry.notes,

@@ -146,7 +146,7 @@ def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
 def _of_metric(
     claim: PrintedClaim, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
 ) -> Ours:
-    """All runs as they ended, n/c among them: a source does not say which of its runs it shows.
+    """All runs as they ended: a source does not say which of its runs it shows.
 
     A run that is not finite answers like one that guesses; of an optimum it says nothing.
     """
@@ -224,20 +224,20 @@ def joined(*texts: str) -> str:
     return "; ".join(filter(None, texts))
 
 
-VALUE_COLUMNS = (
-    "claim_id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
+COLUMNS = (
+    "id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
 )  # fmt: skip
 
 
-def claim_table(found: Iterable[Answer]) -> pd.DataFrame:
+def value_table(found: Iterable[Answer]) -> pd.DataFrame:
     """One row per answer; low and high are those of our estimate."""
-    return pd.DataFrame([_row(answer) for answer in found], columns=list(VALUE_COLUMNS))
+    return pd.DataFrame([_row(answer) for answer in found], columns=list(COLUMNS))
 
 
 def _row(answer: Answer) -> dict[str, object]:
     claim, interval = answer.claim, answer.interval
     return {
-        "claim_id": claim.claim_id,
+        "id": claim.claim_id,
         "kind": claim.kind,
         "printed": claim.shown,
         "n": interval.n,

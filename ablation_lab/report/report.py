@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
@@ -30,6 +32,7 @@ from ablation_lab.report.figures import figures_for
 from ablation_lab.report.page import document
 from ablation_lab.report.paper import write_paper
 from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import header_spans, write_table
 from ablation_lab.study.printed import PrintedClaim
@@ -39,6 +42,12 @@ if TYPE_CHECKING:
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
+# What runs.csv and cells.csv call a column of their frame.
+RUNS = {
+    "nc_rule": "not_converged", "nc_recorded": "not_converged_recorded",
+    "nc_step": "not_converged_step",
+}  # fmt: skip
+CELLS = {"nc": "not_converged"}
 COUNTED = ("steps", "parameters", "nc", "nc_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
@@ -50,53 +59,107 @@ class ReportError(RuntimeError):
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES, ledger: Sequence[PrintedClaim] = (),
-    listed: Sequence[Listed] = (),
+    listed: Sequence[Listed] = (), beside: bool = False,
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
-    `claims.csv` has every claim of the ledger, and those that the studies carry; of the declared
-    studies that are `listed`, those that have no runs are rows that say why.
+    Every study has a page and a paper of its own; index.html and paper.pdf are about all of
+    `studies`. `values.csv` has every reference value of the ledger, and those that the studies
+    carry; of the declared studies that are `listed`, those that have no runs are rows that say why.
+    With `beside`, what was reported of other studies before stays as it is.
 
     Raises ReportError for a template that does not work; whatever is raised, the report that was
     there before is untouched.
     """
+    pages = Pages(profile, base_url, templates)
     with replaced_folder(reports / profile) as folder:
-        written = write_studies(studies, folder)
+        written = write_studies(studies, folder, pages=pages)
+        kept = keep_others(reports / profile, folder) if beside else ()
         across = Across.over(studies, ledger=ledger, listed=listed)
         across.write(folder)
-        model = document(
-            studies,
-            profile=profile,
-            base_url=base_url,
-            folder=folder,
-            written=written,
-            across=across,
-        )
-        (folder / "index.html").write_text(html(model, templates=templates), encoding="utf-8")
-        try:
-            write_paper(model, folder=folder, templates=templates)
-        except typst.TypstError as error:
-            raise _broken("paper.typ", error) from error
+        pages.write(studies, written, across, folder=folder, others=kept)
     return reports / profile / "index.html"
 
 
-def write_studies(studies: Sequence[Study], folder: Path) -> list[Written]:
-    """Write every study's folder, several at a time; what was written, per study."""
-    folders = [folder / study.name for study in studies]
+@dataclass(frozen=True)
+class Pages:
+    """How a page and its paper are written: all but what stands on them."""
+
+    profile: str
+    base_url: str = BASE_URL
+    templates: Path = TEMPLATES
+
+    def write(
+        self,
+        studies: Sequence[Study],
+        written: Sequence[Written],
+        across: Across,
+        *,
+        folder: Path,
+        page: str = "index",
+        paper: str = "paper",
+        others: Sequence[str] = (),
+    ) -> None:
+        """Write `<page>.html` and `<paper>.pdf` about these studies into the report folder."""
+        model = document(
+            studies,
+            profile=self.profile,
+            base_url=self.base_url,
+            folder=folder,
+            written=written,
+            across=across,
+            others=others,
+        )
+        text = html(model, templates=self.templates)
+        (folder / f"{page}.html").write_text(text, encoding="utf-8")
+        try:
+            write_paper(model, folder=folder, templates=self.templates, name=paper)
+        except typst.TypstError as error:
+            raise _broken("paper.typ", error) from error
+
+    def write_study(self, study: Study, folder: Path) -> Written:
+        """Write the folder of a study, its page and its paper."""
+        written = write_study(study, folder / study.name)
+        names = {"page": study.name, "paper": study.name}
+        self.write([study], [written], Across.over([study]), folder=folder, **names)
+        return written
+
+
+def keep_others(old: Path, folder: Path) -> tuple[str, ...]:
+    """Take over from a report what is not written anew; the names of those studies."""
+    found = [path.parent.name for path in sorted(old.glob("*/runs.csv"))]
+    names = tuple(name for name in found if not (folder / name).exists())
+    for name in names:
+        shutil.copytree(old / name, folder / name)
+        for page in old.glob(f"{name}.*"):
+            shutil.copy2(page, folder)
+    return names
+
+
+def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> list[Written]:
+    """Write every study's folder and pages, several at a time; what was written, per study."""
     workers = min(cpu_count() or 1, len(studies))
+    write = partial(pages.write_study, folder=folder)
     if workers < 2 or len(studies) < FEW_STUDIES:
-        return [write_study(s, f) for s, f in zip(studies, folders, strict=True)]
+        return list(map(write, studies))
     # A fork starts at once but copies no other thread, so it is safe only where there is none.
     method = "fork" if sys.platform == "linux" and active_count() == 1 else "spawn"
     with ProcessPoolExecutor(workers, mp_context=get_context(method)) as pool:
-        return list(pool.map(write_study, studies, folders))
+        return list(pool.map(write, studies))
 
 
 def write_study(study: Study, folder: Path) -> Written:
-    """Write runs.csv, cells.csv, the tables and the figures; returns the last two."""
+    """Write runs.csv, cells.csv, comparisons.csv, the tables and the figures."""
     folder.mkdir(parents=True)
-    for name, table in (("runs", study.frame), ("cells", study.cells)):
-        whole_numbers(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    runs = study.frame.drop(columns="nc", errors="ignore")  # 1 where a rule is named
+    data = {
+        "runs": whole_numbers(runs).rename(columns=RUNS),
+        "cells": whole_numbers(study.cells).rename(columns=CELLS),
+        "comparisons": contrasts(study),
+    }
+    for name, table in data.items():
+        if len(table):
+            table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     tables = tuple(tables_for(study))
     for made in tables:
         write_table(made, folder)

@@ -6,6 +6,8 @@ the smallest p that was in reach, and a verdict.
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ablation_lab.report.formatting import (
     baseline_caption,
     bounds_text,
@@ -56,6 +58,29 @@ def _caption(declaration: Declaration) -> str:
     )
 
 
+def contrasts(study: Study) -> pd.DataFrame:
+    """Every contrast of a study, one row each: those with the baseline, else those of its steps."""
+    made = study.comparisons or [each.comparison for each in study.attributions]
+    rows = [
+        {
+            "study": study.name,
+            "contrast": f"{each.first.cell} - {each.second.cell}",
+            "metric": study.declaration.metric,
+            "n": each.difference.interval.n,
+            "difference": each.difference.interval.estimate,
+            "low": each.difference.interval.low,
+            "high": each.difference.interval.high,
+            "p": each.p_holm,
+            "least_p": each.least_p,
+            "p_equivalence": each.p_equivalence,
+            "verdict": each.verdict,
+            "needs": each.needs,
+        }
+        for each in made
+    ]
+    return pd.DataFrame(rows).astype({"needs": "Int64"}) if rows else pd.DataFrame()
+
+
 def attribution_table(study: Study) -> Table:
     """Each step of a ladder minus the one before, or each single change of the baseline."""
     declaration, notes = study.declaration, Notes()
@@ -103,7 +128,7 @@ def comparison_entries(
         Entry(str(interval.n), float(interval.n)),
         Entry(p_text(made.p_holm), sortable(made.p_holm)),
         Entry(p_text(made.least_p), sortable(made.least_p), notes=unreachable),
-        Entry(made.standing.value),
+        Entry(made.verdict),
     ]
 
 
@@ -122,7 +147,7 @@ def _lacking(made: Comparison, declaration: Declaration) -> str:
     if declaration.is_success or not any(each.nc for each in pair):
         return ""
     counts = " against ".join(_nc(each) for each in pair)
-    return f"n/c {counts}; only replicates that converged in both are compared"
+    return f"not converged {counts}; only replicates that converged in both are compared"
 
 
 def _nc(found: Outcomes) -> str:

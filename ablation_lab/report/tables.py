@@ -19,16 +19,15 @@ from ablation_lab.report.formatting import (
     decimals,
     estimate_text,
     metric_label,
+    not_converged_text,
     number,
-    plain_text,
     printed_text,
     share_text,
     sortable,
     value_text,
 )
 from ablation_lab.report.layout import ABSENT, header, narrow, telling
-from ablation_lab.report.reference_tables import checks_table
-from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.reference_tables import checks_table, values_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import attribution_table, comparisons_table
 from ablation_lab.report.table_training import (
@@ -86,7 +85,7 @@ def pivot_table(study: Study) -> Table:
 def _said_once(entries: list[Entry]) -> list[Entry]:
     """A cell that stands in several columns, since their factor does not apply, in full once."""
     return [
-        replace(entry, text=SAME, printed="", notes=(), bold=False)
+        replace(entry, text=SAME, reference="", notes=(), bold=False)
         if entry.cell and entry.cell in {before.cell for before in entries[:place]}
         else entry
         for place, entry in enumerate(entries)
@@ -96,16 +95,16 @@ def _said_once(entries: list[Entry]) -> list[Entry]:
 def cell_entry(
     row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
 ) -> Entry:
-    """The estimate of a cell with interval, n/c, printed value and notes."""
+    """The estimate of a cell with interval, not converged, reference value and notes."""
     mark, cell = notes.number(str(row["reason"])), str(row["cell"])
-    printed = _printed(cell, declaration)
+    reference = _reference(cell, declaration)
     estimate = number(row["estimate"])
     if not isfinite(estimate):
         # A loss of runs that all diverged has no value, and their number is what there is to say.
-        text = f"{DASH}, n/c {row['nc']}/{row['finished']}" if row["nc"] else DASH
-        return Entry(text, notes=mark, cell=cell, printed=printed)
+        text = f"{DASH}, {not_converged_text(row)}" if row["nc"] else DASH
+        return Entry(text, notes=mark, cell=cell, reference=reference)
     text = estimate_text(row, declaration, digits=digits)
-    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, printed=printed)
+    return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, reference=reference)
 
 
 def cell_table(study: Study) -> Table:
@@ -114,8 +113,10 @@ def cell_table(study: Study) -> Table:
     factors = telling(declaration)
     digits = decimals(study.cells, declaration)
     names = [factor.label for factor in factors] or ["cell"]
-    columns = (metric_label(declaration), "95 % interval", "method", "n", "n/c", "not finite",
-               "all runs")  # fmt: skip
+    columns = (
+        metric_label(declaration), "95 % interval", "method", "n", "not converged", "not finite",
+        "all runs",
+    )  # fmt: skip
     rows = [
         (
             *_names(row, factors),
@@ -133,36 +134,17 @@ def cell_table(study: Study) -> Table:
     )
 
 
-def claims_table(study: Study) -> Table:
-    """Printed values beside ours, with the verdict; in the source's unit, whatever the study's."""
-    rows = [
-        (
-            Entry(str(row["claim_id"])),
-            Entry(str(row["kind"])),
-            Entry(str(row["printed"])),
-            Entry(plain_text(row["estimate"]), sortable(row["estimate"])),
-            Entry(str(row["n"]), sortable(row["n"])),
-            Entry(str(row["verdict"])),
-            Entry(str(row["note"])),
-        )
-        for row in claim_table(answers([study])).to_dict("records")
-    ]
-    columns = ("claim", "kind", "printed", "ours", "n", "verdict", "why")
-    text = "A printed value is one run: it is compared with the spread of single runs."
-    return Table("claims", "Printed values", text, (columns,), tuple(rows))
-
-
 def _records(study: Study) -> list[dict[str, object]]:
     return [{str(k): v for k, v in row.items()} for row in study.cells.to_dict("records")]
 
 
-def _printed(cell: str, declaration: Declaration) -> str:
+def _reference(cell: str, declaration: Declaration) -> str:
     values = [
         printed_text(claim.printed, declaration)
         for claim in declaration.claims.get(cell, ())
         if claim.printed is not None and claim.metric in ("", declaration.metric)
     ]
-    return f"printed {', '.join(values)}" if values else ""
+    return f"reference {', '.join(values)}" if values else ""
 
 
 def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
@@ -213,5 +195,5 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (lambda study: not study.layers.norms.empty, gradients_table),
     (has_steps, steps_table),
     (differs, parameters_table),
-    (lambda study: any(study.declaration.claims.values()), claims_table),
+    (lambda study: any(study.declaration.claims.values()), values_table),
 )

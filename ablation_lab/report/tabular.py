@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+from ablation_lab.report.formatting import plain_text, sortable
 
 
 @dataclass(frozen=True)
 class Entry:
     """One entry: its text, the value to sort by, and the cell whose runs it leads to.
 
-    `printed` is what the source printed there; it stands in grey behind our own value.
+    `reference` is what a source printed there; it stands in grey behind our own value.
     """
 
     text: str
@@ -26,12 +30,12 @@ class Entry:
     bold: bool = False
     notes: tuple[int, ...] = ()
     cell: str = ""
-    printed: str = ""
+    reference: str = ""
 
     @property
     def words(self) -> str:
         """Everything that the entry says, as plain text."""
-        return f"{self.text}; {self.printed}" if self.printed else self.text
+        return f"{self.text}; {self.reference}" if self.reference else self.text
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,32 @@ class Table:
     header: tuple[tuple[str, ...], ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        title: str,
+        *,
+        caption: str,
+        header: tuple[tuple[str, ...], ...],
+        rows: Iterable[Iterable[Any]],
+        notes: Notes | None = None,
+    ) -> Table:
+        """A table of rows whose items are entries, texts, or whole numbers."""
+        entries = tuple(tuple(map(_entry, row)) for row in rows)
+        return cls(name, title, caption, header, entries, tuple(notes.texts) if notes else ())
+
+
+def _entry(item: Any) -> Entry:
+    if isinstance(item, Entry):
+        return item
+    return Entry(item) if isinstance(item, str) else Entry(str(item), sortable(item))
+
+
+def numeric(value: object, *, cell: str = "") -> Entry:
+    """A number in plain text, sorted by its value; a dash where there is none."""
+    return Entry(plain_text(value), sortable(value), cell=cell)
 
 
 @dataclass
@@ -152,7 +182,7 @@ def _md_line(texts: list[str], *, escape: bool = True) -> str:
 def _md_entry(entry: Entry) -> str:
     text = _md(entry.text)
     text = f"**{text}**" if entry.bold else text
-    text += f"; {_md(entry.printed)}" if entry.printed else ""
+    text += f"; {_md(entry.reference)}" if entry.reference else ""
     return text + "".join(f" [{mark}]" for mark in entry.notes)
 
 
@@ -183,7 +213,7 @@ def _tex_row(row: tuple[Entry, ...]) -> str:
 def _tex_entry(entry: Entry) -> str:
     text = tex(entry.text)
     text = rf"\textbf{{{text}}}" if entry.bold else text
-    text += f"; {tex(entry.printed)}" if entry.printed else ""
+    text += f"; {tex(entry.reference)}" if entry.reference else ""
     return text + "".join(rf"\textsuperscript{{{mark}}}" for mark in entry.notes)
 
 

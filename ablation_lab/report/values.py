@@ -15,7 +15,7 @@ import pandas as pd
 
 from ablation_lab.errors import StoreError
 from ablation_lab.report.__main__ import BAD_INPUT
-from ablation_lab.report.reference_values import LOST, answers, claim_table
+from ablation_lab.report.reference_values import LOST, answers, value_table
 from ablation_lab.report.study import load
 from ablation_lab.store.check import check_store
 from ablation_lab.store.claims import load_ledger
@@ -39,17 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_store(options.store)
         ledger = load_ledger(options.store)
         if not ledger:
-            raise StoreError(f"store {options.store}: no ledger of claims; run a study first")
+            raise StoreError(
+                f"store {options.store}: it holds no reference values; run a study first"
+            )
         studies = load(options.store, options.profile)
     except (DeclarationError, LedgerError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    table = claim_table(answers(studies, ledger, catalogue(options.profile)))
+    table = value_table(answers(studies, ledger, catalogue(options.profile)))
     unbound = {claim.claim_id for claim in ledger if not claim.study and not claim.not_attempted}
     sys.stdout.write(summary(table))
-    wrong = table[(table["verdict"] == LOST) | table["claim_id"].isin(unbound)]
+    wrong = table[(table["verdict"] == LOST) | table["id"].isin(unbound)]
     for row in wrong.to_dict("records"):
-        sys.stderr.write(f"not bound: {row['claim_id']}: {row['note']}\n")
+        sys.stderr.write(f"not bound: {row['id']}: {row['note']}\n")
     return 1 if len(wrong) else 0
 
 
@@ -59,13 +61,13 @@ def summary(table: pd.DataFrame) -> str:
     counts = counts.reindex([kind for kind in KINDS if kind in counts.index])
     words = [str(word) for word in counts.columns]
     width = max(len(kind) for kind in KINDS)
-    lines = [f"{len(table)} claims"]
+    lines = [f"{len(table)} reference values"]
     for kind, row in counts.iterrows():
         told = ", ".join(f"{row[word]} {word}" for word in words if row[word])
         lines.append(f"  {kind:<{width}}  {told}")
     for word in TOLD:
         lines += [
-            f"{word}: {row['claim_id']} ({row['study']}): printed {row['printed']}; {row['note']}"
+            f"{word}: {row['id']} ({row['study']}): printed {row['printed']}; {row['note']}"
             for row in table[table["verdict"] == word].to_dict("records")
         ]
     return "\n".join(lines) + "\n"

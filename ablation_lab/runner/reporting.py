@@ -40,9 +40,10 @@ class Report:
         )
 
     def write(self, declared: list[Declared], stored: Stored) -> bool:
-        """Have the analysis report every study of the profile; return whether it did."""
+        """Have the analysis report these studies; return whether it did."""
         command = [sys.executable, "-m", "ablation_lab.report", "--publish", "--store", self.store]
         command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
+        command += ["--studies", *(entry.study.name for entry in declared)]
         stamps = self._stamps()
         if subprocess.run(command, check=False).returncode != 0:
             return False

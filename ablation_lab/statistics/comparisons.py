@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from math import isnan, nan, sqrt
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, holm
+from ablation_lab.statistics.intervals import EXACT_PAIRS, LEVEL_OF_TESTS, fisher, holm, minimum_p
 from ablation_lab.statistics.outcomes import Difference, Outcomes, difference, paired_values
 from ablation_lab.study.declaration import Cell, Declaration, Design
 
@@ -33,7 +34,7 @@ class Standing(StrEnum):
     SLIGHTLY_WORSE = "worse, within the band"
     AS_GOOD = "as good as"
     UNDECIDED = "undecided"
-    TOO_FEW = "too few runs"
+    TOO_FEW = "need more replicates"
     NOT_TESTED = "not tested"
 
 
@@ -43,7 +44,8 @@ class Comparison:
 
     `p_holm` and `p_equivalence` are corrected over all comparisons made together; `least_p` is the
     smallest corrected p that these numbers of runs could have given: above the level, nothing could
-    be decided and there are too few runs. `p_equivalence` is NaN without a band.
+    be decided, and `needs` says how many runs of each cell could, where so many can.
+    `p_equivalence` is NaN without a band.
     """
 
     first: Outcomes
@@ -53,6 +55,14 @@ class Comparison:
     least_p: float
     p_equivalence: float
     standing: Standing
+    needs: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What it says in words; where it can say nothing, how many runs it needs."""
+        if self.standing is Standing.TOO_FEW and self.needs is not None:
+            return f"needs n ≥ {self.needs}"
+        return self.standing.value
 
     @property
     def out_of_reach(self) -> bool:
@@ -67,6 +77,7 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
     corrected = holm([each.p for each in made])
     least = holm([nan if isnan(each.p) else each.minimum_p for each in made])
     same = holm([_equivalence(pair, declaration) for pair in pairs])
+    needed = runs_needed(sum(not isnan(each.p) for each in made), success=success)
     return [
         Comparison(
             first=pair[0],
@@ -76,9 +87,23 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
             least_p=reach,
             p_equivalence=q,
             standing=_standing(each, p, reach, q, declaration),
+            needs=needed if reach > LEVEL_OF_TESTS else None,
         )
         for pair, each, p, reach, q in zip(pairs, made, corrected, least, same, strict=True)
     ]
+
+
+@cache
+def runs_needed(tests: int, *, success: bool) -> int | None:
+    """The fewest runs of a cell with which one of so many tests can reach the level of tests.
+
+    None where no number of them can: the drawn sign patterns give no smaller p.
+    """
+    for n in range(1, EXACT_PAIRS + 2):
+        least = fisher(n, n, 0, n) if success else minimum_p(n)
+        if tests * least <= LEVEL_OF_TESTS:
+            return n
+    return None
 
 
 def to_baseline(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Comparison]:

@@ -32,7 +32,7 @@ from ablation_lab.study.selection_rules import selection
 class Outcomes:
     """What the declared runs of one cell gave.
 
-    `converged` maps replicate to value, `unconverged` names the replicates that are n/c; `every`
+    `converged` maps replicate to value, `unconverged` names the replicates that did not; `every`
     holds the stored finite values of all finished runs. `counted` is the number of runs that a
     success share is taken over.
     """
@@ -100,7 +100,7 @@ def paired_values(first: Outcomes, second: Outcomes) -> tuple[Floats, Floats]:
 
 
 def values_at_chance(found: Outcomes, declaration: Declaration) -> dict[int, float]:
-    """Replicate to value over all finished runs: n/c counts as no success, or at chance.
+    """Replicate to value over all finished runs: what did not converge as no success, or at chance.
 
     Where chance is unknown, runs that did not converge have no value and are left out.
     """

@@ -40,7 +40,8 @@ def test_a_row_has_the_printed_value_ours_the_interval_and_the_verdict() -> None
     assert texts == [
         ["c", "a net: test accuracy", "n/c", "–", "–", "0", "not attempted", "some"],
         ["b", "a net: test accuracy", "50", "–", "–", "0", "not attempted", "some"],
-        ["a", "a net: test accuracy", "97.69", "97.22", "[97.13, 97.31]", "9, n/c 1", "inside",
+        ["a", "a net: test accuracy", "97.69", "97.22", "[97.13, 97.31]", "9, 1 not converged",
+         "inside",
          "some"],
     ]  # fmt: skip
     assert made.notes == ("the data is lost",)
@@ -87,11 +88,11 @@ def test_a_study_names_the_printed_values_that_it_answers(studies: dict[str, Stu
     said = bound_sentence(answers([studies["ladder"]]))
     assert "s1-mlp (0.5) outside" in said
     assert "s1-dropout" in said
-    assert bound_sentence(()) == "No printed value is bound to this study."
+    assert bound_sentence(()) == ""
 
 
 def test_of_many_printed_values_only_those_apart_are_spelled_out() -> None:
     many = [answer(f"c{i}", ours=OURS) for i in range(30)]
     many[7] = replace(many[7], verdict=Verdict("outside", "rank"))
     said = bound_sentence(many)
-    assert said == "30 printed values: 29 inside, 1 outside. c7 (0.9769) outside."
+    assert said == "30 values: 29 inside, 1 outside. c7 (0.9769) outside."

@@ -16,11 +16,11 @@ from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Server, Written
 from ablation_lab.report.findings import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.methods import cited, methods
-from ablation_lab.report.page import _unanswered, document
+from ablation_lab.report.page import document
 from ablation_lab.report.paper import SENTENCES, paper_values
 from ablation_lab.report.provenance import duration, facts
-from ablation_lab.report.reference_tables import all_claims
-from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.reference_tables import all_values
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.report import write_report, write_study
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.tables import tables_for
@@ -160,9 +160,9 @@ def test_every_linked_entry_of_the_paper_has_its_place(
         linked = {e["anchor"] for t in tables for row in t["rows"] for e in row} - {""}
         assert linked
         assert linked <= places
-    assert values["claims"]["header"][0][0] == ("study", 1)
+    assert values["values"]["header"][0][0] == ("study", 1)
     counted = {row[0]["text"]: int(row[1]["text"]) for row in values["verdicts"]["rows"]}
-    assert sum(counted.values()) == len(values["claims"]["rows"]) == 5
+    assert sum(counted.values()) == len(values["values"]["rows"]) == 5
     for word, count in counted.items():
         assert f"{count} {word}" in model.abstract[-1]
     assert set(model.findings) < set(values["abstract"])
@@ -177,15 +177,14 @@ def test_every_linked_entry_of_the_paper_has_its_place(
     assert len(panel["rules"]) == 1
 
 
-def test_claims_that_no_study_of_the_report_answers_stand_in_their_file_alone(
+def test_reference_values_that_no_study_of_the_report_answers_are_rows_that_say_so(
     studies: dict[str, Study],
 ) -> None:
-    claimed = claim_table(answers(list(studies.values())))
-    assert all_claims(claimed) is not None
-    assert all_claims(claimed.assign(verdict="not attempted")) is None
-    (said,) = _unanswered(None, claimed)
-    assert f"{len(claimed)} printed values" in said
-    assert _unanswered(all_claims(claimed), claimed) == ()
+    values = value_table(answers(list(studies.values()))).assign(verdict="not attempted")
+    table = all_values(values)
+    assert table is not None
+    assert [row[6].text for row in table.rows] == ["not attempted"] * len(values)
+    assert all_values(values[:0]) is None
 
 
 def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(

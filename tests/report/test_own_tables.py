@@ -114,7 +114,7 @@ def test_a_study_that_computes_has_no_means(
     new_writer: Callable[[], Writer], tmp_path: Path
 ) -> None:
     study = checks(new_writer())
-    assert names(study) == ["checks", "claims"]
+    assert names(study) == ["checks", "values"]
     assert not any("converged" in table.caption for table in tables_for(study))
     index = write_report([study], profile="quick", reports=tmp_path)
     drawn = {path.name for path in index.parent.rglob("figure_*")}
@@ -127,7 +127,7 @@ def test_the_figure_of_checks_counts_verdicts(new_writer: Callable[[], Writer]) 
     ax = verdicts(checks(new_writer()))
     words = [label.get_text() for label in ax.get_yticklabels()]
     counts = dict(zip(words, (bar.get_width() for bar in ax.patches), strict=True))
-    assert counts == {"nothing printed": 3, "reproduced": 2}
+    assert counts == {"no reference value": 3, "reproduced": 2}
 
 
 def test_parameters_by_the_factors_they_depend_on(studies: dict[str, Study]) -> None:

@@ -65,10 +65,11 @@ def files(folder: Path) -> set[str]:
 
 
 def test_every_promised_file_is_there(report: Path, studies: dict[str, Study]) -> None:
-    assert {"index.html", "claims.csv", "paper.pdf"} <= files(report)
+    assert {"index.html", "values.csv", "paper.pdf"} <= files(report)
     for name in studies:
         found = files(report / name)
         assert {"runs.csv", "cells.csv"} <= found
+        assert {f"{name}.html", f"{name}.pdf"} <= files(report)
         for ending in ("md", "tex", "csv"):
             assert f"table_main.{ending}" in found
         for ending in ("svg", "png"):
@@ -82,8 +83,10 @@ def test_runs_csv_has_one_row_per_declared_run(report: Path, studies: dict[str, 
         assert len(rows) == sum(len(cell.runs) for cell in study.declaration.cells)
         assert {row["status"] for row in rows} <= STATUSES
         assert len({(row["cell"], row["replicate"]) for row in rows}) == len(rows)
-        assert {"run_id", "train_loss", "val_accuracy", "test_accuracy", "nc_rule"} <= set(rows[0])
-        assert {"steps", "seconds", "trainer", "device"} <= set(rows[0])
+        assert {"run_id", "train_loss", "val_accuracy", "test_accuracy"} <= set(rows[0])
+        assert {"not_converged", "steps", "seconds", "trainer", "device"} <= set(rows[0])
+        rules = study.frame["nc_rule"].tolist()
+        assert [row["not_converged"] for row in rows] == rules
 
 
 def test_cells_csv_keeps_full_precision(report: Path, studies: dict[str, Study]) -> None:
@@ -96,13 +99,13 @@ def test_cells_csv_keeps_full_precision(report: Path, studies: dict[str, Study])
                 assert float(row["low"]) <= float(row["estimate"]) <= float(row["high"])
 
 
-def test_claims_csv_has_every_claim(report: Path) -> None:
-    rows = read(report / "claims.csv")
-    assert [row["claim_id"] for row in rows] == [
+def test_values_csv_has_every_reference_value(report: Path) -> None:
+    rows = read(report / "values.csv")
+    assert [row["id"] for row in rows] == [
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier", "s2-keep",
     ]  # fmt: skip
     assert list(rows[0]) == [
-        "claim_id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
+        "id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
     ]  # fmt: skip
 
 
@@ -128,7 +131,7 @@ def test_the_page_names_what_went_wrong_and_escapes_it(report: Path) -> None:
     assert "out of &lt;memory&gt;" in text
     assert "out of <memory>" not in text
     for words in ("excluded: never trains", "2 finished runs", "still running or killed", "abc123",
-                  "declare 142 runs", "n/c 4/10"):  # fmt: skip
+                  "declare 142 runs", "4/10 not converged"):  # fmt: skip
         assert words in text
 
 
@@ -196,7 +199,7 @@ def test_an_empty_store_gives_a_report_that_says_so(
 ) -> None:
     index = write_report(load(new_writer().uri, "quick"), profile="quick", reports=tmp_path / "r")
     assert "declares no study" in index.read_text(encoding="utf-8")
-    assert read(index.parent / "claims.csv") == []
+    assert not (index.parent / "values.csv").exists()
 
 
 def test_nothing_run_one_replicate_and_no_finite_value(
@@ -217,7 +220,7 @@ def test_nothing_run_one_replicate_and_no_finite_value(
     assert "no experiment none.replicates" in text
     rows = {row["cell"]: row for row in read(index.parent / "half" / "cells.csv")}
     assert (rows["width=4"]["n"], rows["width=4"]["interval"]) == ("1", "none (one run)")
-    assert (rows["width=8"]["estimate"], rows["width=8"]["nc"]) == ("0.1", "1")
+    assert (rows["width=8"]["estimate"], rows["width=8"]["not_converged"]) == ("0.1", "1")
     assert rows["width=16"]["estimate"] == ""
 
 

@@ -15,9 +15,10 @@ from golden_store import declaration, grid
 
 from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
 from ablation_lab.report.layout import grid as layout_grid
-from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.reference_tables import values_table
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import Study, summarise
-from ablation_lab.report.tables import cell_entry, cell_table, claims_table, pivot_table, tables_for
+from ablation_lab.report.tables import cell_entry, cell_table, pivot_table, tables_for
 from ablation_lab.report.tabular import (
     WRITERS,
     Entry,
@@ -40,7 +41,7 @@ def test_the_pivot_of_successes(studies: dict[str, Study]) -> None:
     table = pivot_table(studies["xor_depth"])
     assert table.header == (("depth", "activation sigmoid", "activation relu"),)
     assert texts(table)[2] == [
-        "3", "6/10 60.0 % [31.3, 83.2]", "5/10 50.0 % [23.7, 76.3], n/c 3/10",
+        "3", "6/10 60.0 % [31.3, 83.2]", "5/10 50.0 % [23.7, 76.3], 3/10 not converged",
     ]  # fmt: skip
     assert texts(table)[3][1] == "–"
     assert table.rows[3][1].notes == (1,)
@@ -49,8 +50,8 @@ def test_the_pivot_of_successes(studies: dict[str, Study]) -> None:
 
 def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
     table = pivot_table(studies["keep_prob"])
-    assert table.rows[0][1].words.endswith("(10); printed 95")
-    assert texts(table)[2] == ["0.5", "91.0 ± 0.1 (6), n/c 4/10", "–"]
+    assert table.rows[0][1].words.endswith("(10); reference 95")
+    assert texts(table)[2] == ["0.5", "91.0 ± 0.1 (6), 4/10 not converged", "–"]
     assert table.notes[1] == "skipped: needs an accelerator & time"
     bold = [entry.cell for row in table.rows for entry in row if entry.bold]
     assert bold == ["keep_prob=1.0,architecture=wide"]
@@ -182,8 +183,8 @@ def test_an_interval_that_is_narrow_gets_two_decimals(studies: dict[str, Study])
 def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -> None:
     told = 0
     for study in studies.values():
-        stored = claim_table(answers([study]))["estimate"]
-        for row, estimate in zip(claims_table(study).rows, stored, strict=True):
+        stored = value_table(answers([study]))["estimate"]
+        for row, estimate in zip(values_table(study).rows, stored, strict=True):
             ours = row[3].text
             assert ours == (f"{estimate:.4g}" if isfinite(estimate) else DASH)
             told += ours != DASH
@@ -195,7 +196,7 @@ def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
 ) -> None:
     row = {"cell": "c", "reason": "", "estimate": float("nan"), "nc": 3, "finished": 4}
     declared = studies["keep_prob"].declaration
-    for nc, text in ((3, f"{DASH}, n/c 3/4"), (0, DASH)):
+    for nc, text in ((3, f"{DASH}, 3/4 not converged"), (0, DASH)):
         entry = cell_entry(row | {"nc": nc}, declared, digits=1, notes=Notes())
         assert entry.text == text
 

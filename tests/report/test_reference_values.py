@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.findings import finding
-from ablation_lab.report.reference_values import answers, claim_table
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import CURVE, Study
 from ablation_lab.report.values import main, summary
 from ablation_lab.statistics.reference_values import judge, printed_unit
@@ -127,7 +127,7 @@ def test_the_unit_of_the_last_printed_digit(printed: float, unit: float) -> None
 
 
 def test_no_claim_is_dropped(studies: dict[str, Study]) -> None:
-    table = claim_table(answers(studies.values())).set_index("claim_id")
+    table = value_table(answers(studies.values())).set_index("id")
     assert table["verdict"].to_dict() == {
         "s1-dropout": "not attempted", "s1-mlp": "outside", "s1-softmax": "inside",
         "s1-xavier": "reported", "s2-keep": "inside",
@@ -153,7 +153,7 @@ LEDGER = [
 
 def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
     ledger = [claim(item) for item in LEDGER]
-    table = claim_table(answers(studies.values(), ledger)).set_index("claim_id")
+    table = value_table(answers(studies.values(), ledger)).set_index("id")
     assert list(table.index) == sorted({item["claim_id"] for item in LEDGER} | {
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier"
     })  # fmt: skip
@@ -174,7 +174,7 @@ def answered(study: Study, made: PrintedClaim, **changes: Any) -> dict[str, Any]
     cell = study.declaration.cells[0].cell
     declaration = replace(study.declaration, claims={cell: (made,)})
     made = replace(study, declaration=declaration, **changes)
-    (row,) = claim_table(answers([made])).to_dict("records")
+    (row,) = value_table(answers([made])).to_dict("records")
     return {str(name): value for name, value in row.items()}
 
 
@@ -204,7 +204,7 @@ def test_only_solved_runs_count_where_the_claim_says_so(studies: dict[str, Study
     made = PrintedClaim("c", "dist", values=(0.1,), metric="train_loss", among="solved")
     cell = study.declaration.cells[-1].cell
     declaration = replace(study.declaration, claims={cell: (made,)})
-    (row,) = claim_table(answers([replace(study, declaration=declaration)])).to_dict("records")
+    (row,) = value_table(answers([replace(study, declaration=declaration)])).to_dict("records")
     solved = study.frame[(study.frame["cell"] == cell) & (study.frame["success"] == 1.0)]
     assert row["n"] == len(solved) > 0
     assert f"among the {len(solved)} of 10 runs that solved it" in row["note"]
@@ -247,10 +247,10 @@ def test_the_summary_fails_for_a_lost_cell(
     MlflowClient(tracking_uri=uri).create_experiment("nothing")
     arguments = ["--store", uri, "--profile", "quick"]
     assert main(arguments) == 2
-    assert "no ledger of claims" in capsys.readouterr().err
+    assert "holds no reference values" in capsys.readouterr().err
     keep(uri, json.dumps([LEDGER[0]]))
     assert main(arguments) == 0
-    assert "1 claims\n  dist         1 not attempted" in capsys.readouterr().out
+    assert "1 reference values\n  dist         1 not attempted" in capsys.readouterr().out
 
 
 def test_a_claim_that_is_bound_to_nothing_fails(
@@ -264,8 +264,8 @@ def test_a_claim_that_is_bound_to_nothing_fails(
 
 
 def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> None:
-    text = summary(claim_table(answers(studies.values(), [claim(item) for item in LEDGER])))
-    assert "10 claims\n" in text
+    text = summary(value_table(answers(studies.values(), [claim(item) for item in LEDGER])))
+    assert "10 reference values\n" in text
     assert "1 cell lost" in text
     assert "outside: s1-mlp (ladder): printed 0.5;" in text
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from ablation_lab.engines.contract import Done, Engine
 from ablation_lab.engines.local import LocalEngine
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.declare import Declared
-from ablation_lab.study.metric import Metric
+from ablation_lab.study.metric import METRICS, Metric
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.ensemble import combine_members
@@ -110,12 +110,14 @@ class Driver:
         *,
         tracker: Tracker,
         queues: Mapping[str, Queue],
+        metrics: Mapping[str, tuple[Metric, ...]],
         display: Display,
         until: float = math.inf,
     ) -> None:
         self.failed: list[tuple[Record, str]] = []
         self._tracker = tracker
         self._queues = queues
+        self._metrics = metrics
         self._display = display
         self._until = until
         self._open: Counter[tuple[str, str]] = Counter()
@@ -206,7 +208,12 @@ class Driver:
             queue.release()
 
     def _keep(self, records: Sequence[Record]) -> None:
-        """Track records that came together, tell the queues, and close the cells that they end."""
+        """Track records that came together, tell the queues, and close the cells that they end.
+
+        Errors: ``ConfigurationError`` for a metric that no module logs, with nothing written.
+        """
+        for record in records:
+            validate_metrics(record, self._metrics[record.run.study])
         run_ids = self._tracker.write(records)
         values: dict[tuple[str, str], dict[int, float]] = {}
         for record in records:
@@ -225,6 +232,24 @@ class Driver:
         ]
         done = sum(not self._open[cell] for cell in values)
         self._display.advance(records, cells_done=done)
+
+
+def validate_metrics(record: Record, metrics: Iterable[Metric]) -> None:
+    """Refuse a metric that a study describes itself, so that a module has to log it, and none did.
+
+    Those that the lab measures may be absent: a sequence that is never right has no first step.
+    Errors: ``ConfigurationError``.
+    """
+    logged = {**record.curves, **record.metrics}
+    for metric in metrics:
+        if record.status is not Status.FINISHED or metric.name in {*logged, *METRICS.names()}:
+            continue
+        run = record.run
+        raise ConfigurationError(
+            f"study/{run.study}.yaml: {run.cell}: metric {metric.name!r} is not among what the "
+            f"first run logged; {nearest(metric.name, sorted(logged))}; log it with "
+            f"self.log({metric.name!r}, ...) in the module, or name another metric"
+        )
 
 
 def _reported(record: Record, metric: Metric) -> float:

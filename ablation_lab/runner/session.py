@@ -195,6 +195,10 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
             driver = Driver(
                 tracker=tracker,
                 queues=queues,
+                metrics={
+                    entry.study.name: (entry.study.metric, *entry.study.further)
+                    for entry in declared
+                },
                 display=display,
                 until=until,
             )

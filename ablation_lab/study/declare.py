@@ -7,7 +7,7 @@ that are excluded or were never trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ablation_lab.data import DATASETS, checksum
@@ -16,6 +16,7 @@ from ablation_lab.study.claims import claim_json
 from ablation_lab.study.convergence import chance
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import run_key
+from ablation_lab.study.metric import METRICS
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import SelectionRule, Study, Tuning
 from ablation_lab.study.selection import common_rule, rule_of
@@ -38,7 +39,7 @@ class Declared:
 
 def declare(study: Study, profile: str, *, choices: Choices | None = None) -> Declared:
     """Enumerate the runs of ``study`` under ``profile``, with the tuned levels by cell."""
-    cells = expand(study, profile, choices=choices)
+    cells = tuple(_measured(study, cell) for cell in expand(study, profile, choices=choices))
     for cell in cells:
         _check_selection(study, cell)
     keys = {
@@ -56,6 +57,21 @@ def declare(study: Study, profile: str, *, choices: Choices | None = None) -> De
     ]
     runs.sort(key=lambda run: run.replicate)
     return Declared(study=study, profile=profile, cells=cells, runs=tuple(runs))
+
+
+def _measured(study: Study, cell: Cell) -> Cell:
+    """Have the cell's runs compute the registered functions that the study measures by.
+
+    They stand in its configuration, so that they are part of what its runs are.
+    """
+    named = [each.name for each in (study.metric, *study.further)]
+    functions = [
+        name for name in named if name in METRICS.names() and METRICS.get(name).function is not None
+    ]
+    if not functions or "training" not in cell.config:
+        return cell
+    training = {**cell.config["training"], "metrics": functions}
+    return replace(cell, config={**cell.config, "training": training})
 
 
 def _check_selection(study: Study, cell: Cell) -> None:

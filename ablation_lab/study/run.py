@@ -35,7 +35,8 @@ class Training:
     gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
     ``observe`` keeps what reaches each layer at every point of the curves, and changes no result.
-    ``ask`` are points whose answers become metrics of the run.
+    ``ask`` are points whose answers become metrics of the run, ``metrics`` the names of registered
+    functions that its study measures by.
     """
 
     epochs: int | None
@@ -52,6 +53,7 @@ class Training:
     precision: str | None = None
     observe: bool | None = None
     ask: tuple[tuple[float, ...], ...] | None = None
+    metrics: tuple[str, ...] | None = None
 
 
 class Combination(StrEnum):

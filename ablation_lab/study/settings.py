@@ -31,6 +31,7 @@ NEW = (
     "precision",
     "observe",
     "ask",
+    "metrics",
 )
 # Arguments that every family is given beside its own settings.
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")

@@ -16,7 +16,7 @@ from ablation_lab.data import DATASETS, Part, load
 from ablation_lab.study.convergence import no_convergence
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Combination, Run, TrainerName
-from ablation_lab.training.scoring import Floats, accuracy_of, predictions
+from ablation_lab.training.scoring import Floats, accuracy_of, predictions, registered
 
 
 class StoredLogits(Protocol):
@@ -57,7 +57,8 @@ def _score(run: Run, logits: NDArray[np.float32], data_root: str | None, started
     data = run.config["data"]
     test = _test_part(data["name"], data_root)
     rule = Combination(run.config["ensemble"]["rule"])
-    accuracy = accuracy_of(combine(logits, rule), test.y)
+    scores = combine(logits, rule)
+    accuracy = accuracy_of(scores, test.y)
     return Record(
         run=run,
         status=Status.FINISHED,
@@ -65,6 +66,7 @@ def _score(run: Run, logits: NDArray[np.float32], data_root: str | None, started
         metrics={
             "test_accuracy": accuracy,
             "member_accuracy": float(np.mean([accuracy_of(one, test.y) for one in logits])),
+            **registered(run.config["training"].get("metrics") or (), scores, test.y),
         },
         nc_rule=no_convergence(
             finite=bool(np.isfinite(logits).all()),

@@ -46,6 +46,7 @@ def validation_score(stack: Stack) -> float:
     did not stay finite. No test set is read in.
     """
     from ablation_lab.training import single
+    from lightning_modules.measures import MEASURES
 
     for name in stack.plugins:
         importlib.import_module(name)
@@ -53,7 +54,7 @@ def validation_score(stack: Stack) -> float:
     section = run.config["data"]
     data = _training_data(section["name"], stack.data_root, section["train_size"])
     trained = single.train(run, data, DATASETS.get(section["name"]))
-    (curve,) = (points for name, points in trained.curves.items() if name.startswith("val_"))
+    curve = trained.curves[MEASURES[trained.task][0]]
     if not trained.finite:
         return math.nan
     return dict(curve)[trained.selected_step or curve[-1][0]]

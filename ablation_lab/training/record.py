@@ -18,7 +18,7 @@ from ablation_lab.study.observation import Observation
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
-from ablation_lab.training.scoring import first_exact_step, score
+from ablation_lab.training.scoring import first_exact_step, registered, score
 from lightning_modules.task import Task
 
 if TYPE_CHECKING:
@@ -52,12 +52,17 @@ def record_of(
     metrics = {"parameters": float(trained.parameters), **scores.metrics}
     if dataset.test_is_train and scores.accuracy is not None:
         metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
+    metrics |= registered(run.config["training"].get("metrics") or (), outputs, test.y)
+    if trained.logged is not None:
+        # What the lab measures itself keeps its value.
+        metrics = {**trained.logged(test), **metrics}
     if trained.task is Task.SEQUENCE:
         first = first_exact_step(trained.curves["val_accuracy"])
         metrics |= {} if first is None else {"first_exact_step": first}
     if trained.selected_step is not None:
         metrics["selected_step"] = float(trained.selected_step)
-    curves = dict(trained.curves)
+    # A name that a module logs in training and on the test set is that of the test set.
+    curves = {name: points for name, points in trained.curves.items() if name not in metrics}
     if dataset.test_is_train:
         # Validation would be the training set once more; the number keeps its true name.
         curves = {name: points for name, points in curves.items() if not name.startswith("val_")}

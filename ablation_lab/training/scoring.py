@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablation_lab.data import Part
+from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import Curve
 from lightning_modules.task import Task
 
@@ -82,6 +83,24 @@ def score(task: Task, outputs: NDArray[np.float32], test: Part, *, test_is_train
             return Scores({"train_fit" if test_is_train else "test_loss": error}, None)
         case Task.GENERATION:
             return Scores({f"{prefix}_distance": energy_distance(outputs, test.x)}, None)
+
+
+def registered(
+    names: Sequence[str], outputs: NDArray[np.float32], targets: NDArray[Any]
+) -> dict[str, float]:
+    """Return the metrics of these names that are functions of outputs and targets.
+
+    Errors: UnknownName; ValueError that names the metric for a function that raises.
+    """
+    found = {}
+    for name in names:
+        function = METRICS.get(name).function
+        if function is not None:
+            try:
+                found[name] = float(function(outputs, targets))
+            except Exception as error:
+                raise ValueError(f"metric {name!r}: {type(error).__name__}: {error}") from error
+    return found
 
 
 def energy_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -6,6 +6,9 @@ as Lightning fits it, batch by batch, on the same order of examples.
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -19,6 +22,9 @@ from ablation_lab.training.validate import validate_own_loop
 from lightning_modules.classifier import Classifier
 from lightning_modules.families import build_family
 from lightning_modules.learner import Learner
+
+# Numpy takes seeds of 32 bits.
+NUMPY_SEEDS = 1 << 32
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
@@ -35,15 +41,20 @@ def begin(
 ) -> tuple[pl.LightningModule, Training, BatchIndices]:
     """Return the run's module before its first step, how it trains, and on which batches."""
     module = build_module(run, dataset)
-    # Dropout draws from torch's global generator, and nothing else in a run does.
-    torch.manual_seed(stream(run.seed, Role.DROPOUT, run.replicate))
+    # Dropout draws from torch's global generator; a module of a user's own may draw from any.
+    seed_everything(stream(run.seed, Role.DROPOUT, run.replicate))
     training = Training(**run.config["training"])
     seed = stream(run.seed, Role.ORDER, run.replicate)
     return module, training, batches(training, examples=len(data.train), seed=seed)
 
 
 def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
-    """Build and initialise the run's module from its own stream."""
+    """Build and initialise the run's module from its own stream.
+
+    It is given as ``seed``; whatever a module draws beside that comes from the same stream.
+    """
+    seed = stream(run.seed, Role.INIT, run.replicate)
+    seed_everything(seed)
     model = {key: value for key, value in run.config["model"].items() if key != "family"}
     training = run.config["training"]
     return build_family(
@@ -53,6 +64,16 @@ def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
         optimizer=run.config["optimizer"],
         loss=training["loss"],
         l2=training["l2"],
-        seed=stream(run.seed, Role.INIT, run.replicate),
+        seed=seed,
         **model,
     )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of python, numpy and torch, so that every draw is the run's own.
+
+    A module that ignores its ``seed`` then gives the same result in every process.
+    """
+    random.seed(seed)
+    np.random.seed(seed % NUMPY_SEEDS)
+    torch.manual_seed(seed)

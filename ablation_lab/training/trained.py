@@ -24,7 +24,8 @@ class Trained:
     ``predict`` maps examples (N, *shape) to logits (N, C), or to what else the ``task`` gives.
     ``finite`` says whether every loss and every parameter is finite; ``nonfinite_step`` is the
     first step (counted from 1) whose loss was not. ``selected_step`` is the step after which
-    ``predict`` answers, None for the last.
+    ``predict`` answers, None for the last. ``logged`` gives what a module of a user's own logs on
+    the test part, None where it logs nothing there.
     """
 
     curves: Mapping[str, Curve]
@@ -36,6 +37,7 @@ class Trained:
     facts: Mapping[str, str] = field(default_factory=dict)
     task: Task = Task.CLASSIFICATION
     selected_step: int | None = None
+    logged: Callable[[Part], Mapping[str, float]] | None = None
 
 
 EVALUATION_BATCH = 1000

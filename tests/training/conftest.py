@@ -1,4 +1,4 @@
-"""What the tests of the trainers share: the arithmetic that a worker trains in."""
+"""What the tests of the trainers share: a worker's arithmetic, modules of a user's own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from ablation_lab.training.computing import precision
+from lightning_modules.registry import FAMILIES
+from tests.training.own_modules import OWN
 
 
 @pytest.fixture(autouse=True)
 def _as_a_worker_computes() -> Iterator[None]:
     with precision(None):
         yield
+
+
+@pytest.fixture
+def _own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the modules of ``own_modules`` registered while a test runs."""
+    for name, family in OWN.items():
+        monkeypatch.setitem(FAMILIES._things, name, family)

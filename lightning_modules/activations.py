@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_modules.registry import Registry
-
-ACTIVATIONS: Registry[Callable[[Tensor], Tensor]] = Registry("activation")
+from lightning_modules.registry import ACTIVATIONS
 
 # Non-decreasing functions of one number: the maximum of the activations over a window is the
 # activation of the maximum, so pooling may come first, on a quarter of the work.
@@ -76,17 +74,19 @@ def maxout(x: Tensor, *, axis: int = -1, pieces: int = MAXOUT_PIECES) -> Tensor:
 ACTIVATIONS.register("maxout")(maxout)
 
 
-def pieces(name: str) -> int:
+def pieces(activation: str) -> int:
     """Return how many linear pieces a unit with this activation has: 2 for maxout, else 1.
 
     Errors: UnknownName if there is no such activation.
     """
-    return MAXOUT_PIECES if ACTIVATIONS.get(name) is maxout else 1
+    ACTIVATIONS.get(activation)
+    return MAXOUT_PIECES if activation == "maxout" else 1
 
 
-def activation_along(name: str, axis: int) -> Callable[[Tensor], Tensor]:
+def activation_along(activation: str, axis: int) -> Callable[[Tensor], Tensor]:
     """Return the activation for maps whose channels lie at `axis` (only maxout uses it).
 
     Errors: UnknownName if there is no such activation.
     """
-    return ACTIVATIONS.get(name) if pieces(name) == 1 else partial(maxout, axis=axis)
+    function: Callable[..., Tensor] = ACTIVATIONS.get(activation)
+    return function if pieces(activation) == 1 else partial(function, axis=axis)

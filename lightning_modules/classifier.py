@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-import lightning_modules.tf_optimizers  # noqa: F401 - registers the decks' other optimisers
 from lightning_modules.initializers import initialize, lsuv, weight_names
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss, accuracy, loss_function

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lightning_modules.layers import KINDS, layers_of, pieces_of
 from lightning_modules.lsuv import lsuv
-from lightning_modules.registry import Registry, unknown
+from lightning_modules.registry import INITIALIZERS, unknown
 
 __all__ = ["INITIALIZERS", "Initializer", "fans", "initialize", "lsuv", "weight_names"]
 
@@ -28,9 +28,6 @@ class Initializer(Protocol):
 
     def __call__(self, weight: Tensor, *, generator: torch.Generator) -> None:
         """Fill `weight`."""
-
-
-INITIALIZERS: Registry[Initializer] = Registry("initialiser")
 
 
 def fans(weight: Tensor) -> tuple[int, int]:

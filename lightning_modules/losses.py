@@ -5,6 +5,7 @@ Goes out: one number, the mean over the batch, or one per example.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_modules.registry import UnknownName, unknown
+from lightning_modules.registry import LOSSES
 
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,6 +28,14 @@ class Loss(StrEnum):
 
     STABLE = "stable"
     PRINTED = "printed"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of cross-entropy, of two classes and of ``many``: the mean, and each example's."""
+
+    binary: tuple[LossFunction, LossFunction]
+    many: tuple[LossFunction, LossFunction]
 
 
 def loss_function(loss: Loss | str, classes: int) -> LossFunction:
@@ -66,9 +75,8 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 def _choose(loss: Loss | str, classes: int, *, per_example: bool) -> LossFunction:
     if classes < 1:
         raise ValueError(f"classes: expected 1 (binary) or more, found {classes!r}")
-    if loss not in tuple(Loss):
-        raise UnknownName(unknown("loss", str(loss), tuple(Loss)))
-    return _FUNCTIONS[Loss(loss), classes == 1][per_example]
+    form = LOSSES.get(str(loss))
+    return (form.binary if classes == 1 else form.many)[per_example]
 
 
 def _binary_stable(logits: Tensor, labels: Tensor) -> Tensor:
@@ -110,10 +118,10 @@ def _printed_mean(logits: Tensor, labels: Tensor) -> Tensor:
     return _printed(logits, labels).mean()
 
 
-# (loss, binary) -> (mean, per example). Module-level functions: a classifier can be pickled.
-_FUNCTIONS: dict[tuple[Loss, bool], tuple[LossFunction, LossFunction]] = {
-    (Loss.STABLE, True): (_binary_stable_mean, _binary_stable),
-    (Loss.STABLE, False): (_stable_mean, _stable),
-    (Loss.PRINTED, True): (_binary_printed_mean, _binary_printed),
-    (Loss.PRINTED, False): (_printed_mean, _printed),
-}
+# Module-level functions: a classifier can be pickled.
+LOSSES.register("stable")(
+    Form(binary=(_binary_stable_mean, _binary_stable), many=(_stable_mean, _stable))
+)
+LOSSES.register("printed")(
+    Form(binary=(_binary_printed_mean, _binary_printed), many=(_printed_mean, _printed))
+)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from lightning_modules.registry import Registry, UnknownName, unknown
+from lightning_modules.registry import OPTIMIZERS, UnknownName, unknown
 from lightning_modules.signatures import (
     TORCH_NAMES,
     UNFIT,
@@ -30,7 +30,6 @@ ADAM: Optimizer = MappingProxyType({"name": "adam", "learning_rate": 1e-3})
 
 Parameters: TypeAlias = list[nn.Parameter]
 Builder: TypeAlias = Callable[..., torch.optim.Optimizer]
-OPTIMIZERS: Registry[Builder] = Registry("optimiser")
 
 
 def optimizer_settings(settings: Optimizer) -> dict[str, Any]:

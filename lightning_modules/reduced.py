@@ -14,8 +14,7 @@ from lightning_modules.layers import sizes
 from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.optimizers import ADAM, Optimizer
-from lightning_modules.reductions import REDUCTIONS
-from lightning_modules.registry import FAMILIES
+from lightning_modules.registry import FAMILIES, REDUCTIONS
 
 
 class ReducedNetwork(nn.Module):

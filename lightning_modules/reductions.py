@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.registry import Registry
+from lightning_modules.registry import REDUCTIONS
 
 Reduction: TypeAlias = Callable[[Tensor, Tensor, int, int], nn.Module]
-REDUCTIONS: Registry[Reduction] = Registry("reduction")
 
 # Of the mean variance, added to each feature's own: pixels that never vary have none.
 SHRINKAGE = 1e-3

@@ -4,26 +4,44 @@ Comes in: a name and the thing it names, given once by a decorator. Goes out: th
 error that says which names are known and which is nearest. Uses the standard library only.
 """
 
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache, cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from torch import Tensor
+
+    from lightning_modules.initializers import Initializer
+    from lightning_modules.losses import Form
+    from lightning_modules.optimizers import Builder
+    from lightning_modules.reductions import Reduction
 
 T = TypeVar("T")
 
+# A registration as it stands in a file: the registry's variable, and the name.
+REGISTRATION = re.compile(r'^@?(\w+)\.register\(\s*"([^"\n]+)"', re.MULTILINE)
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCT = (ROOT / "ablation_lab", ROOT / "lightning_modules")
 
-# Name → the files in which something of any kind is registered under it.
-_FILES: dict[str, set[Path]] = {}
+# Word -> the registry of what a setting, or a parameter, names whose last word this is.
+ROLES: "dict[str, Registry[Any]]" = {}
 
 
-def place_of(name: str) -> set[Path]:
-    """Return the files that registered something, of whatever kind, under this name."""
-    return _FILES.get(name, set())
+@dataclass(frozen=True)
+class Place:
+    """Where something is registered: a line of a file, or 0 for a file that can do so anywhere."""
+
+    path: Path
+    line: int = 0
 
 
 class UnknownName(ValueError):
@@ -57,14 +75,21 @@ class Registry(Generic[T]):
         ACTIVATIONS.get("relu")
 
     Anything can be registered: `register(name)` returns a function that takes the thing, keeps
-    it, and gives it back unchanged.
+    it, and gives it back unchanged. `words` are the last words of the settings that name such a
+    thing: with "init", those called init, dense_init, ...
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, words: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self._things: dict[str, T] = {}
-        self._places: dict[str, str] = {}
+        self._lines: dict[str, str] = {}
+        self._places: dict[str, tuple[Place, ...]] = {}
         self._modules: list[str] = []
+        self._home = sys._getframe(1).f_globals
+        for word in words:
+            if word in ROLES:
+                raise ValueError(f"word {word!r} is that of the registry {ROLES[word].kind!r}")
+            ROLES[word] = self
 
     def register(self, name: str, *, above: int = 0) -> Callable[[T], T]:
         """Return a decorator that keeps its argument under `name`.
@@ -74,31 +99,35 @@ class Registry(Generic[T]):
         """
         # The caller's line is kept, for things without a source of their own (instances) too.
         frame = sys._getframe(1 + above)
-        place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if not name:
-            raise ValueError(f"{place}: a name for this {self.kind} is expected, found ''")
+            raise ValueError(f"{line}: a name for this {self.kind} is expected, found ''")
+        places = tuple(_places(frame))
 
         def keep(thing: T) -> T:
             if name in self._things:
                 raise ValueError(
-                    f"{self.kind} {name!r} is registered twice: at {self._places[name]} "
-                    f"and at {place}; rename one of them"
+                    f"{self.kind} {name!r} is registered twice: at {self._lines[name]} "
+                    f"and at {line}; rename one of them"
                 )
             self._things[name] = thing
-            self._places[name] = place
-            _FILES.setdefault(name, set()).add(Path(frame.f_code.co_filename).resolve())
+            self._lines[name] = line
+            self._places[name] = places
             return thing
 
         return keep
 
     def found_in(self, module: str) -> None:
-        """Let a module, which registers things, be imported when one of them is asked for."""
+        """Let a module, or the modules of a package, be imported when a name is asked for.
+
+        Which names they register is read in their source.
+        """
         self._modules.append(module)
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules that are imported when a name is asked for that is not known yet."""
-        return tuple(self._modules)
+    @cached_property
+    def variable(self) -> str:
+        """The name of the variable that holds the registry, where it was made."""
+        return next((name for name, value in self._home.items() if value is self), "")
 
     def get(self, name: str) -> T:
         """Return the thing called `name`.
@@ -106,21 +135,98 @@ class Registry(Generic[T]):
         Errors: UnknownName, with the nearest name and all that are known.
         """
         if name not in self._things:
-            self._import()
+            found = self._read()
+            for module in (found[name][0],) if name in found else self._modules:
+                import_module(module)
         try:
             return self._things[name]
         except KeyError:
             raise UnknownName(unknown(self.kind, name, self.names())) from None
 
     def names(self) -> tuple[str, ...]:
-        """Return all names, in the order of registration; what registers more is imported."""
-        self._import()
-        return tuple(self._things)
+        """Return all names: those in the modules that are not imported yet, then the others."""
+        return tuple(dict.fromkeys([*self._read(), *self._things]))
 
-    def _import(self) -> None:
-        for module in self._modules:
-            import_module(module)
+    def places(self, name: str) -> tuple[Place, ...]:
+        """Return where `name` is registered; its module is imported only if nothing else helps.
+
+        Errors: UnknownName.
+        """
+        if name not in self._things:
+            found = self._read()
+            if name in found:
+                return (found[name][1],)
+            self.get(name)
+        return self._places[name]
+
+    def _read(self) -> dict[str, tuple[str, Place]]:
+        """Return name -> (module, place) of what the source of its modules registers."""
+        return {
+            name: (module, place)
+            for each in self._modules
+            for module, variable, name, place in _registrations(each)
+            if variable == self.variable
+        }
 
 
-# It stands here and not in families.py, which imports the families' files: no import circle.
-FAMILIES: "Registry[type[pl.LightningModule]]" = Registry("family")
+@cache
+def _registrations(module: str) -> tuple[tuple[str, str, str, Place], ...]:
+    """Return (module, variable, name, place) for everything that a module or package registers."""
+    return tuple(
+        (name, found[1], found[2], Place(path, text.count("\n", 0, found.start()) + 1))
+        for name, path in _files(module)
+        for text in [path.read_text(encoding="utf-8")]
+        for found in REGISTRATION.finditer(text)
+    )
+
+
+def _files(module: str) -> Iterator[tuple[str, Path]]:
+    """Yield the modules of a package, or the one, with their files; none of them is imported."""
+    spec = find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module {module!r}, which is said to register things")
+    if spec.submodule_search_locations is None:
+        yield module, Path(spec.origin or "").resolve()
+    for folder in spec.submodule_search_locations or ():
+        for path in sorted(Path(folder).resolve().glob("*.py")):
+            yield module if path.stem == "__init__" else f"{module}.{path.stem}", path
+
+
+def _places(frame: FrameType) -> Iterator[Place]:
+    """Yield the lines that led to a registration, up to the module that was being imported.
+
+    Functions of the product that register for others are none of them; where the way cannot be
+    followed, the whole file is the place.
+    """
+    lines: list[Place] = []
+    while True:
+        path = Path(frame.f_code.co_filename).resolve()
+        is_module = frame.f_code.co_name == "<module>"
+        is_ours = any(path.is_relative_to(folder) for folder in PRODUCT)
+        if is_module or not is_ours:
+            lines.append(Place(path, frame.f_lineno))
+        if is_module:
+            yield from lines
+            return
+        caller = frame.f_back
+        if caller is None or not (is_ours or _is_beside(caller, path)):
+            yield Place(path)
+            return
+        frame = caller
+
+
+def _is_beside(caller: FrameType, path: Path) -> bool:
+    other = Path(caller.f_code.co_filename).resolve()
+    return other.parent == path.parent or "site-packages" not in other.parts
+
+
+# They stand here and not beside the things, whose files import torch: which names there are, and
+# where, is known without it.
+FAMILIES: "Registry[type[pl.LightningModule]]" = Registry("family", words=("family",))
+ACTIVATIONS: "Registry[Callable[[Tensor], Tensor]]" = Registry("activation", words=("activation",))
+INITIALIZERS: "Registry[Initializer]" = Registry("initialiser", words=("init", "weight", "bias"))
+OPTIMIZERS: "Registry[Builder]" = Registry("optimiser", words=("optimizer",))
+LOSSES: "Registry[Form]" = Registry("loss", words=("loss",))
+REDUCTIONS: "Registry[Reduction]" = Registry("reduction", words=("reduction",))
+for _registry in (FAMILIES, ACTIVATIONS, INITIALIZERS, OPTIMIZERS, LOSSES, REDUCTIONS):
+    _registry.found_in("lightning_modules")

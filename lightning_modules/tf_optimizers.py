@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_modules.optimizers import OPTIMIZERS, Parameters
+from lightning_modules.optimizers import Parameters
+from lightning_modules.registry import OPTIMIZERS
 
 ACCUMULATOR = 0.1
 

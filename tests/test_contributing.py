@@ -54,21 +54,15 @@ STUDY = {
 
 
 @pytest.fixture
-def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Add the functions to their modules, and to copies of the files that name checks read."""
+def added(tmp_path: Path) -> Iterator[None]:
+    """Add the functions to their modules, each from a file that can be read again."""
     before = []
     for (module, registry), block in zip(PLACES, FUNCTIONS, strict=True):
-        source = Path(str(module.__file__))
+        source = tmp_path / Path(str(module.__file__)).name
+        source.write_text(block, encoding="utf-8")
         before.append((registry, dict(registry._things)))
-        text = source.read_text(encoding="utf-8") + "\n\n" + block
-        (tmp_path / source.name).write_text(text, encoding="utf-8")
-        exec(compile(block, "CONTRIBUTING.md", "exec"), vars(module))
-    tf = "tf_optimizers.py"
-    (tmp_path / tf).write_text((names.FOLDER / tf).read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(names, "FOLDER", tmp_path)
-    names.registered.cache_clear()
+        exec(compile(block, str(source), "exec"), vars(module))
     yield
-    names.registered.cache_clear()
     for registry, things in before:
         registry._things.clear()
         registry._things.update(things)

@@ -125,7 +125,7 @@ class Dataset:
     targets: tuple[int, ...] = ()
 
 
-DATASETS: Registry[Dataset] = Registry("data set")
+DATASETS: Registry[Dataset] = Registry("data set", words=("data",))
 
 
 def base_name(path: str) -> str:

@@ -13,7 +13,7 @@ from lightning_modules.registry import Registry
 
 Check = Callable[..., Iterable[float]]
 
-CHECKS: Registry[Check] = Registry("check")
+CHECKS: Registry[Check] = Registry("check", words=("check",))
 
 
 def compute(config: Mapping[str, Any], root: Path | None) -> tuple[float, ...]:

@@ -1,227 +1,211 @@
-"""The fingerprint of the code that trains a run, without importing it.
+"""The fingerprint of the code that gives a run its result, without importing it.
 
-It covers the functions, classes and constants that the run's trainer, its model family and the
-scoring reach, as syntax trees without docstrings, comments and annotations: rewording invalidates
-nothing, a changed training step does, and neither does a change beside what is reached.
-Registered functions (activations, initialisers, optimisers) count only if the run's configuration
-names them, so that adding one more invalidates nothing either; those of a user's own package count
-like built-in ones.
+Comes in: what a run uses: names of registered things, each in its role, and functions of a trainer.
+Goes out: a hash of the statements that these are, and of all that they use, wherever they stand: in
+the product, in a plug-in, in its other modules. It does not say in which files they stand, what
+they are called, nor how they are imported; of a library it has the names that are taken from it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
-from ablation_lab.study.checks import CHECKS
-from ablation_lab.study.run import TrainerName
-from ablation_lab.study.source import Use, imports, parts
-from lightning_modules.registry import place_of
+from ablation_lab.data import DATASETS, Dataset, checksum
+from ablation_lab.study.readers import places_of_reader, texts_of_reader
+from ablation_lab.study.scopes import Call
+from ablation_lab.study.sources import Found, Position, Sources
+from lightning_modules.registry import ROLES, Place, Registry
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ablation_lab", "lightning_modules", "experiments")
-# Covered by the data checksum, or only carrying what others compute.
-OUTSIDE = (
-    "ablation_lab.data",
-    "experiments.data",
-    "ablation_lab.errors",
-    "ablation_lab.study.record",
-    "ablation_lab.study.run",
-    "lightning_modules.families",
-    "lightning_modules.registry",
+# Defined by the product, and no code that computes a result: they carry it, look it up by a name
+# that counts by itself, bring data whose content has a sum, or say what is wrong.
+CARRIERS = frozenset(
+    {
+        *("Run", "Stack", "Training", "TrainerName", "Combination"),
+        *("Record", "Status", "NoConvergence", "Observation"),
+        *("Dataset", "Part", "TrainingData", "DataFile", "Alternative"),
+        *("DATASETS", "load", "checksum", "verified_sources"),
+        *("Registry", "build_family", "unknown"),
+        *("UnknownName", "DataError", "ConfigurationError"),
+    }
 )
-# Where a run's result comes from: module and name.
-ENTRIES = {
-    TrainerName.SINGLE: (
-        ("ablation_lab.training.single", "train"),
-        ("ablation_lab.training.record", "record_of"),
-    ),
-    TrainerName.STACKED: (
-        ("ablation_lab.training.stacked", "train"),
-        ("ablation_lab.training.record", "record_of"),
-    ),
-    TrainerName.PROBED: (
-        ("ablation_lab.training.probe", "train"),
-        ("ablation_lab.training.record", "record_of"),
-        ("ablation_lab.training.record", "with_observation"),
-    ),
-    TrainerName.ENSEMBLE: (
-        ("ablation_lab.training.single", "train"),
-        ("ablation_lab.training.record", "record_of"),
-        ("ablation_lab.training.ensemble", "combine_members"),
-    ),
-}
-
-# A part of a file: the file, and the place of the statement in it.
-Place = tuple[Path, int]
+HOLE = re.compile(r"⟦(\d+)⟧")
+# A registered thing by the word of its role and its name.
+Choice = tuple[str, str]
 
 
-def fingerprint(
-    family_source: Path,
-    family: str,
-    names: Iterable[str],
-    trainer: TrainerName,
-    further: tuple[tuple[str, str], ...] = (),
-) -> str:
-    """Return the fingerprint of the code that trains a run.
+class Code:
+    """The statements that things are made of, as hashes; what was looked at is kept."""
 
-    ``family_source`` is the file of the model ``family``; ``names`` are the strings of the run's
-    configuration, which select the registered functions that it uses; ``further`` are entries of
-    the run's own, module and name.
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._found: dict[Position, tuple[Found, ...]] = {}
+        self._plain: dict[Position, str] = {}
+        self._lines: dict[Position, str] = {}
+        self._choices: dict[Position, tuple[Choice, ...]] = {}
+
+    def lines(self, choices: Iterable[Choice], entries: Iterable[tuple[str, str]]) -> set[str]:
+        """Return a hash for each statement that the choices, and entries by module, reach."""
+        lines: set[str] = set()
+        chosen, waiting = deque(choices), deque[Position]()
+        for module, name in entries:
+            waiting.extend(self.sources.entry(module, name))
+        seen: set[Position] = set()
+        known: set[Choice] = set()
+        while chosen or waiting:
+            if chosen:
+                choice = chosen.pop()
+                if choice not in known:
+                    known.add(choice)
+                    places, texts = _code_of(ROLES[choice[0]], choice[1])
+                    lines |= {"\n".join(texts)}
+                    for place in places:
+                        waiting.extend(self.sources.at(place))
+                continue
+            position = waiting.pop()
+            if position not in seen:
+                seen.add(position)
+                lines.add(self._line(position))
+                waiting.extend(self._used(position))
+                waiting.extend(self.sources.effects(position))
+                chosen.extend(self._named(position))
+        return lines
+
+    def strings(self, choice: Choice) -> frozenset[str]:
+        """Return the texts in what is registered: the function itself, or those that are named."""
+        places, _ = _code_of(ROLES[choice[0]], choice[1])
+        stated = [position for place in places for position in self.sources.at(place)]
+        calls = [position for position in stated if not self.sources.part(position).names]
+        named = [position for each in calls for position in self._used(each)]
+        return frozenset(
+            text
+            for position in (named or stated)
+            for text in self.sources.part(position).reading.strings
+        )
+
+    def defaults(self, choice: Choice) -> dict[str, str]:
+        """Return parameter -> name for the parameters of a registered thing that name another."""
+        places, _ = _code_of(ROLES[choice[0]], choice[1])
+        found: dict[str, str] = {}
+        for place in places:
+            for position in self.sources.at(place):
+                found |= self.sources.part(position).signature.defaults
+        return found
+
+    def _uses(self, position: Position) -> tuple[Found, ...]:
+        """Return what belongs into the holes of a part."""
+        if position not in self._found:
+            part = self.sources.part(position)
+            self._found[position] = tuple(
+                self.sources.resolve(position[0], part, use) for use in part.reading.uses
+            )
+        return self._found[position]
+
+    def _used(self, position: Position) -> Iterator[Position]:
+        for found in self._uses(position):
+            if not self._is_carrier(found):
+                yield from found.positions
+
+    def _is_carrier(self, found: Found) -> bool:
+        return bool(found.name) and (
+            (found.is_of_product and found.name in CARRIERS)
+            or self.sources.part(found.positions[0]).is_registry
+        )
+
+    def _line(self, position: Position) -> str:
+        """Hash a part, each of its holes filled with a hash of what is meant there."""
+        if position not in self._lines:
+            meant = [self._meaning(found, position) for found in self._uses(position)]
+            text = self.sources.part(position).reading.text
+            self._lines[position] = _hash(HOLE.sub(lambda hole: meant[int(hole[1])], text))
+        return self._lines[position]
+
+    def _meaning(self, found: Found, position: Position) -> str:
+        if not found.positions or self._is_carrier(found):
+            return found.text
+        if found.positions == (position,):
+            return f"itself{found.after}"
+        return "+".join(self._by_itself(each) for each in found.positions) + found.after
+
+    def _by_itself(self, position: Position) -> str:
+        """Hash a part without looking at which of our own parts it uses."""
+        if position not in self._plain:
+            uses = self._uses(position)
+            plain = ["…" if u.positions and not self._is_carrier(u) else u.text for u in uses]
+            text = self.sources.part(position).reading.text
+            self._plain[position] = _hash(HOLE.sub(lambda hole: plain[int(hole[1])], text))
+        return self._plain[position]
+
+    def _named(self, position: Position) -> tuple[Choice, ...]:
+        """Return the registered things that a part names itself: ``MLP(…, init="zeros")``."""
+        if position not in self._choices:
+            uses = self._uses(position)
+            calls = self.sources.part(position).reading.calls
+            given = (
+                (parameter.rpartition("_")[2], name)
+                for call in calls
+                for parameter, name in self._arguments(
+                    call, None if call.hole is None else uses[call.hole]
+                )
+            )
+            self._choices[position] = tuple(each for each in given if is_known(each))
+        return self._choices[position]
+
+    def _arguments(self, call: Call, called: Found | None) -> Iterator[tuple[str, str]]:
+        """Yield (parameter, text) for the texts that a call gives, or leaves at their default."""
+        yield from call.keywords
+        if called is None:
+            return
+        registries = [r for r in ROLES.items() if called.name == r[1].variable]
+        if registries and called.text.endswith(".get"):
+            yield from ((registries[0][0], name) for number, name in call.positional if not number)
+        for position in () if self._is_carrier(called) else called.positions:
+            signature = self.sources.part(position).signature
+            for number, name in call.positional:
+                if number < len(signature.positional):
+                    yield signature.positional[number], name
+            given = {*signature.positional[: call.count], *(call.given or ())}
+            for parameter, name in signature.defaults.items():
+                if call.given is not None and parameter not in given:
+                    yield parameter, name
+
+
+def is_known(choice: Choice) -> bool:
+    """Say whether something is registered in this role under this name."""
+    return choice[0] in ROLES and choice[1] in ROLES[choice[0]].names()
+
+
+@cache
+def code() -> Code:
+    """Return the code as it lies on the disk when it is first asked for."""
+    return Code(Sources())
+
+
+@cache
+def fingerprint(choices: frozenset[Choice], entries: frozenset[tuple[str, str]]) -> str:
+    """Return the fingerprint of registered things, by word and name, and of entries by module."""
+    return _hash("\n".join(sorted(code().lines(choices, entries))))
+
+
+def _code_of(registry: Registry[Any], name: str) -> tuple[tuple[Place, ...], tuple[str, ...]]:
+    """Return where the code of a registered thing stands, and what else determines it.
+
+    Of a data set it is its sum, and the function that reads it where no sum of the content is
+    declared: what a description says, or where a copy lies, is nothing to a run.
+    Errors: UnknownName.
     """
-    wanted = frozenset([family, *names])
-    files = {family_source, *_foreign_files(wanted)}
-    starts = {(_path(module), name) for module, name in (*ENTRIES[trainer], *further)}
-    return _digest(frozenset(files), frozenset(starts), wanted)
+    if registry is DATASETS and isinstance(dataset := DATASETS.get(name), Dataset):
+        told = f"{dataset.examples} {dataset.targets} {dataset.test_is_train}"
+        if dataset.embedded:
+            return (), (checksum(name), told)
+        filled_in = texts_of_reader(dataset.read)
+        return tuple(places_of_reader(dataset.read)), (checksum(name), told, *filled_in)
+    return registry.places(name), ()
 
 
-def check_fingerprint(name: str) -> str:
-    """Return the fingerprint of the code that computes a check: its function and what it reaches.
-
-    Registered functions count if the check names them.
-    """
-    return _digest(frozenset([check_source(name)]), frozenset(), named_by_check(name) | {name})
-
-
-def named_by_check(name: str) -> frozenset[str]:
-    """Return the strings in a check's function: it may name registered functions and data sets."""
-    every = parts(check_source(name))
-    return frozenset(text for part in every if name in part.labels for text in part.strings)
-
-
-def check_source(name: str) -> Path:
-    """Return the file that registers a check, found without importing it where that is possible."""
-    for module in CHECKS.modules:
-        for path in _files_of(module):
-            if any(name in part.labels for part in parts(path)):
-                return path
-    import inspect
-
-    return Path(inspect.getfile(CHECKS.get(name)))
-
-
-def _files_of(module: str) -> list[Path]:
-    """Return the files of a module or package, which is not imported."""
-    path = _path(module)
-    if not path.exists():
-        spec = find_spec(module)
-        if spec is None or spec.origin is None:
-            return []
-        path = Path(spec.origin)
-    return sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
-
-
-def family_source(family: str) -> Path:
-    """Return the file of a model family: ``lightning_modules/<family>.py``, or a plugin's."""
-    path = ROOT / "lightning_modules" / f"{family}.py"
-    if path.exists():
-        return path
-    import inspect
-
-    from lightning_modules.families import FAMILIES
-
-    return Path(inspect.getfile(FAMILIES.get(family)))
-
-
-def _foreign_files(wanted: frozenset[str]) -> Iterator[Path]:
-    """Yield the files outside this project that registered something the run names."""
-    for name in sorted(wanted):
-        for file in place_of(name):
-            if not file.is_relative_to(Path(__file__).resolve().parents[2]):
-                yield file
-
-
-@cache
-def _digest(
-    files: frozenset[Path], starts: frozenset[tuple[Path, str]], wanted: frozenset[str]
-) -> str:
-    """Hash every part that is reached, in an order that does not depend on where the code lies."""
-    every = _all_files([*files, *(path for path, _ in starts)])
-    roots = {place for path, name in starts for place in _defining(path, name)}
-    roots |= {(p, n) for p in every for n, part in enumerate(parts(p)) if part.labels & wanted}
-    # A user's file may register things in any way of its own: all of it counts.
-    roots |= {(p, n) for p in files if not p.is_relative_to(ROOT) for n in range(len(parts(p)))}
-    lines = sorted(f"{path.name}\n{parts(path)[number].code}" for path, number in _reached(roots))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _reached(roots: set[Place]) -> set[Place]:
-    """Return the roots and every part that they use, directly or not."""
-    found: set[Place] = set()
-    waiting = sorted(roots)
-    while waiting:
-        place = waiting.pop()
-        if place not in found:
-            found.add(place)
-            waiting.extend(_used(place) - found)
-    return found
-
-
-@cache
-def _used(place: Place) -> set[Place]:
-    path, number = place
-    return {target for use in parts(path)[number].uses for target in _targets(path, use)}
-
-
-def _targets(path: Path, use: Use) -> Iterator[Place]:
-    """Yield the parts that a name in a file stands for: of that file, or of one it imports."""
-    if (path, use[0]) in _names(path):
-        yield from _defining(path, use[0])
-        return
-    lead = imports(path).get(use[0])
-    if lead is None:
-        return
-    module = _path(".".join(lead))
-    if _is_ours(".".join(lead)) and module.exists():
-        # The name is a module: what counts is the attribute that is taken of it.
-        if len(use) > 1:
-            yield from _targets_in(module, use[1])
-    elif len(lead) == 2 and _is_ours(lead[0]):
-        yield from _targets_in(_path(lead[0]), lead[1])
-
-
-def _targets_in(module: Path, name: str) -> Iterator[Place]:
-    """Yield the parts that define a name of a module, also where the module imports it itself."""
-    if (module, name) in _names(module):
-        yield from _defining(module, name)
-    elif name in imports(module):
-        yield from _targets(module, (name,))
-
-
-@cache
-def _names(path: Path) -> frozenset[tuple[Path, str]]:
-    return frozenset((path, name) for part in parts(path) for name in part.names)
-
-
-def _defining(path: Path, name: str) -> list[Place]:
-    return [(path, n) for n, part in enumerate(parts(path)) if name in part.names]
-
-
-def _all_files(starts: Iterable[Path]) -> frozenset[Path]:
-    """Return the files and every file of this project that they import, directly or not."""
-    found: set[Path] = set()
-    waiting = list(starts)
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(_imported_files(path))
-    return frozenset(found)
-
-
-@cache
-def _imported_files(path: Path) -> tuple[Path, ...]:
-    names = [name for lead in imports(path).values() for name in (lead[0], ".".join(lead))]
-    return tuple(_path(name) for name in names if _is_ours(name) and _path(name).exists())
-
-
-def _is_ours(module: str) -> bool:
-    return module.split(".", maxsplit=1)[0] in PACKAGES and not module.startswith(OUTSIDE)
-
-
-def _path(module: str) -> Path:
-    base = ROOT.joinpath(*module.split("."))
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,19 +8,36 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ablation_lab.data import DATASETS, checksum
-from ablation_lab.study.fingerprint import (
-    check_fingerprint,
-    family_source,
-    fingerprint,
-    named_by_check,
-)
+from ablation_lab.study.fingerprint import fingerprint
+from ablation_lab.study.roles import choices
+from ablation_lab.study.run import TrainerName
 from ablation_lab.study.stacking import trainer_of
 
-# What counts only for runs that say so: those that are asked something, those with fewer bits.
-FURTHER = {
-    "ask": ("ablation_lab.training.scoring", "answers"),
-    "precision": ("ablation_lab.training.computing", "precision"),
+# A function of the product, as module and name.
+Entry = tuple[str, str]
+SINGLE: Entry = ("ablation_lab.training.single", "train")
+RECORD: Entry = ("ablation_lab.training.record", "record_of")
+# Where a run's result comes from, by who trains it.
+TRAINERS: dict[TrainerName, tuple[Entry, ...]] = {
+    TrainerName.SINGLE: (SINGLE, RECORD),
+    TrainerName.STACKED: (("ablation_lab.training.stacked", "train"), RECORD),
+    TrainerName.PROBED: (
+        ("ablation_lab.training.probe", "train"),
+        ("ablation_lab.training.record", "with_observation"),
+        RECORD,
+    ),
+    TrainerName.ENSEMBLE: (
+        SINGLE,
+        ("ablation_lab.training.ensemble", "combine_members"),
+        RECORD,
+    ),
+}
+# What counts only for runs that say so: those that are asked something, those with fewer bits,
+# those on a part of the examples.
+FURTHER: dict[tuple[str, str], Entry] = {
+    ("training", "ask"): ("ablation_lab.training.scoring", "answers"),
+    ("training", "precision"): ("ablation_lab.training.computing", "precision"),
+    ("data", "train_size"): ("ablation_lab.data.loading", "_subset"),
 }
 
 
@@ -29,6 +46,7 @@ def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
 
     Covers the resolved configuration, the study seed, the replicate, the data's checksum and the
     fingerprint of the code that trains it.
+    Errors: UnknownName for a check that nobody registered.
     """
     prefix = config_digest(json.dumps(config, sort_keys=True), seed)
     return hashlib.sha256(f"{prefix}/{replicate}".encode()).hexdigest()[:20]
@@ -38,25 +56,9 @@ def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
 def config_digest(config_json: str, seed: int) -> str:
     """Return the digest of all that the replicates of a cell share."""
     config = json.loads(config_json)
-    if "check" in config:
-        check = config["check"]["name"]
-        code = check_fingerprint(check)
-        # A check without a data section may read embedded data, which it names.
-        named = sorted(name for name in named_by_check(check) if name in DATASETS.names())
-    else:
-        named = []
-        family = config["model"]["family"]
-        further = tuple(code for name, code in FURTHER.items() if config["training"].get(name))
-        names = sorted(set(_strings(config)))
-        code = fingerprint(family_source(family), family, names, trainer_of(config), further)
-    parts = [
-        json.dumps(content(config), sort_keys=True),
-        str(seed),
-        checksum(config["data"]["name"]) if "data" in config else "",
-        code,
-        *map(checksum, named),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    code = fingerprint(choices(config), frozenset(entries(config)))
+    text = json.dumps(content(config), sort_keys=True)
+    return hashlib.sha256(f"{text}\n{seed}\n{code}".encode()).hexdigest()
 
 
 def content(value: Any) -> Any:
@@ -69,12 +71,11 @@ def content(value: Any) -> Any:
     return value
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _strings(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _strings(entry)
+def entries(config: Mapping[str, Any]) -> Iterator[Entry]:
+    """Yield the functions that give a run its result, besides what it names; a check has none."""
+    if "check" in config:
+        return
+    yield from TRAINERS[trainer_of(config)]
+    for (section, setting), entry in FURTHER.items():
+        if config[section].get(setting):
+            yield entry

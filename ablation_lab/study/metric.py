@@ -92,7 +92,7 @@ class Registered:
 
 
 SUCCESS = "success"
-METRICS: Registry[Registered] = Registry("metric")
+METRICS: Registry[Registered] = Registry("metric", words=("metric", "metrics"))
 
 
 def metric(

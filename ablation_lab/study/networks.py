@@ -60,7 +60,8 @@ def _chain(ends: list[int], pieces: int = 1) -> Size:
     return Size(weights, pieces * sum(ends), weights)
 
 
-def _dense(config: Config) -> Size:
+def dense(config: Config) -> Size:
+    """Return the size of dense layers between the widths, the inputs and the classes."""
     widths = config["model"].get("widths", [])
     return _chain([inputs(config), *widths, _classes(config)], _pieces(config))
 
@@ -167,10 +168,11 @@ def _of_layers(entries: int, layers: list[Convolution], pieces: int, dense: Size
 
 
 SIZES: dict[str, Callable[[Config], Size]] = {
-    "linear": _dense,
-    "linear_regression": _dense,
-    "mlp": _dense,
-    "rbm_mlp": _dense,
+    "linear": dense,
+    "linear_regression": dense,
+    "mlp": dense,
+    "rbm_mlp": dense,
+    "torch_mlp": dense,
     "autoencoder": _autoencoder,
     "gan": _gan,
     "lstm": _lstm,
@@ -179,6 +181,3 @@ SIZES: dict[str, Callable[[Config], Size]] = {
     "fitnet": _fitnet,
     "resnet": _resnet,
 }
-# A statement of its own is no part of the fingerprint of stacked runs, which reach those above to
-# choose their layout: this family trains alone, where its size only says how long it may take.
-SIZES["torch_mlp"] = _dense

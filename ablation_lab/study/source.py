@@ -1,125 +1,145 @@
 """Python source taken apart: the top-level statements of a file, and what each one uses.
 
-Comes in: paths of files of this project, or of a user's package; nothing is imported. Goes out:
-the parts of a file, without docstrings, comments and annotations, and where its names lead.
+Comes in: the text of a file; nothing is imported. Goes out: its parts, each as a syntax tree
+without docstrings, comments and annotations, in which every name from outside is a numbered hole,
+so that the text of a part says neither in which file it stands nor how it spells what it imports.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 
-# A name used in a part: ("relu",), or ("losses", "accuracy") for losses.accuracy.
-Use = tuple[str, ...]
+from ablation_lab.study.scopes import Imported, Names, Reading, imported
+
+# What a function or class gives its parameters; parameter -> the text that is its default.
+Defaults = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters that can be given by position, and those whose default is a text."""
+
+    positional: tuple[str, ...] = ()
+    defaults: Defaults = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A top-level statement: what it defines, under which names it is registered, what it uses.
+    """A top-level statement from its ``first`` line to its ``last``, and the names it defines."""
 
-    ``strings`` are the texts in it.
-    """
+    node: ast.stmt
+    first: int
+    last: int
+    names: tuple[str, ...]
 
-    names: frozenset[str]
-    labels: frozenset[str]
-    code: str
-    uses: frozenset[Use]
-    strings: frozenset[str]
+    @cached_property
+    def reading(self) -> Reading:
+        """What the statement says and uses; looked at only where the part is reached."""
+        # The tree is taken apart in place, so whatever else is asked of it is asked before.
+        _ = self.signature, self.is_registry, self.is_effect
+        return Names(self.names).read(self.node)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """How the function, or the constructor of the class, is called."""
+        return _signature(self.node)
+
+    @cached_property
+    def is_registry(self) -> bool:
+        """Whether it makes a registry, which is no code of the things in it."""
+        value = getattr(self.node, "value", None)
+        return isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Registry")
+
+    @cached_property
+    def is_effect(self) -> bool:
+        """Whether it defines and registers nothing, and so changes what others define."""
+        if self.names:
+            return False
+        calls = (n.func for n in ast.walk(self.node) if isinstance(n, ast.Call))
+        return not any(isinstance(f, ast.Attribute) and f.attr == "register" for f in calls)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file taken apart; ``stars`` are the modules of which it imports every name."""
+
+    parts: tuple[Part, ...]
+    imports: dict[str, Imported]
+    stars: tuple[Imported, ...]
+
+    @cached_property
+    def defining(self) -> dict[str, tuple[int, ...]]:
+        """Name -> the numbers of the parts that define it."""
+        found: dict[str, tuple[int, ...]] = {}
+        for number, part in enumerate(self.parts):
+            for name in part.names:
+                found[name] = (*found.get(name, ()), number)
+        return found
 
 
 @cache
-def parts(path: Path) -> tuple[Part, ...]:
-    """Return the top-level statements of a file, imports and type checking apart."""
-    statements = (_plain(node) for node in _tree(path).body)
-    return tuple(
-        Part(
-            names=frozenset(_defined(node)),
-            labels=frozenset(_labels(node)),
-            code=ast.unparse(node),
-            uses=frozenset(_uses(node)),
-            strings=frozenset(_strings(node)),
-        )
-        for node in statements
-        if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_type_checking(node)
+def taken_apart(text: str) -> File:
+    """Return the parts and imports of a file with this text."""
+    tree = ast.parse(text)
+    kept = [node for node in tree.body if not _is_skipped(node)]
+    whole = ast.Module([n for n in tree.body if not _is_definition(n)], [])
+    found = [each for node in ast.walk(whole) for each in imported(node)]
+    return File(
+        parts=tuple(_part(node) for node in kept),
+        imports={name: origin for name, origin in found if name != "*"},
+        stars=tuple(origin for name, origin in found if name == "*"),
     )
 
 
-@cache
-def imports(path: Path) -> dict[str, Use]:
-    """Return local name → (module,) or (module, name) for every import of a file."""
-    found: dict[str, Use] = {}
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {a.asname or a.name: (node.module, a.name) for a in node.names}
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                name = alias.asname or alias.name.partition(".")[0]
-                found[name] = (alias.name if alias.asname else name,)
-    return found
+def _part(node: ast.stmt) -> Part:
+    first = min([node.lineno, *(n.lineno for n in getattr(node, "decorator_list", []))])
+    return Part(node, first, node.end_lineno or first, tuple(dict.fromkeys(_defined(node))))
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _is_definition(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
-def _is_type_checking(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+def _is_skipped(node: ast.stmt) -> bool:
+    """Whether a statement computes nothing: imports, docstrings, what only a type checker reads."""
+    if isinstance(node, ast.If):
+        test = ast.unparse(node.test)
+        return "TYPE_CHECKING" in test or "__name__" in test
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text or isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+    """Yield the names that a statement defines, in the order of the text."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
         return
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-            yield inner.id
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp):
+        for inner in ast.iter_child_nodes(node):
+            yield from _defined(inner)  # type: ignore[arg-type]
 
 
-def _labels(node: ast.stmt) -> Iterator[str]:
-    """Yield the names under which a statement registers something, as decorator or by a call."""
-    calls = list(getattr(node, "decorator_list", []))
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        calls.append(node.value.func)
-    for call in calls:
-        match call:
-            case ast.Call(func=ast.Attribute(attr="register"), args=[ast.Constant(value=name)]):
-                yield str(name)
-
-
-def _uses(node: ast.stmt) -> Iterator[Use]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            yield (inner.id,)
-        elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
-            yield (inner.value.id, inner.attr)
-
-
-def _strings(node: ast.stmt) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-            yield inner.value
-
-
-def _plain(node: ast.stmt) -> ast.stmt:
-    """Return a copy without docstrings and the annotations of functions: no result needs them."""
-    copy = ast.parse(ast.unparse(node)).body[0]
-    for inner in ast.walk(copy):
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-            _forget_annotations(inner)
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = inner.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                inner.body = inner.body[1:] or [ast.Pass()]
-    return copy
-
-
-def _forget_annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    function.returns = None
-    every = function.args
-    for argument in [*every.posonlyargs, *every.args, *every.kwonlyargs, every.vararg, every.kwarg]:
-        if argument is not None:
-            argument.annotation = None
+def _signature(node: ast.stmt) -> Signature:
+    if isinstance(node, ast.ClassDef):
+        own = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        found = _signature(own[0]) if own else Signature()
+        return Signature(found.positional[1:], found.defaults)
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return Signature()
+    positional = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+    last = node.args.defaults
+    given = [
+        *zip(positional[len(positional) - len(last) :], last, strict=True),
+        *zip([each.arg for each in node.args.kwonlyargs], node.args.kw_defaults, strict=True),
+    ]
+    defaults = {
+        name: value.value
+        for name, value in given
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    }
+    return Signature(tuple(positional), defaults)

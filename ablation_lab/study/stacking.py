@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ablation_lab.study.networks import inputs, size
+from ablation_lab.study.networks import dense, inputs, size
 from ablation_lab.study.run import TrainerName
 
 # Above this many weights, runs by gradient descent no longer gain from the innermost layout.
@@ -83,5 +83,5 @@ def descends_innermost(config: Mapping[str, Any]) -> bool:
         and optimizer["name"] == "sgd"
         and not any(value for key, value in optimizer.items() if key not in PLAIN)
         and not config["training"].get("divide_rate_at")
-        and size(config).weights <= LARGEST_INNERMOST
+        and dense(config).weights <= LARGEST_INNERMOST
     )

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ablation_lab.data import DATASETS, Dataset, Part, TrainingData
-from lightning_modules.initializers import INITIALIZERS, initialize
-from lightning_modules.registry import FAMILIES
+from lightning_modules.initializers import initialize
+from lightning_modules.registry import FAMILIES, INITIALIZERS
 
 
 @INITIALIZERS.register("wide")

@@ -7,9 +7,9 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.activations import ACTIVATIONS, activation_along, pieces
-from lightning_modules.initializers import INITIALIZERS
+from lightning_modules.activations import activation_along, pieces
 from lightning_modules.optimizers import build_optimizer, optimizer_settings
+from lightning_modules.registry import ACTIVATIONS, INITIALIZERS
 
 # Far into both tails, where a formula with exp or a division would give infinity or NaN.
 POINTS = torch.tensor([-80.0, -3.0, -0.5, 0.0, 0.5, 2.0, 80.0])

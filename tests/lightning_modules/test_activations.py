@@ -5,14 +5,8 @@ import math
 import pytest
 import torch
 
-from lightning_modules.activations import (
-    ACTIVATIONS,
-    MONOTONE,
-    activation_along,
-    maxout,
-    pieces,
-)
-from lightning_modules.registry import UnknownName
+from lightning_modules.activations import MONOTONE, activation_along, maxout, pieces
+from lightning_modules.registry import ACTIVATIONS, UnknownName
 from tests.lightning_modules.properties import check_activation
 
 AT_TWO_AND_MINUS_THREE = {

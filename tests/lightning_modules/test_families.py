@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from lightning_modules.activations import ACTIVATIONS, MONOTONE
+from lightning_modules.activations import MONOTONE
 from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNet, ConvNetNetwork
-from lightning_modules.families import FAMILIES, build_family, settings_of
-from lightning_modules.initializers import INITIALIZERS
+from lightning_modules.families import build_family, settings_of
 from lightning_modules.layers import dropout, layers_of, pieces_of
 from lightning_modules.mlp import MLP, MLPNetwork
-from lightning_modules.registry import UnknownName
+from lightning_modules.registry import ACTIVATIONS, FAMILIES, INITIALIZERS, UnknownName
 
 IMAGE = (1, 8, 8)
 SMALL: dict[str, dict[str, object]] = {

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.initializers import INITIALIZERS, fans, initialize
+from lightning_modules.initializers import fans, initialize
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.registry import UnknownName
+from lightning_modules.registry import INITIALIZERS, UnknownName
 from tests.lightning_modules.properties import check_initializer
 
 DENSE = (400, 300)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.convnet import ConvNetNetwork
 from lightning_modules.initializers import initialize, lsuv
 from lightning_modules.layers import layers_of, pieces_of
 from lightning_modules.lsuv import TOLERANCE
 from lightning_modules.mlp import MLPNetwork
+from lightning_modules.registry import ACTIVATIONS
 
 
 def mlp(activation: str = "relu", *, keep_prob: float = 1.0) -> nn.Module:

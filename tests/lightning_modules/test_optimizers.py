@@ -11,12 +11,11 @@ from torch import nn
 from lightning_modules import tf_optimizers  # noqa: F401 - the file registers more
 from lightning_modules.optimizers import (
     ADAM,
-    OPTIMIZERS,
     build_optimizer,
     optimizer_settings,
     torch_optimizers,
 )
-from lightning_modules.registry import UnknownName
+from lightning_modules.registry import OPTIMIZERS, UnknownName
 from lightning_modules.signatures import UNFIT
 from tests.lightning_modules.properties import check_optimizer
 

@@ -9,9 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.activations import ACTIVATIONS
-from lightning_modules.initializers import INITIALIZERS
-from lightning_modules.optimizers import OPTIMIZERS
+from lightning_modules.registry import ACTIVATIONS, INITIALIZERS, OPTIMIZERS
 from tests.lightning_modules.properties import (
     check_activation,
     check_initializer,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_modules import reductions
 from lightning_modules.reduced import Reduced
-from lightning_modules.reductions import REDUCTIONS
+from lightning_modules.registry import REDUCTIONS
 
 
 def flat(digits: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

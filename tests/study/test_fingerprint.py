@@ -1,84 +1,60 @@
-"""What invalidates results and what does not, tried on a copy of the code."""
+"""What invalidates results and what does not: where code lies, how it is worded, what it does."""
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ablation_lab.study import fingerprint as module
-from ablation_lab.study import source
-from ablation_lab.study.fingerprint import family_source, fingerprint
+import ablation_lab
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study import fingerprint
+from ablation_lab.study.key import FURTHER, TRAINERS
 from ablation_lab.study.run import TrainerName
+from ablation_lab.study.sources import Sources
+from lightning_modules.registry import PRODUCT, ROOT
+from tests.study.changed import configured, edited, key_of, keys
 
-ROOT = module.ROOT
-NAMES = ["mlp", "relu", "normal", "sgd", "xor", "printed"]
-
-
-def forget() -> None:
-    """Clear every cache of the module: files are read once in a real process."""
-    for value in [*vars(module).values(), *vars(source).values()]:
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
-
-
-def apply(code: Path, path: str, old: str, new: str) -> None:
-    """Edit one file of the copy."""
-    text = (code / path).read_text()
-    assert old in text
-    (code / path).write_text(text.replace(old, new, 1))
-    forget()
-
-
-@pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a copy of the code that fingerprints are taken of; nothing of it is imported."""
-    for package in module.PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    forget()
-    yield tmp_path
-    forget()
-
-
-@pytest.fixture(scope="module")
-def original() -> str:
-    """Return the fingerprint of the code as it is."""
-    forget()
-    return taken()
-
-
-def taken(
-    *, family: str = "mlp", names: list[str] = NAMES, trainer: TrainerName = TrainerName.STACKED
-) -> str:
-    return fingerprint(family_source(family), family, names, trainer)
-
-
-def test_it_does_not_depend_on_where_the_code_lies(code: Path, original: str) -> None:
-    assert taken() == original
-
+STACKED = configured(model__activation="relu", model__init="normal")
+RUNS: dict[TrainerName, dict[str, Any]] = {
+    TrainerName.STACKED: STACKED,
+    TrainerName.SINGLE: configured(training__order="stored"),
+    TrainerName.PROBED: configured(training__observe=True),
+    TrainerName.ENSEMBLE: configured(ensemble={"size": 2, "rule": "vote"}),
+}
+DESCENT = ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g")
 
 WORDING = [
     ("ablation_lab/training/descent.py", "    def step(", "    # A remark.\n\n    def step("),
     ("lightning_modules/mlp.py", '"""Multilayer perceptrons.', '"""Perceptrons of layers.'),
-    ("ablation_lab/training/order.py", '"""Yield the indices', '"""Give the indices'),
+    (
+        "lightning_modules/mlp.py",
+        '        """Return the logits. Shapes',
+        '        """Give them. Shapes',
+    ),
     ("lightning_modules/stack.py", "+ bias\n", "+  bias  \n"),
+    ("lightning_modules/mlp.py", "widths: Sequence[int] = ()", "widths: tuple[int, ...] = ()"),
+    ("ablation_lab/training/descent.py", "self.rates: Tensor\n", "self.rates: object\n"),
+    ("ablation_lab/training/schedule.py", "    first: int\n", "    first: float\n"),
 ]
 
 
-def test_comments_docstrings_and_spacing_change_nothing(code: Path, original: str) -> None:
-    for edit in WORDING:
-        apply(code, *edit)
-    assert taken() == original
+@pytest.mark.parametrize("edit", WORDING, ids=lambda edit: edit[2].strip()[:20])
+def test_comments_docstrings_annotations_and_spacing_change_nothing(
+    edit: tuple[str, str, str],
+) -> None:
+    assert key_of(STACKED, edited(edit)) == key_of(STACKED)
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new"),
+    "edit",
     [
-        ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g"),
+        DESCENT,
         ("ablation_lab/training/schedule.py", "STEP_POINTS = 12", "STEP_POINTS = 13"),
         ("ablation_lab/training/single.py", "Role.INIT", "Role.ORDER"),
         ("ablation_lab/study/seeds.py", "ablation-lab/", "ablation/"),
@@ -88,120 +64,177 @@ def test_comments_docstrings_and_spacing_change_nothing(code: Path, original: st
         ("lightning_modules/losses.py", "torch.log(1 - h)", "torch.log1p(-h)"),
         ("lightning_modules/activations.py", "torch.relu(x)", "torch.relu(2 * x)"),
         ("lightning_modules/initializers.py", "weight.normal_(", "weight.neg_().normal_("),
+        # The same words of another library.
+        ("lightning_modules/mlp.py", "import math\n", "import cmath as math\n"),
     ],
+    ids=lambda edit: edit[2].strip()[:20],
 )
-def test_what_trains_the_run_counts(
-    code: Path, original: str, path: str, old: str, new: str
-) -> None:
-    apply(code, path, old, new)
-    assert taken() != original
+def test_what_trains_the_run_counts(edit: tuple[str, str, str]) -> None:
+    assert key_of(STACKED, edited(edit)) != key_of(STACKED)
 
 
-ELSEWHERE = [
-    ("lightning_modules/activations.py", "torch.tanh(x)", "torch.tanh(2 * x)"),
-    ("lightning_modules/initializers.py", ".mul_(0.01)", ".mul_(0.02)"),
-    ("lightning_modules/optimizers.py", "alpha: float = 0.9", "alpha: float = 0.8"),
-    ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
-    ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
-    ("ablation_lab/runner/queue.py", "EXPIRY = 120.0", "EXPIRY = 60.0"),
-    ("ablation_lab/training/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
-    ("ablation_lab/study/reading.py", "expected at least", "expected no less than"),
-]
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("lightning_modules/activations.py", "torch.tanh(x)", "torch.tanh(2 * x)"),
+        ("lightning_modules/initializers.py", ".mul_(0.01)", ".mul_(0.02)"),
+        ("lightning_modules/optimizers.py", "alpha: float = 0.9", "alpha: float = 0.8"),
+        ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
+        ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
+        ("ablation_lab/training/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
+        ("ablation_lab/study/reading.py", "expected at least", "expected no less than"),
+        ("ablation_lab/data/embedded.py", "exclusive or", "either, not both"),
+    ],
+    ids=lambda edit: edit[2].strip()[:20],
+)
+def test_what_does_not_train_the_run_does_not_count(edit: tuple[str, str, str]) -> None:
+    assert key_of(STACKED, edited(edit)) == key_of(STACKED)
 
 
-def test_what_does_not_train_the_run_does_not_count(code: Path, original: str) -> None:
-    for edit in ELSEWHERE:
-        apply(code, *edit)
-    assert taken() == original
-
-
-def test_one_more_registered_function_changes_nothing(code: Path, original: str) -> None:
+def test_one_more_registered_function_changes_nothing() -> None:
     more = '@ACTIVATIONS.register("cubic")\ndef cubic(x: Tensor) -> Tensor:\n    return x**3\n\n\n'
-    first = '@ACTIVATIONS.register("sigmoid")'
-    apply(code, "lightning_modules/activations.py", first, more + first)
-    assert taken() == original
+    # At the end of the file, so that the lines of what is registered stay.
+    path = ROOT / "lightning_modules" / "activations.py"
+    assert key_of(STACKED, {path: path.read_text() + more}) == key_of(STACKED)
 
 
-def test_a_registered_function_that_a_used_one_calls_counts(code: Path) -> None:
-    names = [*NAMES, "orthonormal_he"]
-    before = taken(names=names)
-    edit = ("dtype=torch.float64)", "dtype=torch.float32)")
-    apply(code, "lightning_modules/initializers.py", *edit)
-    assert taken(names=names) != before
-
-
-def test_solo_runs_do_not_depend_on_the_stacked_trainer(code: Path) -> None:
-    before = taken(trainer=TrainerName.SINGLE)
-    apply(code, "ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g")
-    assert taken(trainer=TrainerName.SINGLE) == before
-
-
-def test_ensembles_depend_on_how_they_are_combined(code: Path) -> None:
-    before = {trainer: taken(trainer=trainer) for trainer in module.ENTRIES}
-    apply(code, "ablation_lab/training/ensemble.py", "np.stack(", "np.array(")
-    changed = {trainer for trainer in module.ENTRIES if taken(trainer=trainer) != before[trainer]}
-    assert changed == {TrainerName.ENSEMBLE}
-
-
-def test_families_and_trainers_have_their_own(code: Path) -> None:
-    prints = {taken(family=family) for family in ("mlp", "linear", "convnet")}
-    prints |= {taken(trainer=trainer) for trainer in module.ENTRIES}
-    assert len(prints) == 2 + len(module.ENTRIES)
-
-
-def test_what_lies_beside_the_code_that_is_reached_does_not_count(code: Path) -> None:
-    before = taken(trainer=TrainerName.SINGLE)
+def test_what_lies_beside_the_code_that_is_reached_does_not_count() -> None:
+    paths = [ROOT / "lightning_modules" / f"{name}.py" for name in ("mlp", "losses", "layers")]
     more = "\n\ndef another(x: Tensor) -> Tensor:\n    return x\n"
-    for name in ("mlp", "classifier", "losses", "activations", "layers"):
-        path = code / "lightning_modules" / f"{name}.py"
-        path.write_text(path.read_text() + more)
-    apply(
-        code, "ablation_lab/training/execute.py", "def execute(stack: Stack)", "def execute(stack)"
+    assert key_of(STACKED, {p: p.read_text() + more for p in paths}) == key_of(STACKED)
+
+
+def test_a_registered_function_that_a_used_one_calls_counts() -> None:
+    run = configured(model__init="orthonormal_he")
+    edit = ("lightning_modules/initializers.py", "dtype=torch.float64)", "dtype=torch.float32)")
+    assert key_of(run, edited(edit)) != key_of(run)
+
+
+def test_a_function_behind_several_imports_counts() -> None:
+    run = RUNS[TrainerName.SINGLE]
+    path = "ablation_lab/training/trained.py"
+    edit = (path, "module.to(device).eval()", "module.eval()")
+    assert key_of(run, edited(edit)) != key_of(run)
+
+
+def test_every_trainer_has_its_own() -> None:
+    assert set(TRAINERS) == set(RUNS)
+    before, after = keys(RUNS), keys(RUNS, edited(DESCENT))  # type: ignore[arg-type]
+    assert {name for name in before if before[name] != after[name]} == {TrainerName.STACKED}
+    combining = edited(("ablation_lab/training/ensemble.py", "np.stack(", "np.array("))
+    after = keys(RUNS, combining)  # type: ignore[arg-type]
+    assert {name for name in before if before[name] != after[name]} == {TrainerName.ENSEMBLE}
+
+
+@pytest.mark.parametrize("setting", FURTHER)
+def test_only_runs_that_say_so_depend_on_what_they_ask_for(setting: tuple[str, str]) -> None:
+    module, name = FURTHER[setting]
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    text = path.read_text()
+    start = re.search(rf"^def {name}\(.*?\) -> [^\n]*:\n", text, re.DOTALL | re.MULTILINE)
+    assert start is not None
+    changed = {path: text[: start.end()] + "    assert True\n" + text[start.end() :]}
+    value: dict[str, Any] = {"ask": [[0.0, 1.0]], "precision": "bf16", "train_size": 3}
+    run = configured(**{"__".join(setting): value[setting[1]]})
+    assert key_of(run, changed) != key_of(run)
+    assert key_of(STACKED, changed) == key_of(STACKED)
+
+
+def test_an_entry_that_is_gone_is_an_error() -> None:
+    gone = edited(("ablation_lab/training/stacked.py", "def train(", "def trains("))
+    with pytest.raises(LookupError, match=r"training\.stacked: defines no 'train'"):
+        key_of(STACKED, gone)
+
+
+def test_moving_a_function_to_another_file_changes_nothing() -> None:
+    old, new = ROOT / "lightning_modules/initializers.py", ROOT / "lightning_modules/drawing.py"
+    text = old.read_text()
+    start = text.index("def _generator(")
+    # As many lines as before, so that what is registered stands where it stood.
+    brought = text[:start].replace(
+        "import hashlib\n", "from lightning_modules.drawing import _generator\n"
     )
-    apply(
-        code, "ablation_lab/training/execute.py", "_records(stack, started)", "_records(stack, 0.0)"
+    function = "import hashlib\n\nimport torch\n\n\n" + text[start:]
+    moved = {old: brought, new: function}
+    assert key_of(STACKED, moved) == key_of(STACKED)
+    changed = {old: brought, new: function.replace(">> 1", ">> 2")}
+    assert key_of(STACKED, changed) != key_of(STACKED)
+
+
+def test_renaming_a_file_or_an_import_changes_nothing() -> None:
+    old, new = ROOT / "lightning_modules/layers.py", ROOT / "lightning_modules/bricks.py"
+    importers = {
+        path: path.read_text().replace("lightning_modules.layers", "lightning_modules.bricks")
+        for folder in PRODUCT
+        for path in folder.rglob("*.py")
+        if "lightning_modules.layers" in path.read_text()
+    }
+    assert len(importers) > 5
+    mlp = ROOT / "lightning_modules/mlp.py"
+    importers[mlp] = re.sub(r"\bmath\b", "maths", importers[mlp].replace("import math\n", ""))
+    importers[mlp] = importers[mlp].replace(
+        "from collections", "import math as maths\nfrom collections", 1
     )
-    assert taken(trainer=TrainerName.SINGLE) == before
+    renamed = {**importers, old: None, new: old.read_text()}
+    assert key_of(STACKED, renamed) == key_of(STACKED)
 
 
-def test_a_function_behind_several_imports_counts(code: Path) -> None:
-    before = taken(trainer=TrainerName.SINGLE)
-    apply(code, "ablation_lab/training/trained.py", "module.to(device).eval()", "module.eval()")
-    assert taken(trainer=TrainerName.SINGLE) != before
+def test_renaming_a_function_changes_nothing() -> None:
+    path = ROOT / "lightning_modules/initializers.py"
+    renamed = {path: path.read_text().replace("_generator(", "_stream_of(")}
+    assert key_of(STACKED, renamed) == key_of(STACKED)
 
 
-def test_the_data_are_left_to_their_checksum(code: Path) -> None:
-    files = module._all_files([module._path("ablation_lab.training.stacked")])
-    names = {path.relative_to(code).as_posix() for path in files}
-    assert "lightning_modules/classifier.py" in names
-    assert not [
-        name for name in names if name.startswith(("ablation_lab/data", "experiments/data"))
-    ]
+def test_which_of_two_functions_is_meant_counts() -> None:
+    path = ROOT / "lightning_modules/losses.py"
+    text = path.read_text()
+    swapped = text.replace(
+        "_binary_printed_mean, _binary_printed)", "_binary_printed, _binary_printed_mean)"
+    )
+    assert swapped != text
+    assert key_of(STACKED, {path: swapped}) != key_of(STACKED)
 
 
-def test_a_function_of_a_users_own_file_counts(tmp_path: Path) -> None:
-    path = tmp_path / "own_initialiser.py"
-    text = """from lightning_modules.initializers import INITIALIZERS
+def test_a_statement_that_changes_what_is_used_counts() -> None:
+    path = ROOT / "lightning_modules/measures.py"
+    text = path.read_text()
+    assert key_of(STACKED, {path: text + "\nMEASURES[Task.SEQUENCE] = None\n"}) != key_of(STACKED)
+    assert key_of(STACKED, {path: text + "\ntorch.set_num_threads(3)\n"}) != key_of(STACKED)
 
-@INITIALIZERS.register("fingerprint_test")
-def own(weight, *, generator):
-    weight.fill_(FACTOR)
 
-FACTOR = 1
-"""
-    path.write_text(text)
-    before = taken()
-    assert taken(names=[*NAMES, "fingerprint_test"]) == before
-    try:
-        exec(compile(text, str(path), "exec"), {})  # as importing it would
-        own = taken(names=[*NAMES, "fingerprint_test"])
-        assert own != before
-        assert taken() == before
-        path.write_text(text.replace("FACTOR = 1", "FACTOR = 2"))
-        forget()
-        assert taken(names=[*NAMES, "fingerprint_test"]) != own
-    finally:
-        from lightning_modules.initializers import INITIALIZERS
-        from lightning_modules.registry import _FILES
+def test_a_local_name_is_not_the_function_that_is_called_so() -> None:
+    path = ROOT / "ablation_lab/training/schedule.py"
+    more = "\n\ndef points(x):\n    return x\n"  # a variable of `chunks` has this name
+    assert "points = " in path.read_text()
+    assert key_of(STACKED, {path: path.read_text() + more}) == key_of(STACKED)
 
-        del INITIALIZERS._things["fingerprint_test"], _FILES["fingerprint_test"]
+
+def test_what_carries_results_exists() -> None:
+    """A carrier that is renamed would begin to count, and change every key."""
+    text = "\n".join(p.read_text() for folder in PRODUCT for p in folder.rglob("*.py"))
+    missing = {
+        name
+        for name in fingerprint.CARRIERS
+        if not re.search(rf"^(class |def )?{name}\b[^\n]*[:=(]", text, re.MULTILINE)
+    }
+    assert missing == set()
+
+
+def test_it_does_not_depend_on_where_the_code_lies(tmp_path: Path) -> None:
+    for folder in PRODUCT:
+        shutil.copytree(
+            folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    program = f"from ablation_lab.study.key import run_key; print(run_key({STACKED!r}, 0, 0))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert Path(ablation_lab.__file__).is_relative_to(ROOT)
+    assert result.stdout.strip() == key_of(STACKED)
+
+
+def test_a_source_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    from lightning_modules.registry import Place
+
+    with pytest.raises(ConfigurationError, match=r"gone\.py: .* its source cannot be read"):
+        list(Sources().at(Place(tmp_path / "gone.py")))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ablation_lab.data import DATASETS
-from ablation_lab.study import key as identity
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run
+from tests.study.changed import forget
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def resolved(make_run: Callable[..., Run]) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    identity.config_digest.cache_clear()
+    forget()
     yield
-    identity.config_digest.cache_clear()
+    forget()
 
 
 def test_equal_content_has_one_key(resolved: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def test_the_data_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPat
     before = run_key(resolved, 0, 0)
     other = dataclasses.replace(DATASETS.get("xor"), version="2")
     monkeypatch.setitem(DATASETS._things, "xor", other)
-    identity.config_digest.cache_clear()
+    forget()
     assert run_key(resolved, 0, 0) != before
 
 
@@ -86,7 +86,7 @@ def test_data_that_a_check_names_counts_for_that_check_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def keys() -> dict[str, str]:
-        identity.config_digest.cache_clear()
+        forget()
         names = ("hihello_one_hot", "sentence_sizes", "sentence_indices", "ramp_shapes", "and_gate")
         return {name: run_key({"check": {"name": name}}, 0, 0) for name in names}
 
@@ -101,36 +101,3 @@ def test_data_that_a_check_names_counts_for_that_check_alone(
             patch.setitem(DATASETS._things, data, other)
             after = keys()
         assert {name for name in before if before[name] != after[name]} == checks
-
-
-def test_the_code_counts(resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    before = run_key(resolved, 0, 0)
-    monkeypatch.setattr(identity, "fingerprint", lambda *_: "another")
-    identity.config_digest.cache_clear()
-    assert run_key(resolved, 0, 0) != before
-
-
-def test_only_runs_that_say_so_depend_on_how_they_are_asked_or_rounded(
-    resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[tuple[str, str], ...]] = []
-    monkeypatch.setattr(identity, "fingerprint", lambda *given: seen.append(given[-1]) or "f")
-    for more in ({}, {"ask": [[0.0, 1.0]]}, {"precision": "bf16"}):
-        run_key({**resolved, "training": {**resolved["training"], **more}}, 0, 0)
-    assert seen == [
-        (),
-        (("ablation_lab.training.scoring", "answers"),),
-        (("ablation_lab.training.computing", "precision"),),
-    ]
-
-
-def test_names_in_lists_select_registered_functions(
-    resolved: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(
-        identity, "fingerprint", lambda _, __, names, *___: seen.append(names) or "f"
-    )
-    resolved["model"]["init"] = {"conv": "uniform", "dense": ["he_normal"]}
-    run_key(resolved, 0, 0)
-    assert {"uniform", "he_normal", "sgd", "relu"} <= set(seen[0])

@@ -13,7 +13,6 @@ from ablation_lab import metric
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.metric import METRICS, Direction, Metric, MetricKind
 from ablation_lab.study.schema import parse_study
-from lightning_modules.registry import place_of
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def test_a_registered_function_is_a_metric(f1: str, declaration: dict[str, Any])
     registered = METRICS.get(f1)
     assert registered.function is not None
     assert registered.function(1, 1) == 1.0
-    assert place_of(f1) == {Path(__file__).resolve()}
+    assert {place.path for place in METRICS.places(f1)} == {Path(__file__).resolve()}
     study = parse_study("small", declaration | {"metric": f1})
     assert study.metric == registered.metric
     assert (study.metric.is_share, study.metric.higher_is_better) == (True, True)

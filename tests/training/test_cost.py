@@ -12,7 +12,7 @@ from ablation_lab.study.networks import SIZES, UNKNOWN, size
 from ablation_lab.study.run import Run
 from ablation_lab.training.cost import estimate, estimate_on_a_card, memory_of_run
 from ablation_lab.training.single import build_module
-from lightning_modules.families import FAMILIES
+from lightning_modules.registry import FAMILIES
 
 MakeRun = Callable[..., Run]
 MAXOUT = {"activation": "maxout"}

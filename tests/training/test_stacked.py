@@ -13,9 +13,9 @@ from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import descends_innermost
 from ablation_lab.training import descent, single
 from ablation_lab.training.descent import Compiled, Descent
-from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.classifier import Classifier
 from lightning_modules.losses import Loss
+from lightning_modules.registry import ACTIVATIONS
 from lightning_modules.stack import MLPStack
 from tests.training.stacks import (
     MakeRun,

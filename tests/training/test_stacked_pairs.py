@@ -15,10 +15,10 @@ from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.single import build_module
-from lightning_modules.activations import ACTIVATIONS
 from lightning_modules.families import settings_of
 from lightning_modules.losses import Loss
-from lightning_modules.optimizers import OPTIMIZERS, torch_optimizers
+from lightning_modules.optimizers import torch_optimizers
+from lightning_modules.registry import ACTIVATIONS, OPTIMIZERS
 from tests.training.stacks import MakeRun, compare
 
 DIGITS: dict[str, Any] = {

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from math import inf, log10, sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,6 @@ from torch.nn import functional
 
 from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study import fingerprint as fingerprints
-from ablation_lab.study import source
 from ablation_lab.study.checks import CHECKS, compute
 from ablation_lab.study.declare import declare
 from ablation_lab.study.record import Status
@@ -29,8 +25,8 @@ from ablation_lab.study.settings import resolve
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
 from experiments.checks.convolution import output_size
-from lightning_modules.optimizers import OPTIMIZERS
-from lightning_modules.registry import UnknownName
+from lightning_modules.registry import OPTIMIZERS, Registry, UnknownName
+from tests.study.changed import edited, keys
 
 OVER_DATA = (
     "mnist_sizes", "mnist_split", "mnist_facts", "mnist_keras_shapes", "cifar10_shapes",
@@ -160,7 +156,8 @@ def test_the_optimisers_that_are_offered_step_as_tensorflow_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert value("optimizers_offered") == (10.0,)
-    monkeypatch.delitem(OPTIMIZERS._things, "adam_tf")
+    names = tuple(name for name in OPTIMIZERS.names() if name != "adam_tf")
+    monkeypatch.setattr(Registry, "names", lambda _: names)
     assert value("optimizers_offered") == (9.0,)
 
 
@@ -215,29 +212,12 @@ def test_a_check_that_raises_fails_alone(
     assert finished.status is Status.FINISHED
 
 
-def test_a_key_follows_the_code_of_its_own_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def taken() -> dict[str, str]:
-        for entry in [*vars(fingerprints).values(), *vars(source).values()]:
-            if hasattr(entry, "cache_clear"):
-                entry.cache_clear()
-        names = ("and_gate", "xor_handmade", "conv_strides")
-        return {name: fingerprints.check_fingerprint(name) for name in names}
-
-    before = taken()
+def test_a_key_follows_the_code_of_its_own_check() -> None:
+    runs = {n: {"check": {"name": n}} for n in ("and_gate", "xor_handmade", "conv_strides")}
+    before = keys(runs)
     assert len(set(before.values())) == 3
-    for package in fingerprints.PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(fingerprints.ROOT / package, tmp_path / package, ignore=ignore)
-    monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
-    assert taken() == before
-    gates = tmp_path / "experiments" / "checks" / "gates.py"
-    gates.write_text(gates.read_text().replace("_gate(-1.5)", "_gate(-1.6)"))
-    after = taken()
+    after = keys(runs, edited(("experiments/checks/gates.py", "_gate(-1.5)", "_gate(-1.6)")))
     assert {name for name in before if before[name] != after[name]} == {"and_gate"}
-    monkeypatch.undo()
-    assert taken() == before
 
 
 def test_an_unknown_check_is_refused_before_anything_starts(declaration: dict[str, Any]) -> None:

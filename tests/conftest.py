@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database with MLflow's tables and no run; creating one takes seconds."""
-    from ablation_lab.store.tracker import Tracker
+    from ablation_lab.store.write import Tracker
 
     path = tmp_path_factory.mktemp("empty_store") / "mlflow.db"
     Tracker(f"sqlite:///{path}", None)

@@ -113,7 +113,7 @@ def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> N
         ("ablation_lab", ["pandas", "matplotlib", "seaborn", "torch", "mlflow"]),
         ("ablation_lab.runner.session", ["torch", "mlflow", "optuna", "pandas"]),
         ("ablation_lab.runner.configuration", ["torch", "mlflow", "optuna"]),
-        ("ablation_lab.store.finished", ["torch", "mlflow"]),
+        ("ablation_lab.store.runs", ["torch", "mlflow", "pandas"]),
         ("ablation_lab.report.report", ["seaborn", "sklearn", "mlflow"]),
         ("ablation_lab.study.catalogue", ["torch", "mlflow", "optuna", "pandas"]),
         ("lightning_modules", ["torch"]),

@@ -17,9 +17,9 @@ from typing import Any
 from ablation_lab.errors import StoreError
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
-from ablation_lab.store.check import check_store
-from ablation_lab.store.claims import load_ledger
-from ablation_lab.store.published import load_published
+from ablation_lab.store.connect import refuse_unreadable
+from ablation_lab.store.declared import load_ledger
+from ablation_lab.store.publish import load_published
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declaration import DeclarationError
 from ablation_lab.study.printed import LedgerError
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        check_store(options.store)
+        refuse_unreadable(options.store)
         studies = load(options.store, options.profile, only=options.studies)
         ledger = load_ledger(options.store)
     except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
     """Write every study's cells to the store; the studies, which then know their cell runs."""
-    from ablation_lab.store.publishing import Publisher
+    from ablation_lab.store.publish import Publisher
 
     publisher = Publisher(store)
     for study in studies:
@@ -75,7 +75,7 @@ def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
 
 def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None:
     """Write each study's page, paper and files to the study's report run."""
-    from ablation_lab.store.publishing import Publisher
+    from ablation_lab.store.publish import Publisher
 
     publisher = Publisher(store)
     values = folder / "values.csv"

@@ -18,7 +18,8 @@ import pandas as pd
 from ablation_lab.report.canvas import Drawn
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
-from ablation_lab.store.published import Published
+from ablation_lab.store.publish import Published
+from ablation_lab.store.tags import Tag, having
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
@@ -158,7 +159,7 @@ class Server:
 
     def replicates(self, experiment: str, cell: str) -> str:
         """The table of all runs of a cell."""
-        wanted = quote(f"tags.`ablation.cell` = '{cell}'")
+        wanted = quote(having({Tag.CELL: cell}))
         return f"{self._runs(experiment)}?workflowType=machine_learning&searchFilter={wanted}"
 
     def study(self, published: Published, profile: str) -> tuple[Link, ...]:

@@ -17,7 +17,7 @@ from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, minimum_p
-from ablation_lab.store.convergence import overruled
+from ablation_lab.store.frame import overruled
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.record import NoConvergence, Status
 

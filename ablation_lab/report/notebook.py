@@ -13,7 +13,7 @@ from ablation_lab.report.canvas import figure_of
 from ablation_lab.report.figures import points
 from ablation_lab.report.study import Study, declared, summarise
 from ablation_lab.report.tables import pivot_table
-from ablation_lab.store.check import check_store
+from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.frame import load_frame
 from ablation_lab.study.declaration import Declaration, declared_text, parse
 
@@ -26,7 +26,7 @@ def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.
     Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
     study for this profile.
     """
-    check_store(store)
+    refuse_unreadable(store)
     (declaration,) = declared(store, profile, only=[study])
     frame = load_frame(store, declaration)
     frame.attrs["declaration"] = declared_text(declaration)

@@ -20,7 +20,7 @@ from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, styled
 from ablation_lab.report.layout import Grid, Key, Place, grid
 from ablation_lab.report.marks import names_text
 from ablation_lab.report.study import Study
-from ablation_lab.store.samples import Image
+from ablation_lab.store.pictures import Image
 from ablation_lab.study.declaration import Declaration
 
 WIDE = 7.1  # inches

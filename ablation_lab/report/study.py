@@ -20,15 +20,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ablation_lab.errors import redact
 from ablation_lab.statistics.comparisons import Attribution, Comparison, attributions, to_baseline
 from ablation_lab.statistics.effects import Share, importances, shares
 from ablation_lab.statistics.factorial import Factorial, factorial
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval, holm, mean_interval, wilson
 from ablation_lab.statistics.outcomes import Outcomes, difference, outcomes
-from ablation_lab.store.frame import declarations, load_curves, load_runs, readable
+from ablation_lab.store.client import readable
+from ablation_lab.store.declared import declarations
+from ablation_lab.store.frame import load_curves, load_runs
 from ablation_lab.store.layers import Layers, load_layers
-from ablation_lab.store.published import Published, load_published
-from ablation_lab.store.samples import Samples, load_samples
+from ablation_lab.store.pictures import Samples, load_samples
+from ablation_lab.store.publish import Published, load_published
 from ablation_lab.study.declaration import Declaration
 
 CURVE = ["cell", "replicate", "run_id", "step", "value", "metric"]
@@ -108,7 +111,7 @@ def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Decl
     known = [declaration.study for declaration in found]
     if unknown := sorted(set(only) - set(known)):
         raise UnknownStudyError(
-            f"no study {unknown[0]!r} with profile {profile!r} in {uri}; "
+            f"no study {unknown[0]!r} with profile {profile!r} in {redact(uri)}; "
             f"declared with that profile: {', '.join(known) or 'none'}"
         )
     return [declaration for declaration in found if not only or declaration.study in only]

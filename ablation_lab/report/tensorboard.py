@@ -21,9 +21,11 @@ from tensorboardX import SummaryWriter
 from ablation_lab.errors import StoreError
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.study import UnknownStudyError, declared
-from ablation_lab.store.check import check_store
-from ablation_lab.store.frame import load_curves, load_frame, readable
-from ablation_lab.store.layers import FILE, Histogram, Observation, stored_observations
+from ablation_lab.store.client import readable
+from ablation_lab.store.connect import refuse_unreadable
+from ablation_lab.store.frame import load_curves, load_frame
+from ablation_lab.store.layers import Histogram, Observation, stored_observations
+from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration, DeclarationError
 from ablation_lab.study.record import Status
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("runs/tensorboard"))
     options = parser.parse_args(arguments)
     try:
-        check_store(options.store)
+        refuse_unreadable(options.store)
         with readable(options.store):
             found = declared(options.store, options.profile, only=options.studies)
             for declaration in found:
@@ -76,7 +78,8 @@ def write_log(uri: str, declaration: Declaration, folder: Path) -> str:
     if len(drawn) < len(points):
         said.append(f"{len(points) - len(drawn)} points that are not finite are left out")
     if layered and len(observed) < len(runs):
-        said.append(f"{len(runs) - len(observed)} have lost their {FILE} and so their histograms")
+        lost = len(runs) - len(observed)
+        said.append(f"{lost} have lost their {File.OBSERVATION} and so their histograms")
     return "; ".join(said)
 
 

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ablation_lab.errors import StoreError
+from ablation_lab.errors import StoreError, redact
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.reference_values import LOST, answers, value_table
 from ablation_lab.report.study import load
-from ablation_lab.store.check import check_store
-from ablation_lab.store.claims import load_ledger
+from ablation_lab.store.connect import refuse_unreadable
+from ablation_lab.store.declared import load_ledger
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declaration import DeclarationError
 from ablation_lab.study.printed import LedgerError
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", required=True, help="such as quick")
     options = parser.parse_args(arguments)
     try:
-        check_store(options.store)
+        refuse_unreadable(options.store)
         ledger = load_ledger(options.store)
         if not ledger:
             raise StoreError(
-                f"store {options.store}: it holds no reference values; run a study first"
+                f"store {redact(options.store)}: it holds no reference values; run a study first"
             )
         studies = load(options.store, options.profile)
     except (DeclarationError, LedgerError, StoreError) as error:

@@ -17,7 +17,7 @@ from ablation_lab.data import verify
 from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.schedule import verify_modules
-from ablation_lab.store.places import is_absent, refuse_places
+from ablation_lab.store.connect import is_absent, refuse_places
 from ablation_lab.study.declare import Declared, declare
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.names import check_names

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
     from ablation_lab.runner.progress import Display
     from ablation_lab.runner.queue import Queue
-    from ablation_lab.store.tracker import Tracker
+    from ablation_lab.store.write import Tracker
 
 
 # Seconds between renewals of the leases, well below the queue's EXPIRY.

@@ -18,8 +18,8 @@ from ablation_lab.runner.nuisances import tuned
 from ablation_lab.runner.provenance import provenance
 from ablation_lab.runner.reporting import Report
 from ablation_lab.runner.schedule import Pending, once, pending
-from ablation_lab.store.finished import finished_runs, stored_runs
-from ablation_lab.store.places import refuse_places
+from ablation_lab.store.connect import refuse_places
+from ablation_lab.store.runs import finished_runs, stored_runs
 from ablation_lab.study.claims import ledger_json
 from ablation_lab.study.declare import Declared, declaration_json, declare
 from ablation_lab.study.names import check_names
@@ -175,7 +175,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
             stacks = _plan(invocation, work.training, engine.accelerators)
             verify_modules(stacks, engine)
         from ablation_lab.runner.queue import Queue
-        from ablation_lab.store.tracker import Tracker
+        from ablation_lab.store.write import Tracker
 
         # Only now: a call that is refused leaves no store behind.
         queues = {
@@ -189,7 +189,7 @@ def _train(invocation: Invocation, declared: list[Declared], work: Pending, *, u
         }
         tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
         for entry in declared:
-            tracker.sweep(entry.study.name)
+            tracker.cleanup(entry.study.name)
         _declare(invocation, declared)
         with Display(runs=len(work), cells=len(cells)) as display:
             driver = Driver(
@@ -247,7 +247,7 @@ def _finished(invocation: Invocation, declared: list[Declared]) -> dict[str, dic
 
 
 def _declare(invocation: Invocation, declared: list[Declared]) -> None:
-    from ablation_lab.store.tracker import Tracker
+    from ablation_lab.store.write import Tracker
 
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
     tracker.keep_ledger(ledger_json(invocation.ledger))

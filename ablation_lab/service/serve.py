@@ -8,8 +8,8 @@ import os
 import sys
 from urllib.parse import quote
 
-from ablation_lab.errors import StoreError
-from ablation_lab.store.publishing import Publisher
+from ablation_lab.errors import StoreError, redact
+from ablation_lab.store.publish import Publisher
 
 DEFAULT_STORE = "sqlite:///runs/mlflow.db"
 # MLflow's compare page takes its runs in the address, which a browser limits.
@@ -52,7 +52,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     print("\n".join(lines or ["the store is empty; run `make ablation` first"]))  # noqa: T201
-    print(f"serving {options.store} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
+    print(f"serving {redact(options.store)} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(options.port), "--workers", "1"]
     command += ["--backend-store-uri", options.store, "--uvicorn-opts", "--log-level warning"]

@@ -1,48 +1,29 @@
-"""The only reader of MLflow: a store becomes a tidy table of declared runs.
+"""A store becomes a tidy table of declared runs.
 
-In: the address of a database store. Out: declarations, and for each one row per DECLARED run. A
-stored run belongs to a declared run by its key alone; whatever else the store holds is listed as
-extra and never mixed in.
+In: the address of a store and a declaration. Out: one row per DECLARED run. A stored run belongs to
+a declared run by its key alone; whatever else the store holds is listed as extra and never mixed
+in.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ablation_lab.errors import StoreError
-from ablation_lab.store.artifacts import artifact_text, has_artifact
-from ablation_lab.store.convergence import with_counted_rules
-from ablation_lab.store.stored import StoredRun, is_database, points_of, runs_of
-from ablation_lab.study.declaration import (
-    OUTCOME_COLUMNS,
-    RUN_COLUMNS,
-    Cell,
-    Declaration,
-    DeclarationError,
-    parse,
-)
-from ablation_lab.study.record import NOT_RUN, Status
+from ablation_lab.store.client import Store
+from ablation_lab.store.runs import StoredRun, by_key, points_of, runs_of, the_one_that_counts
+from ablation_lab.store.tags import Tag, replicates_of
+from ablation_lab.study.declaration import OUTCOME_COLUMNS, RUN_COLUMNS, Cell, Declaration
+from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
 from ablation_lab.study.selection_rules import selection
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
-
-PAGE = 5_000
 TEXTS = ("study", "cell", "run_id", "nc_rule", "nc_recorded", "trainer", "device", "reason")
-DECLARATION = "declaration.json"
+ACCURACY_MARGIN = 0.05  # above chance, as in the rule of the run
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
     "train_loss", "train_accuracy", "val_accuracy", "test_accuracy", "success", "nc", "nc_step",
@@ -60,36 +41,6 @@ class Loaded:
     experiment_id: str
 
 
-@contextmanager
-def readable(uri: str) -> Iterator[None]:
-    """Say in one line which store cannot be read and why (StoreError), whoever found out."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError) as error:
-        first = str(error).splitlines()[0]
-        raise StoreError(f"store {uri} cannot be read: {first}; check the address") from error
-
-
-def declarations(uri: str, profile: str) -> list[Declaration]:
-    """Every study that the store declares for a profile, sorted by name.
-
-    Raises DeclarationError where report runs exist and none carries a readable declaration.
-    """
-    client = open_store(uri)
-    found = []
-    for experiment in sorted(client.search_experiments(), key=lambda e: str(e.name)):
-        if str(experiment.name).endswith(".replicates"):
-            continue
-        wanted = f"tags.`ablation.kind` = 'report' and tags.`ablation.profile` = '{profile}'"
-        runs = list(search_runs(client, experiment.experiment_id, wanted))
-        if runs:
-            found.append(_newest_declaration(client, str(experiment.name), runs))
-    return found
-
-
 def load_frame(uri: str, declaration: Declaration) -> pd.DataFrame:
     """One row per declared run: `load_runs(uri, declaration).frame`."""
     return load_runs(uri, declaration).frame
@@ -97,17 +48,14 @@ def load_frame(uri: str, declaration: Declaration) -> pd.DataFrame:
 
 def load_runs(uri: str, declaration: Declaration) -> Loaded:
     """The declared runs with their outcome, and what else the store holds for this profile."""
-    client = open_store(uri)
-    experiment = client.get_experiment_by_name(f"{declaration.study}.replicates")
-    runs = _stored(uri, client, experiment.experiment_id) if experiment else []
-    by_key: dict[str, list[StoredRun]] = defaultdict(list)
-    for run in runs:
-        by_key[run.tags.get("ablation.key", "")].append(run)
+    experiment = replicates_of(declaration.study)
+    runs = runs_of(uri, [experiment])[experiment]
+    tried = by_key(runs)
     chosen, problems = {}, []
     for cell in declaration.cells:
         for declared in cell.runs:
-            chosen[declared.key] = _choose(by_key.get(declared.key, []))
-            finished = sum(run.is_finished for run in by_key.get(declared.key, []))
+            chosen[declared.key] = the_one_that_counts(tried.get(declared.key, []))
+            finished = sum(run.is_finished for run in tried.get(declared.key, []))
             if finished > 1:
                 problems.append(
                     f"{cell.cell}, replicate {declared.replicate}: {finished} finished runs with "
@@ -119,78 +67,19 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
         frame=frame,
         extra=_extra(runs, set(chosen), declaration.profile),
         problems=(*problems, *_without_metric(frame, declaration)),
-        experiment_id=experiment.experiment_id if experiment else "",
+        experiment_id=Store(uri).find(experiment),
     )
 
 
 def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Every stored point of a metric: columns cell, replicate, run_id, step, value."""
     runs = frame.loc[frame["run_id"] != "", ["cell", "replicate", "run_id"]]
-    points = _points(uri, sorted(runs["run_id"]), metric)
+    points = points_of(uri, sorted(runs["run_id"]), metric)
     table = pd.DataFrame(points, columns=["run_id", "step", "value"])
     table["value"] = _infinities(table["value"].astype("float64"))
     table = table.drop_duplicates(["run_id", "step"], keep="last")
     joined = runs.merge(table, on="run_id").astype({"step": "int64"})
     return joined.sort_values(["cell", "replicate", "step"], kind="stable", ignore_index=True)
-
-
-def _points(uri: str, runs: Sequence[str], metric: str) -> list[tuple[str, int, float]]:
-    """Every point of these runs, by run: from a database at once, from a server run by run."""
-    if is_database(uri):
-        return points_of(uri, runs, metric)
-    client = open_store(uri)
-    return [(r, p.step, p.value) for r in runs for p in client.get_metric_history(r, metric)]
-
-
-def open_store(uri: str) -> MlflowClient:
-    """A client of the store."""
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def search_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
-    """Every run of an experiment that answers the filter, page by page."""
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], wanted, max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _stored(uri: str, client: MlflowClient, experiment_id: str) -> list[StoredRun]:
-    """Every run of an experiment: from a database at once, from a server through MLflow."""
-    if is_database(uri):
-        return runs_of(uri, experiment_id)
-    return [_plain(run) for run in search_runs(client, experiment_id, "")]
-
-
-def _plain(run: Run) -> StoredRun:
-    info = run.info
-    return StoredRun(
-        info.run_id, info.status, info.start_time, info.end_time, run.data.tags, run.data.metrics
-    )
-
-
-def _newest_declaration(client: MlflowClient, study: str, runs: Sequence[Run]) -> Declaration:
-    for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
-        if has_artifact(client, run.info.run_id, DECLARATION):
-            text = artifact_text(client, run.info.run_id, DECLARATION)
-            return parse(text, f"experiment {study}, run {run.info.run_id}")
-    raise DeclarationError(
-        f"experiment {study}: {len(runs)} report runs, none with {DECLARATION}; run the study again"
-    )
-
-
-def _choose(runs: Sequence[StoredRun]) -> StoredRun | None:
-    """The earliest finished run; else the latest failed one; else the latest of any state."""
-    ordered = sorted(runs, key=lambda run: run.age)
-    if finished := [run for run in ordered if run.is_finished]:
-        return finished[0]
-    rest = [run for run in ordered if run.is_failed] or ordered
-    return rest[-1] if rest else None
 
 
 def _cell_rows(
@@ -212,15 +101,15 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     tags = run.tags
     common = {
         "run_id": run.run_id,
-        "trainer": tags.get("ablation.trainer", ""),
-        "device": json.loads(tags.get("ablation.provenance", "{}")).get("device", ""),
+        "trainer": tags.get(Tag.TRAINER, ""),
+        "device": json.loads(tags.get(Tag.PROVENANCE, "{}")).get("device", ""),
     }
     if run.is_finished:
-        rule = tags.get("ablation.nc_rule", "")
+        rule = tags.get(Tag.RULE, "")
         fired = {"nc_rule": rule, "nc_recorded": rule}
         return {**run.metrics, **common, "status": Status.FINISHED, **fired}
     if run.is_failed:
-        reason = tags.get("ablation.error") or "failed without a message"
+        reason = tags.get(Tag.ERROR) or "failed without a message"
         return {**common, "status": Status.FAILED, "reason": reason}
     reason = "still running or killed" if run.status == "RUNNING" else "killed"
     return {**common, "status": Status.MISSING, "reason": reason}
@@ -257,14 +146,13 @@ def _extra(runs: Sequence[StoredRun], declared: set[str], profile: str) -> pd.Da
     """Runs of this profile (the other profile's are its own business) that nobody declared."""
     rows = sorted(
         (
-            run.tags.get("ablation.cell", ""),
-            int(run.tags.get("ablation.replicate", -1)),
+            run.tags.get(Tag.CELL, ""),
+            int(run.tags.get(Tag.REPLICATE, -1)),
             run.run_id,
             run.status.lower(),
         )
         for run in runs
-        if run.tags.get("ablation.profile") == profile
-        and run.tags.get("ablation.key", "") not in declared
+        if run.tags.get(Tag.PROFILE) == profile and run.key not in declared
     )
     return pd.DataFrame(rows, columns=["cell", "replicate", "run_id", "status"])
 
@@ -277,3 +165,27 @@ def _without_metric(frame: pd.DataFrame, declaration: Declaration) -> list[str]:
         f"{cell}: {count} converged runs have no {declaration.metric}; they enter no estimate"
         for cell, count in counts.items()
     ]
+
+
+def with_counted_rules(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+    """The frame with the rule that counts in `nc_rule`; `nc_recorded` keeps what fired.
+
+    A run keeps the first rule of three that fired when it ended: something not finite, a training
+    loss above that of guessing, an accuracy of guessing. The loss is a sign that a network only
+    guesses, and a wrong one where it is sure and sometimes errs: weights drawn from N(0,1) give a
+    loss of 1,500 beside an accuracy of 86 %. Where the study measures an accuracy, that says by
+    itself whether the run guesses, so it decides. A success still needs both, as it was recorded.
+    """
+    chance, measured = declaration.chance, declaration.is_share and not declaration.is_success
+    if not measured or chance is None:
+        return frame
+    better = frame[declaration.metric] > chance + ACCURACY_MARGIN
+    decided = better & (frame["nc_rule"] == NoConvergence.LOSS_AT_CHANCE)
+    return frame.assign(nc_rule=frame["nc_rule"].mask(decided, ""))
+
+
+def overruled(frame: pd.DataFrame) -> int:
+    """How many runs had a loss above that of guessing, and an accuracy that is none."""
+    return int(
+        ((frame["nc_recorded"] == NoConvergence.LOSS_AT_CHANCE) & (frame["nc_rule"] == "")).sum()
+    )

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from ablation_lab.store.artifacts import artifact_text, has_artifact
-from ablation_lab.store.frame import load_curves, open_store
+from ablation_lab.store.client import Store
+from ablation_lab.store.frame import load_curves
+from ablation_lab.store.tags import File
 from ablation_lab.study.record import Status
 
 CURVES = "gradient_norm/layer_"
-FILE = "observation.json"
 T = TypeVar("T")
 COLUMNS = ["cell", "replicate", "run_id", "step", "value", "layer"]
 
@@ -158,11 +158,11 @@ def _surface(stored: Mapping[str, Any]) -> Surface:
 
 def stored_observations(uri: str, run_ids: Iterable[str]) -> dict[str, Observation]:
     """What these runs kept, by run id; a run whose file the store has not is left out."""
-    client = open_store(uri)
+    store = Store(uri)
     return {
-        run_id: parse_observation(artifact_text(client, run_id, FILE), run_id)
+        run_id: parse_observation(store.text(run_id, File.OBSERVATION), run_id)
         for run_id in run_ids
-        if has_artifact(client, run_id, FILE)
+        if store.has(run_id, File.OBSERVATION)
     }
 
 
@@ -177,5 +177,5 @@ def _observations(
     lost = [cell for cell in first["cell"] if cell not in found]
     if not lost:
         return found, ()
-    said = f"{len(lost)} cells, such as {lost[0]}: the store has no {FILE} of the first replicate"
-    return found, (f"{said}, so the figures of layers leave them out",)
+    said = f"{len(lost)} cells, such as {lost[0]}: the store has no {File.OBSERVATION}"
+    return found, (f"{said} of the first replicate, so the figures of layers leave them out",)

@@ -7,10 +7,8 @@ engine) is used nowhere else; ``tests/store/test_contracts.py`` fails where Optu
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import optuna
 from optuna.storages import RDBStorage
@@ -19,8 +17,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import delete, func, insert, select
 
 from ablation_lab.errors import StoreError, redact
-from ablation_lab.store.places import SQLITE
-from ablation_lab.store.sqlite import use_write_ahead_log
+from ablation_lab.store.connect import alone, file_of, use_write_ahead_log
 
 
 def open_storage(uri: str) -> RDBStorage:
@@ -31,8 +28,11 @@ def open_storage(uri: str) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     use_write_ahead_log()
     try:
-        if uri.startswith(SQLITE):
-            Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        if path := file_of(uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Two that make the tables at once would both fail.
+            with alone(f"{path}.lock"):
+                return RDBStorage(uri)
         return RDBStorage(uri)
     except Exception as error:  # storages raise whatever their driver does
         text = redact(" ".join(str(error).split()))[:300]
@@ -79,12 +79,8 @@ def one_at_a_time(
     engine = storage.engine
     match engine.dialect.name:
         case "sqlite":
-            lock = sqlite3.connect(f"{engine.url.database}.{file}", timeout=patience)
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
+            with alone(f"{engine.url.database}.{file}", patience=patience):
                 yield
-            finally:
-                lock.close()
         case "postgresql":
             digest = hashlib.sha256(study.encode()).digest()
             number = int.from_bytes(digest[:8], "big", signed=True)

@@ -1,7 +1,7 @@
 """Entries and their files into one experiment of a store, in as few calls as the store allows.
 
 A database takes any number of runs in one transaction: all of them are there, or none. A server
-takes run after run in three calls; one whose writer dies half-way stays RUNNING, for the sweep.
+takes run after run in three calls; one whose writer dies half-way stays RUNNING, for the cleanup.
 Both leave the same runs; a test holds that.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.dbmodels.models import (
@@ -30,7 +31,22 @@ from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_batch_log_data
 from sqlalchemy import insert
 
-from ablation_lab.store.entry import Entry
+
+@dataclass(frozen=True)
+class Entry:
+    """A run of MLflow, its files apart; times in milliseconds.
+
+    ``metrics`` may hold several points of one key, one for each step of its curve.
+    """
+
+    name: str
+    status: str
+    started: int
+    ended: int
+    tags: dict[str, str]
+    params: list[Param]
+    metrics: list[Metric]
+
 
 # A run to be written: what MLflow keeps of it, and the local folder of its files or None.
 Item = tuple[Entry, Path | None]

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from ablation_lab.engines.devices import cores
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.write import Tracker
 from ablation_lab.study.run import Stack, TrainerName
 from ablation_lab.training.execute import execute
 from tests.bench import measure

@@ -175,9 +175,17 @@ class Lab:
             return []
         return [Stored(cell, int(replicate), status, run) for cell, replicate, status, run in rows]
 
+    def moved(self, folder: Path) -> Lab:
+        """Move the working folder; return the lab in its new place."""
+        self.folder.rename(folder)
+        lab = copy.copy(self)
+        lab.folder, lab.own = folder, folder / "own"
+        lab.uri = f"sqlite:///{folder / 'runs' / 'mlflow.db'}"
+        return lab
+
     def copy_store(self, other: Lab) -> None:
-        """Take over the databases of another lab; its artifacts stay where they are."""
-        (self.folder / "runs").mkdir()
+        """Take over the store of another lab."""
+        shutil.copytree(other.folder / "runs" / "artifacts", self.folder / "runs" / "artifacts")
         for name in ("mlflow.db", "queue.db"):
             source = sqlite3.connect(other.folder / "runs" / name)
             target = sqlite3.connect(self.folder / "runs" / name)

@@ -18,7 +18,7 @@ import pytest
 
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
-from ablation_lab.store.published import Published
+from ablation_lab.store.publish import Published
 
 pytestmark = pytest.mark.slow
 By = pytest.importorskip("selenium.webdriver.common.by").By

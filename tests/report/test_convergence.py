@@ -8,8 +8,8 @@ import pytest
 
 from ablation_lab.report.findings import threats
 from ablation_lab.report.study import load
-from ablation_lab.store.convergence import overruled
-from ablation_lab.store.frame import declarations, load_frame
+from ablation_lab.store.declared import declarations
+from ablation_lab.store.frame import load_frame, overruled
 from tests.report.golden_store import Writer, accuracy, declaration, grid
 
 VALUES = (0.95, 0.90, 0.11, 0.93)

@@ -24,7 +24,7 @@ from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.report import write_report, write_study
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.tables import tables_for
-from ablation_lab.store.published import Published
+from ablation_lab.store.publish import Published
 from ablation_lab.study.declaration import parse
 
 CONFIGS = (
@@ -124,7 +124,7 @@ def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
 
 def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path) -> None:
     from ablation_lab.service.serve import links
-    from ablation_lab.store.publishing import Publisher
+    from ablation_lab.store.publish import Publisher
 
     copy = tmp_path / "mlflow.db"
     copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())

@@ -13,7 +13,8 @@ import pytest
 from golden_store import Writer, accuracy, declaration, grid, run_key
 
 from ablation_lab.report.study import Study, UnknownStudyError, load
-from ablation_lab.store.frame import declarations, load_curves, load_frame, load_runs
+from ablation_lab.store.declared import declarations
+from ablation_lab.store.frame import load_curves, load_frame, load_runs
 from ablation_lab.study.declaration import DeclarationError, parse
 from ablation_lab.study.record import Status
 
@@ -163,7 +164,7 @@ def test_a_database_asked_directly_answers_as_mlflow_does(
     made = studies[name].declaration
     direct = load_runs(golden_uri, made)
     curves = load_curves(golden_uri, direct.frame, "train_loss")
-    monkeypatch.setattr("ablation_lab.store.frame.is_database", lambda _: False)
+    monkeypatch.setattr("ablation_lab.store.runs.is_database", lambda _: False)
     through = load_runs(golden_uri, made)
     pd.testing.assert_frame_equal(direct.frame, through.frame)
     pd.testing.assert_frame_equal(direct.extra, through.extra)
@@ -184,7 +185,7 @@ def test_both_ways_to_a_store_know_deleted_runs_and_losses_that_are_not_finite(
         for r in range(4)
     ]
     writer.client.delete_run(runs[3])
-    monkeypatch.setattr("ablation_lab.store.frame.is_database", lambda _: direct)
+    monkeypatch.setattr("ablation_lab.store.runs.is_database", lambda _: direct)
     frame = load_frame(writer.uri, declarations(writer.uri, "quick")[0])
     assert frame["run_id"].tolist() == [*runs[:3], ""]
     np.testing.assert_array_equal(frame["train_loss"], [np.nan, np.inf, -np.inf, np.nan])

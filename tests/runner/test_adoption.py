@@ -13,7 +13,7 @@ import pytest
 from ablation_lab.engines.contract import Engine
 from ablation_lab.runner.adoption import SHORT, adopt, candidates, disagreement, shortened
 from ablation_lab.store.archive import Archive
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.write import Tracker
 from ablation_lab.study.run import Run
 from ablation_lab.training.cost import estimate
 from ablation_lab.training.ensemble import combine_members

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.service import serve
-from ablation_lab.store.publishing import Publisher
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.publish import Publisher
+from ablation_lab.store.write import Tracker
 
 SETTINGS = (
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION",

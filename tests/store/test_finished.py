@@ -11,10 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation_lab.errors import StoreError
-from ablation_lab.store import finished as module
-from ablation_lab.store.finished import finished_runs, stored_runs
-from ablation_lab.store.schema import newest
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store import runs as module
+from ablation_lab.store.connect import newest
+from ablation_lab.store.runs import finished_runs, stored_runs
+from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
 
@@ -44,7 +44,7 @@ def answer(store: str, *, studies: tuple[str, ...] = ("small",)) -> dict[str, di
     """Return the quick answer, after checking that MLflow's client gives the same."""
     quick = stored_runs(store, list(studies))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "DATABASES", ("none",))
+        patch.setattr(module, "is_database", lambda _: False)
         assert stored_runs(store, list(studies)) == quick
     return {study: dict(runs) for study, runs in quick.items()}
 

@@ -10,8 +10,8 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from ablation_lab.store.images import image_grid, write_grid
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.pictures import image_grid, write_grid
+from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.errors import StoreError
-from ablation_lab.store.places import refuse_file, refuse_folder, refuse_queue
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.connect import refuse_file, refuse_folder, refuse_queue
+from ablation_lab.store.write import Tracker
 
 NOBODY = 65534
 

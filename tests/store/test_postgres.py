@@ -21,7 +21,8 @@ import pytest
 from sqlalchemy import Pool, event
 
 from ablation_lab.runner.queue import Queue
-from ablation_lab.store.tracker import Tracker, process
+from ablation_lab.store import process
+from ablation_lab.store.write import Tracker
 from tests.cli.lab import ONE_WORKER, STUDY, Lab
 
 # The contract of writers, on this file's own ``store``.

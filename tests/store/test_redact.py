@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation_lab.errors import redact
+from ablation_lab.errors import StoreError, redact
+from ablation_lab.store.connect import refuse_queue, refuse_unreadable
+from ablation_lab.store.runs import stored_runs
+from ablation_lab.store.write import Tracker
 
 SCHEMES = ("postgresql", "postgresql+psycopg", "mysql", "http", "https")
 # A secret that the rest of an address does not hold by chance.
@@ -47,6 +51,34 @@ def test_no_secret_of_a_query_is_printed(name: str, secret: str) -> None:
     uri = f"postgresql://me@host/name?{name}={quote(secret, safe='')}&sslmode=require"
     assert redact(uri) == f"postgresql://me@host/name?{name}=***&sslmode=require"
     assert redact(f"no answer from {uri}") == f"no answer from {redact(uri)}"
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        refuse_queue,
+        refuse_unreadable,
+        lambda uri: stored_runs(uri, ["a"]),
+        lambda uri: Tracker(uri, None),
+    ],
+)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql+nodriver://me:QZ@p/ss@host/name",
+        "nosql://me:QZss@host/name?password=QZss",
+        "http://me:QZss@127.0.0.1:9",
+        "http://127.0.0.1:9?token=QZss",
+        "password=QZss host=here",
+    ],
+)
+def test_no_refusal_names_a_secret(refuse: Callable[[str], object], uri: str) -> None:
+    try:
+        refuse(uri)
+    except StoreError as error:
+        line = str(error)
+        assert PREFIX not in line
+        assert "\n" not in line
 
 
 @given(password=st.text(min_size=1, max_size=12).map(lambda text: f"{PREFIX}{text}{PREFIX}"))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,15 @@ from mlflow import MlflowClient
 
 from ablation_lab.errors import StoreError
 from ablation_lab.store import process
-from ablation_lab.store.publishing import Publisher
-from ablation_lab.store.tracker import Tracker
+from ablation_lab.store.client import Store
+from ablation_lab.store.declared import declaration_of
+from ablation_lab.store.publish import Publisher
+from ablation_lab.store.runs import stored_runs
+from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, TrainerName
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -100,7 +106,7 @@ def test_a_failed_run_keeps_its_traceback(tracker: Tracker, store: str, record: 
     assert client.get_run(run_id).data.tags["ablation.error"] == "E: no"
     assert "Traceback" in Path(client.download_artifacts(run_id, "traceback.txt")).read_text()
     assert tracker.finished("small") == {}
-    assert tracker.ended("small") == [(record.run.key, run_id, "FAILED")]
+    assert stored_runs(store, ["small"]) == {"small": {record.run.key: (run_id, "FAILED")}}
 
 
 def test_logits_read_back_to_the_last_bit(tracker: Tracker, record: Record) -> None:
@@ -127,22 +133,27 @@ def test_sweep_removes_half_written_runs_of_dead_writers_only(
         name: client.create_run(experiment, tags={"ablation.driver": writer}).info.run_id
         for name, writer in writers.items()
     }
-    assert tracker.sweep("small") == 1
+    assert tracker.cleanup("small") == 1
     stages = {name: client.get_run(run).info.lifecycle_stage for name, run in half.items()}
     assert stages == {"dead": "deleted", "alive": "active", "elsewhere": "active"}
     assert tracker.finished("small") == {record.run.key: whole}
-    assert tracker.sweep("small") == 0
-    assert tracker.sweep("never_trained") == 0
+    assert tracker.cleanup("small") == 0
+    assert tracker.cleanup("never_trained") == 0
 
 
 def test_a_declaration_comes_back_and_the_last_one_counts(tracker: Tracker, store: str) -> None:
     first = {"question": "Why?", "cells": [{"cell": "a×b", "factors": {}}]}
-    assert tracker.declared("small", "quick") is None
+
+    def declared(profile: str) -> dict[str, Any]:
+        text, _ = declaration_of(Store(store), "small", profile) or ("null", "")
+        return json.loads(text)
+
+    assert declared("quick") is None
     tracker.declare("small", "quick", first)
     tracker.declare("small", "paper", {"question": "Other?"})
-    assert tracker.declared("small", "quick") == first
+    assert declared("quick") == first
     tracker.declare("small", "quick", {**first, "cells": []})
-    assert tracker.declared("small", "quick") == {**first, "cells": []}
+    assert declared("quick") == {**first, "cells": []}
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None
@@ -181,6 +192,32 @@ def test_publishing_again_updates_the_same_cells_and_drops_others(
     report = next(run for run in reports if run.info.run_name == "report (quick)")
     files = client.list_artifacts(report.info.run_id, "report")
     assert [file.path for file in files] == ["report/index.html", "report/paper.pdf"]
+
+
+def test_a_study_whose_experiment_was_deleted_is_refused_before_it_trains(
+    tracker: Tracker, store: str, record: Record, tmp_path: Path
+) -> None:
+    tracker.write([record])
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("small.replicates")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    with pytest.raises(StoreError, match=r"'small.replicates' was deleted; restore it \(`mlflow"):
+        Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
+
+
+def test_two_that_begin_a_store_at_the_same_moment_both_have_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from ablation_lab.store.write import Tracker; "
+        "from ablation_lab.store.trials import open_storage; "
+        "Tracker(sys.argv[1] + '/mlflow.db', None); open_storage(sys.argv[1] + '/queue.db')"
+    )
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}"]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [each.communicate()[1] for each in both] == ["", ""]
+    assert [each.returncode for each in both] == [0, 0]
 
 
 def one_line(uri: str) -> str:

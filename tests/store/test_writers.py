@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 
-from ablation_lab.store.entry import Entry, entry_of
-from ablation_lab.store.writers import ClientWriter, DatabaseWriter, writer_for
+from ablation_lab.store.write import entry_of
+from ablation_lab.store.writers import ClientWriter, DatabaseWriter, Entry, writer_for
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, TrainerName
 

@@ -80,7 +80,7 @@ def test_what_trains_the_run_counts(edit: tuple[str, str, str]) -> None:
         ("lightning_modules/initializers.py", ".mul_(0.01)", ".mul_(0.02)"),
         ("lightning_modules/optimizers.py", "alpha: float = 0.9", "alpha: float = 0.8"),
         ("lightning_modules/convnet.py", "class ConvNetN", "CHANGED = 1\nclass ConvNetN"),
-        ("ablation_lab/store/store.py", "PAGE = 5000", "PAGE = 50"),
+        ("ablation_lab/store/client.py", "PAGE = 5000", "PAGE = 50"),
         ("ablation_lab/training/plan.py", "LARGEST_STACK = 1024", "LARGEST_STACK = 512"),
         ("ablation_lab/study/reading.py", "expected at least", "expected no less than"),
         ("ablation_lab/data/embedded.py", "exclusive or", "either, not both"),

@@ -1,0 +1,207 @@
+"""One MLflow store: opened, or refused in one line; its experiments, runs and their files.
+
+MLflow takes seconds to import, so it is imported when a store is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from ablation_lab.errors import StoreError, redact
+from ablation_lab.store.connect import (
+    SQLITE,
+    alone,
+    file_of,
+    older,
+    refuse_file,
+    use_write_ahead_log,
+)
+from ablation_lab.store.location import FOLDER, beside, settle
+from ablation_lab.store.tags import Kind, Tag, having, plain
+
+# Before MLflow is imported: nothing phones home.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PAGE = 5000
+# How long a server may take to say that it is there, in seconds.
+PATIENCE = 30.0
+
+
+class Store:
+    """A connection to one MLflow store.
+
+    Errors: ``StoreError`` of one line where the store cannot be opened, is of an older schema, or
+    cannot be written.
+    """
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        self.uri = uri
+        self.client = open_client(uri)
+        self._database = file_of(uri)
+        if artifacts is None and self._database is not None:
+            artifacts = self._database.parent / FOLDER
+        self._artifacts = artifacts
+        self._experiments: dict[str, str] = {}
+
+    def settle(self) -> None:
+        """See that files go to where the store lies now."""
+        if self._database is not None:
+            settle(self._database)
+
+    def find(self, name: str) -> str:
+        """Return the id of an experiment, '' where there is none."""
+        found = self.client.get_experiment_by_name(name)
+        return str(found.experiment_id) if found else ""
+
+    def experiment(self, name: str) -> str:
+        """Return the id of an experiment, which is created where it does not exist.
+
+        Errors: ``StoreError`` for one that was deleted: its name stays taken, and nothing enters.
+        """
+        if name not in self._experiments:
+            found = self.client.get_experiment_by_name(name)
+            if found and found.lifecycle_stage != "active":
+                restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+                raise StoreError(
+                    f"store {redact(self.uri)}: experiment {name!r} was deleted; restore it "
+                    f"(`{restore}`), or purge it (`mlflow gc`)"
+                )
+            self._experiments[name] = str(found.experiment_id) if found else self._create(name)
+        return self._experiments[name]
+
+    def search(self, experiment: str, wanted: str = "") -> Iterator[Run]:
+        """Yield the active runs of an experiment that meet MLflow's filter, the earliest first."""
+        found = self.find(experiment)
+        token: str | None = None
+        while found:
+            page = self.client.search_runs(
+                [found],
+                wanted,
+                order_by=["attributes.start_time ASC"],
+                max_results=PAGE,
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def report_run(self, study: str, profile: str) -> str:
+        """Return the id of a study's report run, which is created where it does not exist."""
+        tags = {Tag.KIND: Kind.REPORT, Tag.PROFILE: profile}
+        for run in self.search(study, having(tags)):
+            return str(run.info.run_id)
+        created = self.client.create_run(
+            self.experiment(study), run_name=f"report ({profile})", tags=plain(tags)
+        )
+        return str(created.info.run_id)
+
+    def has(self, run_id: str, name: str) -> bool:
+        """Whether the store has that file of a run."""
+        return any(item.path == name for item in self.client.list_artifacts(run_id))
+
+    @contextmanager
+    def file(self, run_id: str, name: str) -> Iterator[Path]:
+        """Give a copy of a file of a run, for as long as the body runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(self.client.download_artifacts(run_id, name, folder))
+
+    def text(self, run_id: str, name: str) -> str:
+        """Return a text file of a run."""
+        with self.file(run_id, name) as path:
+            return path.read_text(encoding="utf-8")
+
+    def _create(self, name: str) -> str:
+        if self._artifacts is None:
+            return str(self.client.create_experiment(name))
+        place = self._artifacts / name
+        known = beside(self._database, place) if self._database else None
+        tags = {} if known is None else plain({Tag.ARTIFACTS: known})
+        return str(self.client.create_experiment(name, place.resolve().as_uri(), tags))
+
+
+@contextmanager
+def readable(uri: str) -> Iterator[None]:
+    """Say in one line which store cannot be read and why (StoreError), whoever found out."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        first = redact(str(error).splitlines()[0])
+        raise StoreError(
+            f"store {redact(uri)} cannot be read: {first}; check the address"
+        ) from error
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time as MLflow counts it."""
+    return int(seconds * 1000)
+
+
+def open_client(uri: str) -> MlflowClient:
+    """Open the store, or say in one line why it cannot be used.
+
+    MLflow itself would try again for minutes.
+    """
+    path = file_of(uri)
+    if path is None:
+        return _opened(uri)
+    refuse_file(uri, "store", "tracking.uri")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two that make the tables at once would both fail. MLflow keeps stores by their address, which
+    # may mean another file in another folder.
+    with alone(f"{path}.lock"):
+        client = _opened(f"{SQLITE}{path.absolute()}", uri)
+        settle(path)
+    return client
+
+
+@cache
+def _opened(uri: str, named: str = "") -> MlflowClient:
+    named = redact(named or uri)
+    if uri.startswith(("http://", "https://")):
+        try:
+            requests.get(f"{uri}/health", timeout=PATIENCE)
+        except requests.RequestException:
+            raise StoreError(
+                f"store {named}: no server answers there; start it, or set tracking.uri"
+            ) from None
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    use_write_ahead_log()
+    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        raise StoreError(f"store {named}: {_one_line(error, named)}") from None
+    except Exception as error:  # drivers raise whatever they like
+        line = _one_line(error, named)
+        raise StoreError(f"store {named}: cannot be opened: {line}") from None
+    return client
+
+
+def _one_line(error: Exception, uri: str) -> str:
+    text = redact(" ".join(str(error).split()))
+    if "out-of-date database schema" in text:
+        return older(uri)
+    return text[:300]

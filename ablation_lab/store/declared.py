@@ -1,0 +1,54 @@
+"""What a store declares: the grids of its studies, and the printed values beside them.
+
+In: the address of a store and a profile. Out: declarations, and every printed value, also those
+that no study of a profile answers.
+"""
+
+from __future__ import annotations
+
+from ablation_lab.store.client import Store, readable
+from ablation_lab.store.tags import LEDGER, REPLICATES, File, Kind, Tag, having
+from ablation_lab.study.declaration import Declaration, DeclarationError, parse
+from ablation_lab.study.printed import PrintedClaim, read_ledger
+
+
+def declarations(uri: str, profile: str) -> list[Declaration]:
+    """Every study that the store declares for a profile, sorted by name.
+
+    Raises DeclarationError where report runs exist and none carries a readable declaration.
+    """
+    store = Store(uri)
+    names = sorted(str(experiment.name) for experiment in store.client.search_experiments())
+    found = {n: declaration_of(store, n, profile) for n in names if not n.endswith(REPLICATES)}
+    return [parse(*declared) for declared in found.values() if declared]
+
+
+def declaration_of(store: Store, study: str, profile: str) -> tuple[str, str] | None:
+    """The newest declaration of a study as text, and where it lies; None where it has none."""
+    wanted = having({Tag.KIND: Kind.REPORT, Tag.PROFILE: profile})
+    runs = list(store.search(study, wanted))
+    for run in sorted(runs, key=lambda r: (-r.info.start_time, r.info.run_id)):
+        if store.has(run.info.run_id, File.DECLARATION):
+            text = store.text(run.info.run_id, File.DECLARATION)
+            return text, f"experiment {study}, run {run.info.run_id}"
+    if not runs:
+        return None
+    raise DeclarationError(
+        f"experiment {study}: {len(runs)} report runs, none with {File.DECLARATION}; "
+        "run the study again"
+    )
+
+
+def load_ledger(uri: str) -> tuple[PrintedClaim, ...]:
+    """Every printed claim that the store knows; none in a store that was never given any.
+
+    Raises StoreError where the store cannot be read, LedgerError where its ledger cannot.
+    """
+    with readable(uri):
+        store = Store(uri)
+        # Every runner writes to the first one.
+        run = next(store.search(LEDGER, having({Tag.KIND: Kind.LEDGER})), None)
+        if run is None:
+            return ()
+        text = store.text(run.info.run_id, File.CLAIMS)
+    return read_ledger(text, f"experiment {LEDGER}")

@@ -1,0 +1,110 @@
+"""Where the files of a local store lie: with its database, wherever the two are now.
+
+MLflow writes the absolute place of its files into every experiment and every run. A store whose
+folder was moved, renamed or copied would read and write at the old place. So an experiment of the
+lab also knows its place as seen from the database, and whoever opens the store sets the absolute
+ones right first, all of them in one transaction. A folder elsewhere, which a user chose for the
+files, stays where it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ablation_lab.errors import StoreError
+from ablation_lab.store.connect import BUSY_MILLISECONDS
+from ablation_lab.store.tags import Tag
+
+FOLDER = "artifacts"  # beside the database, unless the user chose another
+
+EXPERIMENTS = """
+SELECT e.experiment_id, e.artifact_location, t.value FROM experiments AS e
+LEFT JOIN experiment_tags AS t ON t.experiment_id = e.experiment_id AND t.key = ?
+"""
+# experiment id, place before, place now, place seen from the database
+Move = tuple[int, str, str, str]
+
+
+def beside(database: Path, place: Path) -> str | None:
+    """Return a place as seen from the folder of a database; None where it is not below it."""
+    folder, place = _folder(database), place.resolve()
+    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else None
+
+
+def settle(database: Path) -> None:
+    """Have all experiments and runs of an SQLite store name the files that lie with it.
+
+    Errors: ``StoreError`` where the store was moved and may not be written.
+    """
+    folder = _folder(database)
+    wait = BUSY_MILLISECONDS / 1000
+    with closing(sqlite3.connect(database, timeout=wait, isolation_level=None)) as connection:
+        if not any(True for _ in _moves(connection, folder)):
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            # Asked again: another process may have been quicker.
+            for move in list(_moves(connection, folder)):
+                _carry_out(connection, move)
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"store {database}: was moved, and its files cannot be found anew: {error}"
+            ) from None
+
+
+def _folder(database: Path) -> Path:
+    # The folder may be a link; where a link of the file itself leads is no matter.
+    return database.parent.resolve()
+
+
+def _moves(connection: sqlite3.Connection, folder: Path) -> Iterator[Move]:
+    try:
+        rows = connection.execute(EXPERIMENTS, (Tag.ARTIFACTS,)).fetchall()
+    except sqlite3.OperationalError:  # a store in the making has no tables yet
+        return
+    for experiment, location, known in rows:
+        place = known if known is not None else _guess(location, folder)
+        if place is None or not _is_below(place):
+            continue
+        now = (folder / place).as_uri()
+        if now != location:
+            yield int(experiment), location, now, place
+
+
+def _is_below(place: str) -> bool:
+    path = PurePosixPath(place)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _guess(location: str, folder: Path) -> str | None:
+    """Return the place of an experiment that was made before places were kept, if it moved."""
+    parts = urlsplit(location)
+    if parts.scheme not in ("", "file"):
+        return None
+    before = Path(url2pathname(parts.path) if parts.scheme else location)
+    if before.parent.name != FOLDER or before.is_relative_to(folder):
+        return None
+    moved = (folder / FOLDER).is_dir() or not before.parent.exists()
+    return f"{FOLDER}/{before.name}" if moved else None
+
+
+def _carry_out(connection: sqlite3.Connection, move: Move) -> None:
+    experiment, before, now, place = move
+    connection.execute(
+        "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (now, experiment)
+    )
+    connection.execute(
+        "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) "
+        "WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
+        (now, len(before) + 1, experiment, len(before) + 1, f"{before}/"),
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)",
+        (Tag.ARTIFACTS, place, experiment),
+    )

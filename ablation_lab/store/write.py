@@ -1,0 +1,165 @@
+"""Records in, tracked runs out: experiment ``<study>.replicates``, one run per trained run.
+
+Written in few calls, from the runner, while workers train: a stack's runs in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.entities import Metric, Param
+from numpy.typing import NDArray
+
+from ablation_lab.store import process
+from ablation_lab.store.client import Store, milliseconds
+from ablation_lab.store.pictures import write_grid
+from ablation_lab.store.runs import finished_runs, stored_runs
+from ablation_lab.store.tags import LEDGER, NOTE, File, Kind, Tag, having, plain, replicates_of
+from ablation_lab.store.writers import Entry, writer_for
+from ablation_lab.study.record import Record, Status
+
+
+class Tracker:
+    """Writes runs to a store, and what is declared of them."""
+
+    def __init__(self, uri: str, artifacts: Path | None) -> None:
+        self._store = Store(uri, artifacts)
+        self._client = self._store.client
+        self._writer = writer_for(self._client)
+
+    def finished(self, study: str) -> dict[str, str]:
+        """Return key → MLflow run id of every finished run of the study."""
+        return finished_runs(stored_runs(self._store.uri, [study]))[study]
+
+    def cleanup(self, study: str) -> int:
+        """Delete runs whose writer died half-way (they hold no result); return their number."""
+        deleted = 0
+        for run in self._store.search(replicates_of(study), "attributes.status = 'RUNNING'"):
+            if process.is_alive(run.data.tags.get(Tag.WRITER, "")) is False:
+                self._client.delete_run(run.info.run_id)
+                deleted += 1
+        return deleted
+
+    def declare(self, study: str, profile: str, declaration: Mapping[str, Any]) -> None:
+        """Keep the declared grid with the study's report run, and see that runs can be written."""
+        self._store.settle()
+        self._store.experiment(replicates_of(study))
+        run = self._store.report_run(study, profile)
+        text = json.dumps(declaration, sort_keys=True, indent=1)
+        self._client.log_text(run, text, File.DECLARATION)
+        self._client.set_tag(run, NOTE, declaration["question"])
+
+    def keep_ledger(self, text: str) -> None:
+        """Keep the ledger of printed claims, which the report needs whole."""
+        self._store.settle()
+        tags = {Tag.KIND: Kind.LEDGER}
+        known = next(self._store.search(LEDGER, having(tags)), None)
+        run = known or self._client.create_run(
+            self._store.experiment(LEDGER), run_name="ledger", tags=plain(tags)
+        )
+        self._client.log_text(run.info.run_id, text, File.CLAIMS)
+        if known is None:
+            self._client.set_terminated(run.info.run_id)
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """Track records; return their MLflow run ids, in order.
+
+        On a database store the runs of a study are all there, or none of them.
+        """
+        self._store.settle()
+        written: dict[int, str] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for study in dict.fromkeys(record.run.study for record in records):
+                places = [i for i, record in enumerate(records) if record.run.study == study]
+                items = [
+                    (entry_of(records[i]), _files(records[i], Path(folder, str(i)))) for i in places
+                ]
+                run_ids = self._writer.write(self._store.experiment(replicates_of(study)), items)
+                written.update(zip(places, run_ids, strict=True))
+        return [written[i] for i in range(len(records))]
+
+    def logits(self, run_id: str) -> NDArray[np.float32]:
+        """Return the stored test logits (N, C) of a member of ensembles."""
+        with (
+            self._store.file(run_id, File.LOGITS) as path,
+            np.load(path, allow_pickle=False) as stored,
+        ):
+            values: NDArray[np.float32] = stored["logits"]
+        return values
+
+
+def entry_of(record: Record) -> Entry:
+    """Describe a record; one that never started (its worker died) has the time of now."""
+    run = record.run
+    started = record.started or time.time()
+    ended = milliseconds(started + record.seconds)
+    return Entry(
+        name=f"{run.cell} r{run.replicate}",
+        status="FINISHED" if record.status is Status.FINISHED else "FAILED",
+        started=milliseconds(started),
+        ended=ended,
+        tags=_tags(record),
+        params=[Param(name, label) for name, label in run.factors.items()],
+        metrics=list(_metrics(record, ended)),
+    )
+
+
+def _tags(record: Record) -> dict[str, str]:
+    run = record.run
+    said = {**record.provenance, "reason": record.reason}
+    tags = {
+        Tag.KEY: run.key,
+        Tag.STUDY: run.study,
+        Tag.PROFILE: run.profile,
+        Tag.CELL: run.cell,
+        Tag.REPLICATE: str(run.replicate),
+        Tag.STATUS: record.status.value,
+        Tag.RULE: record.nc_rule.value,
+        Tag.TRAINER: record.trainer.value,
+        Tag.WRITER: process.name(),
+        Tag.CONFIG: json.dumps(run.config, sort_keys=True),
+        Tag.PROVENANCE: json.dumps(said, sort_keys=True),
+    }
+    if run.tuned:
+        tags[Tag.TUNED] = json.dumps(run.tuned, sort_keys=True)
+    if record.error:
+        tags[Tag.ERROR] = record.reason
+    return plain(tags)
+
+
+def _metrics(record: Record, ended: int) -> Iterator[Metric]:
+    for name, points in record.curves.items():
+        for step, value in points:
+            yield Metric(name, value, ended, step)
+    numbers = {
+        **record.metrics,
+        "nc": float(bool(record.nc_rule)),
+        "steps": float(record.steps),
+        "seconds": record.seconds,
+    }
+    if record.nc_step is not None:
+        numbers["nc_step"] = float(record.nc_step)
+    for name, value in numbers.items():
+        yield Metric(name, value, ended, record.steps)
+
+
+def _files(record: Record, folder: Path) -> Path | None:
+    """Put what MLflow keeps as files into a folder; None if there is nothing."""
+    if record.logits is None and record.images is None and not (record.error or record.observation):
+        return None
+    folder.mkdir()
+    if record.observation:
+        (folder / File.OBSERVATION).write_text(record.observation, encoding="utf-8")
+    if record.logits is not None:
+        np.savez_compressed(folder / File.LOGITS, logits=record.logits)
+    if record.images is not None:
+        write_grid(record.images, folder / File.SAMPLES)
+    if record.error:
+        (folder / File.TRACEBACK).write_text(record.error, encoding="utf-8")
+    return folder

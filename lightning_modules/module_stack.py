@@ -18,6 +18,7 @@ from lightning_modules.layers import layers_of
 from lightning_modules.learner import Learner
 from lightning_modules.losses import Loss, per_example_loss
 from lightning_modules.noise import OwnDropout
+from lightning_modules.optimizers import build_optimizer
 
 Module: TypeAlias = Classifier | Learner
 
@@ -46,7 +47,7 @@ class ModuleStack(nn.Module):
         # In tuples, so that they are no part of this module: they only say what is computed.
         self._module = (modules[0],)
         self._of_loss = tuple(_by_loss(modules))
-        self._buffers_of_runs = buffers
+        self.buffers_of_runs = buffers
         weights = {f"{path}.weight" for path, _, _ in layers_of(modules[0])}
         self._weights = [name in weights for name in self.names]
         self.register_buffer("l2", torch.tensor([module.l2 for module in modules]))
@@ -55,7 +56,7 @@ class ModuleStack(nn.Module):
 
     def to_device(self, device: torch.device) -> None:
         """Move the numbers that belong to the runs, which are no parameters, to the device."""
-        self._buffers_of_runs = {n: b.to(device) for n, b in self._buffers_of_runs.items()}
+        self.buffers_of_runs = {n: b.to(device) for n, b in self.buffers_of_runs.items()}
         self._of_loss = tuple((module, runs.to(device)) for module, runs in self._of_loss)
 
     def forward(self, x: Tensor, *, own: bool = False) -> Tensor:
@@ -64,13 +65,14 @@ class ModuleStack(nn.Module):
         They are what the task gives: logits (K, B, C) of a classifier.
         """
         axis = 0 if own else None
-        return self._outputs(list(self.values), self._buffers_of_runs, x, axis, training=False)
+        return self._outputs(list(self.values), self.buffers_of_runs, x, axis, training=False)
 
     def at(self, values: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Return the outputs (B, ...) at one run's values, in the order of `values`."""
+        """Return the outputs (B, ...) at one run's values: its parameters, then its buffers."""
         one = [value.unsqueeze(0) for value in values]
-        # Buffers belong to dropout, which does nothing here.
-        return self._outputs(one, {}, x, None, training=False)[0]
+        count = len(self.names)
+        buffers = dict(zip(self.buffers_of_runs, one[count:], strict=True))
+        return self._outputs(one[:count], buffers, x, None, training=False)[0]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone; the parameters are new ones."""
@@ -78,7 +80,7 @@ class ModuleStack(nn.Module):
         self.size = len(rows)
         self.values = nn.ParameterList(value.detach()[index] for value in self.values)
         self.l2 = self.l2[index]
-        self._buffers_of_runs = {n: b[index] for n, b in self._buffers_of_runs.items()}
+        self.buffers_of_runs = {n: b[index] for n, b in self.buffers_of_runs.items()}
         kept = ((module, torch.isin(index, runs).nonzero()[:, 0]) for module, runs in self._of_loss)
         self._of_loss = tuple((module, runs) for module, runs in kept if len(runs))
 
@@ -95,7 +97,7 @@ class ModuleStack(nn.Module):
         """
         axis = 0 if own else None
         values = list(self.values)
-        outputs = self._outputs(values, self._buffers_of_runs, x, axis, training=True)
+        outputs = self._outputs(values, self.buffers_of_runs, x, axis, training=True)
         losses = self._losses(outputs, x, y, axis)
         if self.has_l2:
             squares = [
@@ -105,6 +107,10 @@ class ModuleStack(nn.Module):
             ]
             losses = losses + self.l2 * torch.stack(squares).sum(0)
         return losses
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser that the modules' settings name, for the values of all runs."""
+        return build_optimizer(self.parameters(), self._module[0].optimizer_settings)
 
     def _losses(self, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
         """Apply each loss to the runs that have it, and to no other: 0 x NaN would be NaN."""

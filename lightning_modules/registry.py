@@ -129,6 +129,10 @@ class Registry(Generic[T]):
         """The name of the variable that holds the registry, where it was made."""
         return next((name for name, value in self._home.items() if value is self), "")
 
+    def loaded(self, name: str) -> T | None:
+        """Return the thing called `name` if what registers it is imported already."""
+        return self._things.get(name)
+
     def get(self, name: str) -> T:
         """Return the thing called `name`.
 

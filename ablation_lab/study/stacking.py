@@ -11,6 +11,7 @@ from typing import Any
 
 from ablation_lab.study.networks import dense, inputs, size
 from ablation_lab.study.run import TrainerName
+from lightning_modules.registry import FAMILIES
 
 # Above this many weights, runs by gradient descent no longer gain from the innermost layout.
 LARGEST_INNERMOST = 4096
@@ -19,7 +20,9 @@ LARGEST_NETWORK = 65_536
 LARGEST_INPUT = 256
 STACKED_FAMILIES = (
     *("linear", "mlp", "convnet", "linear_regression", "char_rnn", "lstm", "autoencoder"),
+    "resnet",
 )
+CONVOLUTIONS = ("convnet", "resnet")
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 STACKED_OPTIMIZERS = (
     *("sgd", "momentum", "adam", "rmsprop", "adagrad", "adadelta"),
@@ -54,8 +57,12 @@ def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
 def _why_never(config: Mapping[str, Any]) -> str:
     family, optimizer = config["model"]["family"], config["optimizer"]["name"]
     training = config["training"]
+    if is_own_stack(family):
+        return "a stored order does not stack" if training.get("order") else ""
     if family not in STACKED_FAMILIES:
         return f"family {family} does not stack"
+    if config["model"].get("augment"):
+        return "changed images do not stack: they are drawn for each run"
     if optimizer not in STACKED_OPTIMIZERS:
         return f"optimiser {optimizer} does not stack"
     if training.get("order"):
@@ -63,10 +70,20 @@ def _why_never(config: Mapping[str, Any]) -> str:
     return ""
 
 
+def is_own_stack(family: str) -> bool:
+    """Say whether the class of a family of a user's own says that it stacks (``stacks = True``).
+
+    What it promises is held against its first steps when the study is checked.
+    """
+    return family not in STACKED_FAMILIES and bool(
+        getattr(FAMILIES.loaded(family), "stacks", False)
+    )
+
+
 def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:
-    if config["model"]["family"] == "convnet":
+    if config["model"]["family"] in CONVOLUTIONS:
         return "convolutions: on a CPU a stack of them is slower than its runs"
-    if size(config).weights > LARGEST_NETWORK:
+    if not is_own_stack(config["model"]["family"]) and size(config).weights > LARGEST_NETWORK:
         return f"more than {LARGEST_NETWORK} weights: matrix products dominate on a CPU"
     if inputs(config) > LARGEST_INPUT and config["training"]["batch_size"] is not None:
         return f"more than {LARGEST_INPUT} inputs: a stack on a CPU copies a batch for every run"

@@ -109,11 +109,15 @@ class Repeated:
     """``compute`` as its device does it best, for any number of calls.
 
     What it gives has to depend on its inputs, and on tensors that stay where they are, alone. The
-    next call may overwrite what it gave. ``way`` says how the calls are done.
+    next call may overwrite what it gave. Tensors that it changes in place are named as ``changed``.
+    ``way`` says how the calls are done.
     """
 
-    def __init__(self, compute: Compute, device: torch.device) -> None:
+    def __init__(
+        self, compute: Compute, device: torch.device, *, changed: Sequence[Tensor] = ()
+    ) -> None:
         self._compute = compute
+        self._changed = changed
         self._capture = CAPTURES.get(device.type)
         self._captured: dict[tuple[torch.Size, ...], _Captured] = {}
         self.way = "one operation at a time"
@@ -132,6 +136,8 @@ class Repeated:
     ) -> bool:
         """Capture for inputs of these shapes; what looks at numbers, and so cannot, goes on."""
         own = [value.clone() for value in inputs]
+        # To capture takes steps that do not count.
+        before = [value.clone() for value in self._changed]
         try:
             start, outputs = capture(self._compute, own)
         except torch.OutOfMemoryError:
@@ -140,6 +146,9 @@ class Repeated:
             self._capture = None
             self.way = f"one operation at a time, as capturing failed: {error}".splitlines()[0]
             return False
+        finally:
+            for value, kept in zip(self._changed, before, strict=True):
+                value.copy_(kept)
         self._captured[shapes] = _Captured(own, start, outputs)
         self.way = "captured and replayed"
         return True

@@ -65,6 +65,11 @@ class Descent(nn.Module):
         """Return views of one run's parameters."""
         return [parameter.detach()[..., index] for parameter in self.stack.parameters()]
 
+    @property
+    def parameters_of_one(self) -> int:
+        """How many parameters a run has, as tensors: all that ``of_run`` gives."""
+        return len(list(self.stack.parameters()))
+
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
         return {

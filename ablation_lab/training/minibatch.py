@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -15,11 +16,11 @@ from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.training.computing import Repeated
 from ablation_lab.training.order import Orders
+from ablation_lab.training.own_stack import OwnStack
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk
 from ablation_lab.training.trained import EVALUATION_BATCH
 from lightning_modules.module_stack import Module, ModuleStack
-from lightning_modules.optimizers import build_optimizer
 from lightning_modules.task import task_of
 
 
@@ -29,20 +30,19 @@ class MiniBatch(nn.Module):
     def __init__(
         self,
         runs: Sequence[Run],
-        modules: Sequence[Module],
+        modules: Sequence[pl.LightningModule],
         *,
         examples: int,
         training: Training,
     ) -> None:
         super().__init__()
         dropout = [stream(run.seed, Role.DROPOUT, run.replicate) for run in runs]
-        self.stack = ModuleStack(modules, dropout)
+        self.stack = stack_of(modules, dropout)
         self.size = self.stack.size
         self.task = task_of(modules[0])
         # The run of each row of the stack, and the values of the runs that are left out of it.
         self._rows = list(range(self.size))
         self._left: dict[int, list[Tensor]] = {}
-        self._settings = modules[0].optimizer_settings
         self._batch = training.batch_size
         self.examples_at_once = EVALUATION_BATCH
         self._orders = Orders(
@@ -60,8 +60,8 @@ class MiniBatch(nn.Module):
         self.stack.to_device(x.device)
         self._orders.to_device(x.device)
         # Made here: a fused optimiser has to know the device.
-        self._optimizer = build_optimizer(self.stack.parameters(), self._settings)
-        self._backward = Repeated(self._loss_and_gradients, x.device)
+        self._optimizer = self.stack.optimizer()
+        self._backward = self._repeated()
         if x.device.type != "cpu" and self._batch is not None:
             # All runs at once: as many need less memory than a training step, which the plan knows.
             self.examples_at_once = 2 * self._batch
@@ -106,11 +106,11 @@ class MiniBatch(nn.Module):
         return self.stack.at(self.of_run(index), x)
 
     def of_run(self, index: int) -> list[Tensor]:
-        """Return one run's parameters; a change in place is one of the run."""
+        """Return one run's parameters, then its buffers; a change in place is one of the run."""
         if index in self._left:
             return self._left[index]
         row = self._rows.index(index)
-        return [value.detach()[row] for value in self.stack.values]
+        return [value.detach()[row] for value in [*self.stack.values, *self._buffers_of_runs()]]
 
     def leave_out(self, runs: Collection[int]) -> None:
         """Go on without these runs, once that halves the stack; their values stay what they are."""
@@ -122,9 +122,23 @@ class MiniBatch(nn.Module):
         before = list(self.stack.values)
         self.stack.keep(rows)
         replace_parameters(self._optimizer, before, list(self.stack.values), rows)
-        self._backward = Repeated(self._loss_and_gradients, self._data[0].device)
+        self._backward = self._repeated()
         self._orders.keep(rows)
         self._rows = [self._rows[row] for row in rows]
+
+    @property
+    def parameters_of_one(self) -> int:
+        """How many parameters a run has, as tensors; they come first in ``of_run``."""
+        return len(self.stack.names)
+
+    def _buffers_of_runs(self) -> list[Tensor]:
+        return list(self.stack.buffers_of_runs.values())
+
+    def _repeated(self) -> Repeated:
+        # A step changes the running statistics of normalisation where they lie.
+        return Repeated(
+            self._loss_and_gradients, self._data[0].device, changed=self._buffers_of_runs()
+        )
 
     def _of_all(self, values: Tensor) -> Tensor:
         """Return values (rows, ...) of the stack as values (K, ...) of all runs."""
@@ -137,6 +151,14 @@ class MiniBatch(nn.Module):
     def facts(self) -> Mapping[str, str]:
         """Say how the runs were trained."""
         return {"layout": "runs first", "step": self._backward.way}
+
+
+def stack_of(
+    modules: Sequence[pl.LightningModule], streams: Sequence[int]
+) -> ModuleStack | OwnStack:
+    """Return the modules as one; ``streams`` are where their dropout masks come from."""
+    ours = [module for module in modules if isinstance(module, Module)]
+    return ModuleStack(ours, streams) if ours else OwnStack(modules)
 
 
 def replace_parameters(
@@ -152,5 +174,6 @@ def replace_parameters(
             name: value[rows] if isinstance(value, Tensor) and value.shape == old.shape else value
             for name, value in kept.items()
         }
-    (group,) = optimizer.param_groups
-    group["params"] = list(after)
+    new_of = {id(old): new for old, new in zip(before, after, strict=True)}
+    for group in optimizer.param_groups:
+        group["params"] = [new_of[id(old)] for old in group["params"]]

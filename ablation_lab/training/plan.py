@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.stacking import descends_innermost, why_alone
+from ablation_lab.study.stacking import descends_innermost, is_own_stack, why_alone
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import (
     estimate,
@@ -109,7 +109,9 @@ def shape(run: Run) -> str:
     """Return what the runs of a stack have in common: all but what each may have of its own."""
     common: dict[str, Any] = {name: dict(section) for name, section in run.config.items()}
     innermost = descends_innermost(run.config)
-    for key in (*FREE, *(FREE_INNERMOST if innermost else FREE_FIRST)):
+    free = (*FREE, *(FREE_INNERMOST if innermost else FREE_FIRST))
+    # What a module of a user's own does with a setting is its own.
+    for key in () if is_own_stack(run.config["model"]["family"]) else free:
         section, name = key.split(".")
         common[section].pop(name, None)
     return json.dumps([innermost, common], sort_keys=True)

@@ -73,13 +73,17 @@ def program_of(runs: list[Run], data: TrainingData, dataset: Dataset) -> Descent
     return MiniBatch(runs, modules, examples=examples, training=training)
 
 
-def _module(run: Run, data: TrainingData, dataset: Dataset, training: Training) -> Module:
+def _module(
+    run: Run, data: TrainingData, dataset: Dataset, training: Training
+) -> pl.LightningModule:
     """Build one run's module; LSUV sees the first batch of the run's own order."""
     module = build_module(run, dataset)
     if not isinstance(module, Module):
+        if getattr(module, "stacks", False):
+            return module
         raise TypeError(
             f"a stack needs classifiers or learners, found {type(module).__name__}; such a module "
-            "trains alone"
+            "trains alone, or says `stacks = True`"
         )
     seed = stream(run.seed, Role.ORDER, run.replicate)
     order = Order(examples=len(data.train), batch_size=training.batch_size, seed=seed)
@@ -184,13 +188,13 @@ class StackLoop(pl.LightningModule):
 
 def _trained(loop: StackLoop, index: int) -> Trained:
     program = loop.program
-    values = program.of_run(index)
+    parameters = program.of_run(index)[: program.parameters_of_one]
     step = loop.nonfinite_step.get(index)
     return Trained(
         curves={name: tuple(points) for name, points in loop.curves[index].items()},
         steps=loop.stopped.get(index, loop.steps),
-        parameters=sum(value.numel() for value in values),
-        finite=step is None and all(bool(torch.isfinite(value).all()) for value in values),
+        parameters=sum(value.numel() for value in parameters),
+        finite=step is None and all(bool(value.isfinite().all()) for value in parameters),
         nonfinite_step=step,
         predict=_predictor(loop, index),
         task=task_of(program),

@@ -6,6 +6,7 @@ Comes in: a stack, or a module and its training settings. Goes out: one line, or
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset
@@ -75,8 +76,20 @@ def validate_module(
         validate_devices(training, examples=examples, devices=devices)
     if not isinstance(module, Classifier | Learner):
         validate_own_loop(training, family)
+        if getattr(module, "stacks", False):
+            _validate_promise(run, dataset, family)
     if training.observe:
         validate_probe(module, family)
+
+
+def _validate_promise(run: Run, dataset: Dataset, family: str) -> None:
+    """Hold two replicates of a module that says that it stacks, in a stack and alone."""
+    from ablation_lab.training.own_stack import validate_own_stack
+    from ablation_lab.training.single import build_module
+
+    pair = [replace(run, replicate=run.replicate + number) for number in (0, 1)]
+    alone, stacked = ([build_module(each, dataset) for each in pair] for _ in range(2))
+    validate_own_stack(alone, stacked, dataset, family)
 
 
 def validate_devices(training: Training, *, examples: int, devices: int) -> None:

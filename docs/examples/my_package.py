@@ -17,6 +17,9 @@ def wide(weight, *, generator):
 
 @FAMILIES.register("my_net")
 class MyNet(pl.LightningModule):
+    # Its step depends on parameters, buffers and batch alone: replicates train as one program.
+    stacks = True
+
     def __init__(self, *, input_shape, classes, width, init, optimizer, seed, **_):
         super().__init__()
         hidden = nn.Linear(*input_shape, width)

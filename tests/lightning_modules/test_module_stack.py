@@ -58,7 +58,8 @@ def test_a_run_answers_at_its_own_values() -> None:
     stack = ModuleStack(modules(), streams=[1, 2, 3, 4])
     x, _ = batch(6)
     for index, outputs in enumerate(stack(x)):
-        values = [value[index] for value in stack.values]
+        state = [*stack.values, *stack.buffers_of_runs.values()]
+        values = [value[index] for value in state]
         torch.testing.assert_close(stack.at(values, x), outputs)
     with pytest.raises(ValueError, match="at least one run, found none"):
         ModuleStack([], streams=[])

@@ -18,7 +18,11 @@ def _as_a_worker_computes() -> Iterator[None]:
 
 
 @pytest.fixture
-def _own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_modules() -> Iterator[None]:
     """Have the modules of ``own_modules`` registered while a test runs."""
     for name, family in OWN.items():
-        monkeypatch.setitem(FAMILIES._things, name, family)
+        FAMILIES.register(name)(family)
+    yield
+    for name in OWN:
+        for kept in (FAMILIES._things, FAMILIES._places, FAMILIES._lines):
+            del kept[name]

@@ -59,4 +59,81 @@ class Telling(Reckless):
         self.log("test_accuracy", 99.0)
 
 
-OWN = {"test_reckless": Reckless, "test_telling": Telling}
+class Stacking(pl.LightningModule):
+    """A network with normalisation whose step is pure, and that says so."""
+
+    stacks = True
+
+    def __init__(
+        self,
+        *,
+        input_shape: tuple[int, ...],
+        classes: int,
+        optimizer: dict[str, Any],
+        l2: float,
+        **_: Any,
+    ) -> None:
+        super().__init__()
+        self.rate, self.l2 = optimizer["learning_rate"], l2
+        self.network = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(math.prod(input_shape), 6, bias=False),
+            nn.BatchNorm1d(6),
+            nn.Tanh(),
+            nn.Linear(6, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        x, y = batch
+        loss = nn.functional.cross_entropy(self(x), y)
+        self.log("train_loss", loss)
+        return loss + self.l2 * sum(p.square().sum() for p in self.parameters())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        decayed = {"params": [self.network[1].weight], "weight_decay": 0.1}
+        return torch.optim.AdamW(
+            [decayed, {"params": [*self.network[1:].parameters()][1:]}], lr=self.rate
+        )
+
+
+class Noisy(Stacking):
+    """Draws in its step."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        x, y = batch
+        return super().training_step((x + torch.randn_like(x), y), batch_idx)
+
+
+class Individual(Stacking):
+    """Differs between replicates in what is no parameter."""
+
+    def __init__(self, *, seed: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.scale = 1 + seed / 2**63
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.scale
+
+
+class WholeMatrix(Stacking):
+    """Its optimiser looks at all numbers at once."""
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.LBFGS(self.parameters())
+
+
+class Validating(Stacking):
+    """Validates by itself, which a stack would not call."""
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("own", 1.0)
+
+
+OWN: dict[str, type[pl.LightningModule]] = {
+    f"test_{family.__name__.lower()}": family
+    for family in (*(Reckless, Telling, Stacking, Noisy, Individual, WholeMatrix, Validating),)
+}

@@ -62,9 +62,9 @@ class Watched:
         monkeypatch.setattr(in_memory, "fit", fit_and_keep)
         monkeypatch.setattr(stacked, "program_of", program_and_keep)
 
-    def train_solo(self, run: Run) -> Trained:
+    def train_single(self, run: Run) -> Trained:
         self.run = run
-        return train_solo(run)
+        return train_single(run)
 
 
 def first_batch(run: Run, data: TrainingData) -> Tensor:
@@ -88,14 +88,15 @@ def train_stack(runs: list[Run]) -> list[Trained]:
     return stacked.train(runs, data_of(runs[0]), DATASETS.get(runs[0].config["data"]["name"]))
 
 
-def train_solo(run: Run) -> Trained:
+def train_single(run: Run) -> Trained:
     """Train a run by itself, as the plan would have it."""
     return single.train(run, data_of(run), DATASETS.get(run.config["data"]["name"]))
 
 
 def as_solo(program: Descent | MiniBatch, index: int) -> Values:
     """Return copies of one run's parameters as its module has them: weight, bias, weight, ..."""
-    values = [value.clone() for value in program.of_run(index)]
+    own = program.of_run(index)[: program.parameters_of_one]
+    values = [value.clone() for value in own]
     if isinstance(program, MiniBatch):
         return values
     layers = len(values) // 2
@@ -109,7 +110,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, runs: list[Run], *, program: type) 
     together = train_stack(runs)
     assert isinstance(watched.programs[0], program)
     for index, run in enumerate(runs):
-        alone = watched.train_solo(run)
+        alone = watched.train_single(run)
         start = watched.program_starts[0][index]
         assert all(map(torch.equal, watched.starts[-1], start)), "initial draw, bit for bit"
         end = as_solo(watched.programs[0], index)

@@ -20,7 +20,7 @@ from tests.training.stacks import (
     data_of,
     losses,
     same_result,
-    train_solo,
+    train_single,
     train_stack,
 )
 
@@ -48,7 +48,7 @@ def test_an_epoch_takes_each_example_once(examples: int, batch: int, seed: int) 
 def test_without_a_remainder_it_is_the_solo_trainer(make_run: MakeRun) -> None:
     even = {**KEEPING, "training__batch_size": 20, "model__keep_prob": 0.8}
     alone = make_run(**even)
-    kept, usual = train_solo(alone), train_solo(make_run(**even, training__remainder=None))
+    kept, usual = train_single(alone), train_single(make_run(**even, training__remainder=None))
     assert kept.curves == usual.curves
     x = data_of(alone).validation.x
     assert (kept.predict(x) == usual.predict(x)).all()
@@ -56,7 +56,7 @@ def test_without_a_remainder_it_is_the_solo_trainer(make_run: MakeRun) -> None:
 
 def test_an_epoch_has_one_step_more(make_run: MakeRun) -> None:
     kept, usual = (
-        train_solo(make_run(**{**KEEPING, "training__remainder": remainder}))
+        train_single(make_run(**{**KEEPING, "training__remainder": remainder}))
         for remainder in ("keep", None)
     )
     assert (kept.steps, usual.steps) == (16, 12)
@@ -68,7 +68,7 @@ def test_a_stack_that_keeps_the_remainder_is_its_runs(make_run: MakeRun) -> None
     runs = [make_run(replicate=n, training__l2=0.01 * n, **KEEPING) for n in range(3)]
     assert not any(why_alone(run.config) for run in runs)
     for run, together in zip(runs, train_stack(runs), strict=True):
-        alone = train_solo(run)
+        alone = train_single(run)
         same_result(together, alone)
         x = data_of(run).validation.x
         assert together.predict(x) == pytest.approx(alone.predict(x), rel=1e-3, abs=1e-4)
@@ -85,7 +85,7 @@ POINTED: dict[str, Any] = {"training__steps": 50, "training__points": [7, 8, 9, 
 
 def test_named_points_change_nothing_but_where_the_curve_is_written(make_run: MakeRun) -> None:
     named, usual = make_run(**POINTED), make_run(training__steps=50)
-    one, other = train_solo(named), train_solo(usual)
+    one, other = train_single(named), train_single(usual)
     steps = [step for step, _ in one.curves["train_loss"]]
     assert set(steps) == {7, 8, 9} | {step for step, _ in other.curves["train_loss"]}
     assert dict(other.curves["train_loss"]).items() <= dict(one.curves["train_loss"]).items()
@@ -96,4 +96,4 @@ def test_named_points_change_nothing_but_where_the_curve_is_written(make_run: Ma
 def test_a_stack_has_the_named_points_too(make_run: MakeRun) -> None:
     runs = [make_run(replicate=n, **POINTED) for n in range(2)]
     for run, together in zip(runs, train_stack(runs), strict=True):
-        same_result(together, train_solo(run))
+        same_result(together, train_single(run))

@@ -10,7 +10,7 @@ import torch
 from ablation_lab.study.run import Run
 from ablation_lab.training.computing import precision
 from ablation_lab.training.trained import Trained
-from tests.training.stacks import DIGITS, MakeRun, train_solo, train_stack
+from tests.training.stacks import DIGITS, MakeRun, train_single, train_stack
 
 
 def in_a_stack(run: Run) -> Trained:
@@ -48,7 +48,7 @@ def test_a_card_computes_what_can_be_repeated(name: str | None) -> None:
         assert torch.backends.cudnn.deterministic
 
 
-@pytest.mark.parametrize("train", [train_solo, in_a_stack], ids=["alone", "in a stack"])
+@pytest.mark.parametrize("train", [train_single, in_a_stack], ids=["alone", "in a stack"])
 def test_a_fit_in_bfloat16_learns_what_one_in_float32_learns(
     make_run: MakeRun, train: Callable[[Run], Trained]
 ) -> None:

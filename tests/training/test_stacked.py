@@ -21,7 +21,7 @@ from tests.training.stacks import (
     MakeRun,
     compare,
     data_of,
-    train_solo,
+    train_single,
     train_stack,
 )
 
@@ -74,7 +74,7 @@ def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
     assert not disturbed[2].finite
     assert 1 <= (disturbed[2].nonfinite_step or 0) <= 300
     x = data_of(wild).validation.x
-    alone = train_solo(wild)
+    alone = train_single(wild)
     assert (disturbed[2].steps, disturbed[2].nonfinite_step) == (alone.steps, alone.nonfinite_step)
     assert [at for at, _ in disturbed[2].curves["train_loss"]] == [
         at for at, _ in alone.curves["train_loss"]
@@ -89,7 +89,7 @@ def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
 def test_the_first_step_that_is_not_finite_is_that_of_the_solo_run(make_run: MakeRun) -> None:
     common: dict[str, Any] = {"optimizer__learning_rate": 1e4, "training__steps": 300}
     run = make_run(model__activation="relu", **common)
-    (together,), alone = train_stack([run]), train_solo(run)
+    (together,), alone = train_stack([run]), train_single(run)
     assert together.nonfinite_step == alone.nonfinite_step
     assert alone.nonfinite_step is not None
 

@@ -17,7 +17,7 @@ from tests.training.stacks import (
     compare,
     data_of,
     losses,
-    train_solo,
+    train_single,
     train_stack,
 )
 
@@ -83,7 +83,7 @@ def test_dropout_masks_belong_to_the_run(make_run: MakeRun) -> None:
     for one, other in ((every[3], few[0]), (every[0], few[1])):
         assert losses(one) == pytest.approx(losses(other), rel=1e-5)
     # The run that keeps every unit is the solo run, whatever its neighbours drop.
-    assert losses(every[1]) == pytest.approx(losses(train_solo(runs[1])), rel=1e-5)
+    assert losses(every[1]) == pytest.approx(losses(train_single(runs[1])), rel=1e-5)
     # Two replicates and two keep_probs drop different units.
     assert losses(every[0]) != losses(every[3])
 
@@ -105,7 +105,7 @@ def test_dropout_is_that_of_a_solo_run_in_distribution(
     lie within four of its standard errors of 0.
     """
     runs = [make_run(replicate=n, **_on_digits(model)) for n in range(60)]
-    together, alone = train_stack(runs), [train_solo(run) for run in runs]
+    together, alone = train_stack(runs), [train_single(run) for run in runs]
     for name in ("train_loss", "val_accuracy"):
         ends = [[one.curves[name][-1][1] for one in trained] for trained in (together, alone)]
         difference = torch.tensor(ends[0]) - torch.tensor(ends[1])
@@ -127,7 +127,7 @@ def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
     # Of logits so far apart the printed loss takes the logarithm of 0.
     wild = make_run(replicate=2, model__init="normal", **wide, **printed)
     calm, disturbed = train_stack(runs), train_stack([*runs[:2], wild, runs[3]])
-    alone = train_solo(wild)
+    alone = train_single(wild)
     assert not disturbed[2].finite
     assert (disturbed[2].steps, disturbed[2].nonfinite_step) == (alone.steps, alone.nonfinite_step)
     assert calm[2].finite

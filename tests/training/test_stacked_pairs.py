@@ -35,13 +35,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear": {**DIGITS, "model": {"family": "linear"}},
     "mlp": {**DIGITS, "model": {"family": "mlp", "widths": [4, 3]}},
     "convnet": {**DIGITS, "model": {"family": "convnet", "channels": [2], "dense": [3]}},
+    "resnet": {**DIGITS, "model": {"family": "resnet", "blocks": 1, "width": 2}},
     "autoencoder": {**DIGITS, "model": {"family": "autoencoder", "widths": [4, 2]}},
     "linear_regression": {**RAMP, "model": {"family": "linear_regression"}},
     "lstm": {**RAMP, "model": {"family": "lstm"}},
     "char_rnn": {**TEXT, "model": {"family": "char_rnn", "width": 3}},
 }
 # Of a family that classifies; all others have one form of the loss only.
-CLASSIFIERS = ("linear", "mlp", "convnet")
+CLASSIFIERS = ("linear", "mlp", "convnet", "resnet")
 # Adadelta divides by the root of what it has seen so far, so that its first steps are tiny.
 RATES = {"adadelta": 1.0}
 

@@ -17,7 +17,7 @@ from tests.training.stacks import (
     compare,
     data_of,
     losses,
-    train_solo,
+    train_single,
     train_stack,
 )
 
@@ -111,7 +111,7 @@ def test_a_run_that_diverges_reports_its_best_state(make_run: MakeRun) -> None:
     settings |= {"optimizer": {"name": "sgd", "learning_rate": 10.0}}
     runs = [make_run(replicate=n, **settings) for n in range(3)]
     for together, run in zip(train_stack(runs), runs, strict=True):
-        alone, x = train_solo(run), data_of(run).validation.x
+        alone, x = train_single(run), data_of(run).validation.x
         assert not alone.finite
         assert (together.finite, together.nonfinite_step) == (False, alone.nonfinite_step)
         assert together.steps == alone.steps

@@ -21,7 +21,7 @@ from tests.training.stacks import (
     DIGITS,
     MakeRun,
     compare,
-    train_solo,
+    train_single,
     train_stack,
 )
 
@@ -128,7 +128,7 @@ def test_a_regression_that_diverges_stops_where_it_would_alone(make_run: MakeRun
     runs = [make_run(replicate=n, model__init=init, **wild) for n, init in enumerate(INITS)]
     every = train_stack(runs)
     for together, run in zip(every, runs, strict=True):
-        alone = train_solo(run)
+        alone = train_single(run)
         assert not together.finite
         assert (together.steps, together.nonfinite_step) == (alone.steps, alone.nonfinite_step)
     assert len({trained.nonfinite_step for trained in every}) > 1

@@ -1,0 +1,202 @@
+"""K modules of a user's own as one program: those whose class says ``stacks = True``.
+
+Such a class promises that its training step is a pure function of parameters, buffers and batch,
+and that all that differs between replicates are parameters and buffers. The promise is checked when
+a study is checked, by a few steps on made-up examples, stacked and alone; a run whose class breaks
+it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import Tensor, nn
+
+from ablation_lab.data import Dataset
+
+# Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
+ELEMENTWISE = (
+    *(torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam),
+    *(torch.optim.RAdam, torch.optim.Adamax, torch.optim.ASGD, torch.optim.Rprop),
+    *(torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta),
+)
+CHECKED_STEPS = 4
+CHECKED_EXAMPLES = 8
+# Both compute in float32 but add in another order: 1e-7 relative for each operation.
+RELATIVE, ABSOLUTE = 1e-3, 1e-5
+
+
+class OwnStack(nn.Module):
+    """K modules of one class that differ in parameters and buffers alone; ``modules[0]`` says how.
+
+    It has the interface of ``lightning_modules.module_stack.ModuleStack``.
+    """
+
+    def __init__(self, modules: Sequence[pl.LightningModule]) -> None:
+        super().__init__()
+        for module in modules:
+            # Under vmap there is no number to log; what a stack keeps is what the lab measures.
+            module.log = _log_nothing  # type: ignore[method-assign]
+        parameters, buffers = torch.func.stack_module_state(list(modules))
+        self.size = len(modules)
+        self.names = tuple(parameters)
+        self.values = nn.ParameterList(parameters.values())
+        # In a tuple, so that it is no part of this module.
+        self._module = (modules[0],)
+        self.buffers_of_runs = buffers
+
+    def to_device(self, device: torch.device) -> None:
+        """Move the buffers of the runs to the device."""
+        self.buffers_of_runs = {n: b.to(device) for n, b in self.buffers_of_runs.items()}
+
+    def at_step(self, step: int | Tensor) -> None:
+        """Begin a step: nothing in such a module depends on its number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (K, B, ...) for x (B, ...)."""
+        return self._outputs(list(self.values), self.buffers_of_runs, x)
+
+    def at(self, values: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Return the outputs (B, ...) at one run's parameters and buffers."""
+        every = [value.unsqueeze(0) for value in values]
+        own = every[: len(self.names)]
+        more = dict(zip(self.buffers_of_runs, every[len(self.names) :], strict=True))
+        return self._outputs(own, more, x)[0]
+
+    def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
+        """Return the losses (K,) of a training step, on batches of their own or on the same one."""
+        axis = 0 if own else None
+        step = _Step(self._module[0].train())
+
+        def call(values: dict[str, Tensor], more: dict[str, Tensor], *batch: Tensor) -> Tensor:
+            named = {f"module.{name}": value for name, value in {**values, **more}.items()}
+            loss: Tensor = torch.func.functional_call(step, named, batch)
+            return loss
+
+        named = dict(zip(self.names, self.values, strict=True))
+        losses: Tensor = torch.vmap(call, in_dims=(0, 0, axis, axis))(
+            named, self.buffers_of_runs, x, y
+        )
+        return losses
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone; the parameters are new ones."""
+        self.size = len(rows)
+        self.values = nn.ParameterList(value.detach()[list(rows)] for value in self.values)
+        self.buffers_of_runs = {n: b[list(rows)] for n, b in self.buffers_of_runs.items()}
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the module's optimiser for the values of all runs.
+
+        Errors: ValueError for one that does not treat every number by itself.
+        """
+        module = self._module[0]
+        found: Any = module.configure_optimizers()
+        if type(found) not in ELEMENTWISE:
+            known = ", ".join(each.__name__ for each in ELEMENTWISE)
+            raise ValueError(f"its optimiser is a {type(found).__name__}, expected one of {known}")
+        stacked = dict(zip(self.names, self.values, strict=True))
+        values = {id(each): stacked[name] for name, each in module.named_parameters()}
+        groups = [
+            {**group, "params": [values[id(each)] for each in group["params"]]}
+            for group in found.param_groups
+        ]
+        optimizer: torch.optim.Optimizer = type(found)(groups)
+        return optimizer
+
+    def _outputs(
+        self, values: Sequence[Tensor], buffers: Mapping[str, Tensor], x: Tensor
+    ) -> Tensor:
+        module = self._module[0].eval()
+
+        def call(own: dict[str, Tensor], more: dict[str, Tensor]) -> Tensor:
+            outputs: Tensor = torch.func.functional_call(module, (own, more), (x,))
+            return outputs
+
+        named = dict(zip(self.names, values, strict=True))
+        outputs: Tensor = torch.vmap(call)(named, dict(buffers))
+        return outputs
+
+
+class _Step(nn.Module):
+    """A module's training step as a forward pass, so that its values can be replaced."""
+
+    def __init__(self, module: pl.LightningModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        given: Any = self.module.training_step((x, y), 0)
+        loss: Tensor = given["loss"] if isinstance(given, Mapping) else given
+        return loss
+
+
+def _log_nothing(*_: object, **__: object) -> None:
+    """Log nothing."""
+
+
+def validate_own_stack(
+    alone: Sequence[pl.LightningModule],
+    stacked: Sequence[pl.LightningModule],
+    dataset: Dataset,
+    family: str,
+) -> None:
+    """Hold some steps of modules in a stack against the same modules alone.
+
+    Errors: ValueError, one line, if they differ, or the class does what a stack cannot.
+    """
+    try:
+        _compare(alone, stacked, dataset)
+    except Exception as error:  # whatever a step under vmap raises
+        said = " ".join(str(error).split()).partition(". ")[0]
+        raise ValueError(
+            f"family {family!r} says `stacks = True`, but {said}; take it out, and its runs train "
+            "one by one"
+        ) from None
+
+
+def _compare(
+    alone: Sequence[pl.LightningModule], stacked: Sequence[pl.LightningModule], dataset: Dataset
+) -> None:
+    for name in ("validation_step", "test_step", "configure_gradient_clipping"):
+        if is_overridden(name, stacked[0]):
+            raise ValueError(f"a stack would not call its {name}")
+    stack = OwnStack(stacked)
+    optimizer = stack.optimizer()
+    optimizers: list[Any] = [module.configure_optimizers() for module in alone]
+    for module in alone:
+        module.log = _log_nothing  # type: ignore[method-assign]
+        module.train()
+    for x, y in _made_up(dataset):
+        optimizer.zero_grad()
+        together = stack.objective(x, y, own=False)
+        together.sum().backward()
+        optimizer.step()
+        for row, (module, own) in enumerate(zip(alone, optimizers, strict=True)):
+            own.zero_grad()
+            loss = _Step(module)(x, y)
+            loss.backward()
+            own.step()
+            found, expected = together[row].item(), loss.item()
+            # Not the parameters: one that a normalisation cancels moves by rounding alone.
+            if not math.isclose(found, expected, rel_tol=RELATIVE, abs_tol=ABSOLUTE):
+                raise ValueError(
+                    f"its losses in a stack are others than alone: {found:.6g}, not {expected:.6g}"
+                )
+
+
+def _made_up(dataset: Dataset) -> list[tuple[Tensor, Tensor]]:
+    """Return batches of the shape of a data set's, always the same ones."""
+    draw = torch.Generator().manual_seed(0)
+    size = (CHECKED_STEPS, CHECKED_EXAMPLES)
+    x = torch.rand(*size, *dataset.shape, generator=draw)
+    if dataset.classes:
+        y = torch.randint(max(dataset.classes, 2), (*size, *dataset.targets), generator=draw)
+    else:
+        y = torch.rand(*size, *dataset.targets, generator=draw)
+    return list(zip(x, y, strict=True))

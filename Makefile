@@ -19,13 +19,14 @@ TOYS    := toys_linear,toys_logistic,toys_softmax,char_rnn,lstm_ramp,xor_adam,xo
 comma   := ,
 # Where make results unpacks the committed store of a profile.
 KEPT     = runs/results-$(PROFILE)
-run      = $(BIN)/python -m ablation_lab engine=$(ENGINE)
+ablation = $(BIN)/python -m ablation_lab
+run      = $(ablation) run engine=$(ENGINE)
 
 # Compiled programs and lists of fonts lie with the store, not outside this folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures report results claims tensorboard serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys lectures report results values tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -45,22 +46,22 @@ lectures: .venv/.ready  ## the other systems and tables of the decks, on embedde
 	@$(run) profile=$(PROFILE) study=[$(LECTURES)] $(ARGS)
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
-	@$(BIN)/python -m ablation_lab.report --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) --reports reports $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
+	@$(ablation) report profile=$(PROFILE) $(if $(STUDY),'study=[$(STUDY)]') $(ARGS)
 
 # The profile whose store is committed.
 results: PROFILE = paper
 results: .venv/.ready  ## unpack the committed store and write its report; trains nothing
 	@studies=$$($(BIN)/python -m experiments.unpack $(PROFILE)) && $(run) profile=$(PROFILE) "study=[$$studies]" now.minutes=0 \
-	  tracking.uri=sqlite:///$(KEPT)/mlflow.db tracking.artifacts=$(KEPT)/artifacts tracking.ledger=sqlite:///$(KEPT)/optuna.db $(ARGS)
+	  tracking.uri=sqlite:///$(KEPT)/mlflow.db tracking.artifacts=$(KEPT)/artifacts tracking.queue=sqlite:///$(KEPT)/queue.db $(ARGS)
 
-claims: .venv/.ready  ## say which printed values PROFILE reproduces; fails where one is bound to nothing
-	@$(BIN)/python -m ablation_lab.report.values --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE)
+values: .venv/.ready  ## say which reference values PROFILE reproduces; fails where one is bound to nothing
+	@$(ablation) values profile=$(PROFILE) $(ARGS)
 
 tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
 	@$(BIN)/python -m ablation_lab.report.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
 serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
-	@$(BIN)/python -m ablation_lab.service.serve --port $(PORT)
+	@$(ablation) serve port=$(PORT)
 
 test: .venv/.ready  ## run the tests, but for those marked slow
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)

@@ -1,4 +1,4 @@
-"""``python -m ablation_lab study=xor_depth profile=quick engine=local``: the start of every call.
+"""``ablation run study=xor_depth profile=quick``: the start of every call.
 
 Imports alone take a second. A Ctrl-C in it ends the call with one line, as at any later time:
 nothing has been started yet.
@@ -18,9 +18,16 @@ def _stop_at_once(number: int, frame: FrameType | None) -> None:
     os._exit(130)
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Start the command line; Ctrl-C during the imports is one line."""
     signal.signal(signal.SIGINT, _stop_at_once)
+    import hydra  # noqa: F401 - the slow part of them
+
     from ablation_lab.cli import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

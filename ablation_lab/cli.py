@@ -1,4 +1,4 @@
-"""One call: a command line in, an exit status out.
+"""The command line: a verb, a project and settings in, an exit status out.
 
 Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started, or
 runs for which their device has no room, which only trying shows; 130 on Ctrl-C, with everything
@@ -7,58 +7,168 @@ finished so far kept.
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import os
 import sys
 import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points, version
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from ablation_lab.data import DataError
 from ablation_lab.errors import ConfigurationError, StoreError, nearest
 from ablation_lab.output import say
-from ablation_lab.runner.composition import compose, names, own_folders, project_plugins, usage
-from ablation_lab.runner.configuration import Invocation, read
-from lightning_modules.registry import UnknownName
 
-# What a user can mend; anything else is a defect of the lab and keeps its traceback.
-REFUSALS = (
-    ConfigurationError,
-    DataError,
-    StoreError,
-    UnknownName,
-    HydraException,
-    OmegaConfBaseException,
-    YAMLError,
-)
+if TYPE_CHECKING:
+    from ablation_lab.runner.configuration import Invocation
+    from ablation_lab.study.project import Project
 
+WORDS = "[key=value ...]"
+PLUGINS = "ablation_lab.plugins"  # the group of entry points
 
-def _carry_out(config: DictConfig) -> int:
-    sys.path.insert(0, str(Path.cwd()))
-    plugins = config.get("plugins") or []
-    if isinstance(plugins, str):
-        raise ConfigurationError(f"plugins: expected a list, [{plugins}], found {plugins!r}")
-    config.plugins = [*dict.fromkeys([*project_plugins(), *plugins])]
-    for name in config.plugins:
-        _import_plugin(name)
-    invocation: Invocation = read(config)
-    # Imported after the configuration is known to be right: MLflow takes seconds to import.
-    from ablation_lab.runner.session import carry_out
-
-    return carry_out(invocation)
+SETTINGS = """\
+settings (key=value, as in conf/config.yaml):
+  study=NAME or [A,B]  what to train; without it, the project's own choice
+  profile=NAME         the budget, as the studies name theirs, such as quick
+  engine=NAME          where: local, ray, slurm; engine.workers=2 and the like
+  training.epochs=3    a setting of every run: model, data, optimizer, training
+  now.replicates=N     train only the first replicates now
+  now.where.FACTOR=L   train only cells with this level now
+  now.minutes=M        hand out no more work after this long
+  adopt=true           take over runs of earlier code that come out the same
+"""
 
 
-def _import_plugin(name: str) -> None:
+@dataclass(frozen=True)
+class Call:
+    """What was typed in behind a verb."""
+
+    project: Path
+    plugins: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A subcommand: what it does in one line, what may follow it, the function behind it."""
+
+    about: str
+    words: str
+    act: Callable[[Call], int]
+    more: str = ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one call and return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not given or given[0] in ("-h", "--help"):
+            say(overview())
+            return 0
+        if given[0] == "--version":
+            say(f"ablation-lab {version('ablation-lab')}")
+            return 0
+        name, *rest = given
+        if name not in VERBS:
+            raise ConfigurationError(f"unknown command {name!r}; {nearest(name, VERBS)}")
+        return _act(name, rest)
+    except KeyboardInterrupt:
+        print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
+        return 130
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
+        from ablation_lab.runner.composition import line_of
+
+        print(f"error: {line_of(error)}", file=sys.stderr)  # noqa: T201 - the line a user is owed
+        return 2
+
+
+def overview() -> str:
+    """Return what ``ablation --help`` says."""
+    lines = [f"  {name:<8} {verb.about}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: ablation COMMAND [--project FOLDER] [-p PACKAGE] [key=value ...]",
+            "",
+            "Declare a study in one YAML file; train every cell, track every run, print the paper.",
+            "",
+            *lines,
+            "",
+            "ablation COMMAND --help says more of each.",
+        ]
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"command line: {message}; see {self.prog} --help")
+
+
+def _act(name: str, arguments: list[str]) -> int:
+    verb = VERBS[name]
+    parser = _Parser(
+        prog=f"ablation {name}",
+        usage=f"ablation {name} [--project FOLDER] [-p PACKAGE] {verb.words}".rstrip(),
+        description=f"{verb.about[0].upper()}{verb.about[1:]}.",
+        epilog=verb.more or None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--project", metavar="FOLDER", help="the project; without it, this folder")
+    parser.add_argument(
+        "-p", "--plugin", metavar="PACKAGE", action="append", default=[], help="import it first"
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    options = parser.parse_intermixed_args(arguments)
+    folder = Path(options.project) if options.project else Path.cwd()
+    if not folder.is_dir():
+        raise ConfigurationError(f"--project: no folder {options.project!r}")
+    return verb.act(Call(folder.resolve(), tuple(options.plugin), tuple(options.words)))
+
+
+def _enter(call: Call) -> Project:
+    """Open the project, go to its folder, import its plug-ins.
+
+    Every path of a call (store, reports, data) is relative to the project.
+    """
+    from ablation_lab.study.project import open_project
+
+    project = open_project(call.project)
+    os.chdir(call.project)
+    sys.path.insert(0, str(call.project))
+    return replace(project, settings={**project.settings, "plugins": _plugins(call, project)})
+
+
+def _plugins(call: Call, project: Project) -> list[str]:
+    """Import what is installed for the lab, then the project's packages, then those of the call."""
+    installed = [entry.module for entry in entry_points(group=PLUGINS)]
+    typed = [name for word in call.words for name in _typed_plugins(word)]
+    names = [*dict.fromkeys([*installed, *project.plugins, *call.plugins, *typed])]
+    for name in names:
+        _import_plugin(name, call.project)
+    return names
+
+
+def _typed_plugins(word: str) -> list[str]:
+    key, _, value = word.lstrip("+").partition("=")
+    if key != "plugins":
+        return []
+    if not (value.startswith("[") and value.endswith("]")):
+        raise ConfigurationError(f"plugins: expected a list, [{value}], found {value!r}")
+    return [name.strip().strip("'\"") for name in value[1:-1].split(",") if name.strip()]
+
+
+def _import_plugin(name: str, folder: Path) -> None:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise ConfigurationError(_plugin_line(name, error)) from None
         raise ConfigurationError(
-            f"plugins: no package {name!r}; it is looked for in {Path.cwd()} and on PYTHONPATH"
+            f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
         ) from None
     except Exception as error:  # a user's package may raise whatever it likes
         raise ConfigurationError(_plugin_line(name, error)) from None
@@ -72,47 +182,96 @@ def _plugin_line(name: str, error: Exception) -> str:
     return f"plugins: {name!r} cannot be imported: {reason}{place}"
 
 
-def main() -> int:
-    """Carry out one call and return the exit status."""
-    arguments = sys.argv[1:]
-    if {"-h", "--help"} & set(arguments):
-        say(usage())
-        return 0
-    try:
-        return _carry_out(compose(arguments))
-    except REFUSALS as error:
-        return _refuse(error)
-    except KeyboardInterrupt:
-        print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
-        return 130
+def _invocation(call: Call) -> Invocation:
+    """Compose and check what is asked for."""
+    from ablation_lab.runner.composition import compose
+    from ablation_lab.runner.configuration import read
+
+    project = _enter(call)
+    words = [word for word in call.words if not word.lstrip("+").startswith("plugins=")]
+    return read(compose(project, words), project)
 
 
-def _refuse(error: Exception) -> int:
-    print(f"error: {_line(error)}", file=sys.stderr)  # noqa: T201 - the one line a user is owed
-    return 2
+def _run(call: Call) -> int:
+    invocation = _invocation(call)
+    # Imported after the configuration is known to be right: MLflow takes seconds to import.
+    from ablation_lab.runner.session import carry_out
+
+    return carry_out(invocation)
 
 
-def _line(error: Exception) -> str:
-    """Say in one line what is wrong, also where Hydra, OmegaConf or YAML use several."""
-    cause = error.__cause__
-    match error:
-        case MissingConfigException(missing_cfg_file=str(file)):
-            group, _, name = file.rpartition("/")
-            # Of the last of several names, Hydra has forgotten what it could have been.
-            known = error.options or names(group, own_folders(sys.argv))
-            return f"{group}: unknown name {name!r}; {nearest(name, known)}"
-        case OverrideParseException():
-            return f"command line: {error.override!r}: expected key=value, such as profile=quick"
-        case HydraException() if isinstance(cause, OmegaConfBaseException):
-            return _unknown_key(cause)
-        case UnknownName():
-            return f"{error}; what a package of your own registers needs plugins=[package]"
-        case OmegaConfBaseException(full_key=str(key)):
-            return f"{key}: {str(error).splitlines()[0]}"
-    return " ".join(str(error).split())
+def _plan(call: Call) -> int:
+    invocation = _invocation(call)
+    from ablation_lab.runner.session import carry_out
+
+    return carry_out(replace(invocation, dry_run=True))
 
 
-def _unknown_key(error: OmegaConfBaseException) -> str:
-    place = str(error.full_key or error.key)
-    known = [str(key) for key in error.parent_node or []]
-    return f"command line: unknown key {place!r}; {nearest(error.key, known)}"
+def _report(call: Call) -> int:
+    invocation = _invocation(call)
+    from ablation_lab.report.__main__ import main as write
+
+    words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
+    words += ["--reports", str(invocation.reports or "reports")]
+    words += ["--conf", str(invocation.conf)] if invocation.every_study else []
+    return write([*words, "--studies", *(study.name for study in invocation.studies)])
+
+
+def _values(call: Call) -> int:
+    invocation = _invocation(call)
+    from ablation_lab.report.values import main as summarise
+
+    words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
+    return summarise([*words, "--conf", str(invocation.conf)])
+
+
+def _serve(call: Call) -> int:
+    ports = [word for word in call.words if word.startswith("port=")]
+    others = tuple(word for word in call.words if word not in ports)
+    invocation = _invocation(replace(call, words=others))
+    from ablation_lab.service.serve import serve
+
+    port = ports[-1].partition("=")[2] if ports else "5000"
+    if not port.isdigit():
+        raise ConfigurationError(f"port: expected a number such as 5000, found {port!r}")
+    return serve(invocation.tracking_uri, int(port))
+
+
+def _new(call: Call) -> int:
+    from ablation_lab.runner.new import write_project
+
+    if len(call.words) != 1:
+        raise ConfigurationError("command line: expected one name, as in `ablation new demo`")
+    for line in write_project(call.words[0], call.project):
+        say(line)
+    return 0
+
+
+def _doctor(call: Call) -> int:
+    from ablation_lab.runner.doctor import examine
+
+    return examine(call.project)
+
+
+VERBS: dict[str, Verb] = {
+    "run": Verb("train what is missing of the studies, and report", WORDS, _run, SETTINGS),
+    "plan": Verb("say what would be trained, how and why", WORDS, _plan, SETTINGS),
+    "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
+    "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
+    "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),
+    "new": Verb("write a project with a study, a module and a test", "NAME", _new),
+    "doctor": Verb("say what is installed, and which devices and stores answer", "", _doctor),
+}
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a user can mend it; anything else is a defect of the lab and keeps its traceback."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from ablation_lab.data import DataError
+    from lightning_modules.registry import UnknownName
+
+    ours = (ConfigurationError, DataError, StoreError, UnknownName)
+    return isinstance(error, (*ours, HydraException, OmegaConfBaseException, YAMLError))

@@ -73,8 +73,8 @@ def browser(width: int, height: int) -> Iterator[Chrome]:
 @contextmanager
 def server(store: str, port: int) -> Iterator[str]:
     """The MLflow server of `make serve`, answering."""
-    command = [sys.executable, "-m", "ablation_lab.service.serve", "--store", store]
-    command += ["--port", str(port)]
+    command = [sys.executable, "-m", "ablation_lab", "serve", f"tracking.uri={store}"]
+    command += [f"port={port}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{port}"
     try:

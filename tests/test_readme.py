@@ -28,7 +28,9 @@ def test_doctests_pass() -> None:
 
 
 def test_the_example_study_is_shown_as_it_is() -> None:
-    text = (ROOT / "docs" / "examples" / "study" / "width.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "examples" / "conf" / "study" / "width.yaml").read_text(
+        encoding="utf-8"
+    )
     assert text.rstrip() in [block.rstrip() for block in BLOCKS]
 
 

@@ -7,6 +7,7 @@ of the page. Exit status 0, or 2 with one line on what is wrong.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    if options.studies:  # a report on chosen studies is silent about all others
+    if not options.conf:  # a report on chosen studies is silent about all others
         ledger = tuple(value for value in ledger if value.study in options.studies)
     try:
         if options.publish:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports=options.reports,
             base_url=options.base_url,
             ledger=ledger,
-            listed=() if options.studies else catalogue(options.profile),
+            listed=catalogue(options.profile, [options.conf]) if options.conf else (),
             beside=bool(options.studies),
         )
     except ReportError as error:
@@ -102,10 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ablation_lab.report", description="Write the report."
     )
-    parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
+    store = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///runs/mlflow.db")
+    parser.add_argument("--store", default=store, help="such as sqlite:///runs/mlflow.db")
     parser.add_argument("--profile", required=True, help="such as quick")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports")
     parser.add_argument("--studies", nargs="*", default=[], help="only these, in the report too")
+    parser.add_argument("--conf", type=Path, help="list what is declared here and has no run")
     parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
     parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")
     return parser

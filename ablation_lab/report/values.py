@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
     parser.add_argument("--profile", required=True, help="such as quick")
+    parser.add_argument("--conf", type=Path, default=Path("conf"), help="the declarations")
     options = parser.parse_args(arguments)
     try:
         refuse_unreadable(options.store)
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, LedgerError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    table = value_table(answers(studies, ledger, catalogue(options.profile)))
+    table = value_table(answers(studies, ledger, catalogue(options.profile, [options.conf])))
     unbound = {claim.claim_id for claim in ledger if not claim.study and not claim.not_attempted}
     sys.stdout.write(summary(table))
     wrong = table[(table["verdict"] == LOST) | table["id"].isin(unbound)]

@@ -1,123 +1,141 @@
 """From a command line and YAML files to one configuration: Hydra composes it, and runs nothing.
 
-Comes in: the arguments of a call. Goes out: the composed configuration. Hydra's own settings
+Comes in: a project and the settings of a call. Goes out: the composed configuration, the lab's own
+``conf/`` under the project's ``conf/config.yaml`` under the command line. Hydra's own settings
 (``hydra.…``, which may name code to run) are neither read nor accepted, and every file that it
-could find in a folder of the user's has been read as plain data before it starts.
+could find in the project has been read as plain data before it starts.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation_lab.errors import ConfigurationError, nearest
-from ablation_lab.study.files import CONF, read_root, read_yaml, refuse_resolvers
+from ablation_lab.study.files import PRODUCT, files_of, read_root, read_yaml, refuse_resolvers
+from ablation_lab.study.project import SETTINGS, Project, open_project
+from ablation_lab.study.settings import SECTIONS
+from lightning_modules.registry import UnknownName
 
 # Folders of conf/ of which a call chooses one file, or of the studies several.
-CHOICES = ("study", "profile", "engine", "tracking")
-# Sections of a run, of which the studies say what is in them, and not a call.
-OF_RUNS = ("model", "data")
-READ = (*CHOICES, "claims")
-
-HELP = """\
-usage: python -m ablation_lab [key=value ...]
-
-Trains the runs of the chosen studies that the store does not have yet, and writes their report.
-
-  study=NAME or [A,B]   what to train (conf/study, or study_dir/study)
-  profile=NAME          the budget: {profile}
-  engine=NAME           where: {engine}
-  study_dir=FOLDER      a folder of your own with study/
-  plugins=[PACKAGE]     packages of your own, imported at the start
-  dry_run=true          say what would be trained, how, and why, and stop
-  now.replicates=N      train only the first replicates now
-  now.where.FACTOR=L    train only cells with this level now
-  now.minutes=M         hand out no more work after this long
-  adopt=true            take over runs of earlier code that come out the same
-
-Any other setting of conf/config.yaml can be given in the same way, such as engine.workers=2.
-"""
+ONE_OF = ("engine", "tracking")
+CHOICES = ("study", *ONE_OF)
+# Settings that the composition takes care of by itself.
+OWN = ("study", "plugins")
 
 
-def compose(arguments: list[str]) -> DictConfig:
+def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
     """Return the configuration of a call.
 
-    ``study_dir=PATH`` is a search path, which must be known before composing; ``now.where.NAME``
-    adds a key that no file has.
+    ``study=…`` chooses files of the project; settings of runs, such as ``training.epochs=3``, stand
+    under ``overrides``; ``now.where.NAME`` adds a key that no file has.
 
     Errors: ``ConfigurationError``, and Hydra's own.
     """
     for argument in arguments:
-        _refuse_argument(argument)
-    changed = [re.sub(r"^now\.where\.", "++now.where.", argument) for argument in arguments]
-    folders = own_folders(arguments)
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise ConfigurationError(
-                f"study_dir: no folder {folder!r}; expected one that has study/NAME.yaml"
-            )
-        _refuse_hidden(arguments, Path(folder))
-        for path in _yaml_files(Path(folder)):
-            read_yaml(path)
-    _refuse_no_choice(arguments, folders)
-    paths = ",".join(_quoted(f"file://{Path(folder).resolve()}") for folder in folders)
-    search = [f"hydra.searchpath=[{paths}]"] if paths else []
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        return hydra.compose("config", overrides=[*changed, *search])
+        _validate(argument)
+    for path in _yaml_files(project.conf):
+        read_yaml(path)
+    _refuse_two_of_one_name(project)
+    _refuse_no_choice(arguments, project)
+    chosen = {_key(argument) for argument in arguments}
+    studies = [] if "study" in chosen else [f"+study=[{','.join(project.studies)}]"]
+    search = f"hydra.searchpath=[{_quoted(f'file://{project.conf.resolve()}')}]"
+    overrides = [*_of_project(project, chosen), *studies, *map(_in_hydras_words, arguments), search]
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(PRODUCT)):
+        return hydra.compose("config", overrides=overrides)
 
 
-def project_plugins() -> list[str]:
-    """Return the plug-ins that every call has."""
-    return list(read_root(CONF / "config.yaml")["plugins"])
-
-
-def usage() -> str:
-    """Return what ``--help`` says."""
-    return HELP.format(profile=", ".join(names("profile")), engine=", ".join(names("engine")))
-
-
-def own_folders(arguments: list[str]) -> list[str]:
-    """Return what the arguments say of ``study_dir``."""
-    return [a.partition("=")[2] for a in arguments if a.startswith("study_dir=")]
-
-
-def names(group: str, folders: Iterable[str | Path] = ()) -> list[str]:
-    """Return the names of which a call can choose: the files of a folder of conf/ and like it."""
-    places = [CONF, *map(Path, folders)]
-    return sorted({path.stem for place in places for path in (place / group).glob("*.yaml")})
+def names(group: str, project: Project) -> list[str]:
+    """Return the names of which a call can choose: the files of a folder of conf/."""
+    return sorted(files_of(group, [PRODUCT, project.conf]))
 
 
 @cache
-def _options() -> tuple[str, ...]:
-    """Return the first words that a key may have: the sections and settings of config.yaml."""
-    root = read_root(CONF / "config.yaml")
-    return tuple(sorted({*CHOICES, *OF_RUNS, *root} - {"defaults"}))
+def options() -> tuple[str, ...]:
+    """Return the first words that a setting may have."""
+    root = set(read_root(PRODUCT / "config.yaml")) - {"defaults", "overrides"}
+    return tuple(sorted({*CHOICES, *OWN, *SECTIONS, *root}))
 
 
-def _yaml_files(folder: Path) -> list[Path]:
-    """Return every file of a user's folder that a call could make Hydra read."""
-    groups = [path for group in READ for path in sorted((folder / group).rglob("*.y*ml"))]
-    return [*sorted(folder.glob("*.y*ml")), *groups]
+def _yaml_files(conf: Path) -> list[Path]:
+    """Return every file of a project that a call could make Hydra read."""
+    return sorted(path for path in conf.rglob("*.y*ml") if path.is_file())
 
 
-def _refuse_argument(argument: str) -> None:
-    """Refuse flags, which are Hydra's, and keys that are no setting of the lab."""
-    if argument.startswith("-"):
-        raise ConfigurationError(
-            f"command line: {argument!r}: expected key=value, such as profile=quick, or --help"
-        )
+def _key(argument: str) -> str:
+    return argument.lstrip("+~").partition("=")[0].strip()
+
+
+def _validate(argument: str) -> None:
+    """Refuse keys that are no setting of the lab."""
     refuse_resolvers(argument, "command line")
-    key = argument.lstrip("+~").partition("=")[0].strip()
-    word = re.split(r"[.@/\[]", key, maxsplit=1)[0]
     if "=" not in argument and not argument.startswith("~"):
-        return  # no setting at all, as Hydra says
-    if word not in _options() or re.search(r"[@/]", key):
-        raise ConfigurationError(f"command line: unknown key {key!r}; {nearest(word, _options())}")
+        raise ConfigurationError(
+            f"command line: {argument!r}: expected key=value, such as profile=quick"
+        )
+    key = _key(argument)
+    word = re.split(r"[.@/\[]", key, maxsplit=1)[0]
+    if word not in options() or re.search(r"[@/]", key):
+        raise ConfigurationError(f"command line: unknown key {key!r}; {nearest(word, options())}")
+    if key in SECTIONS:
+        raise ConfigurationError(
+            f"command line: {argument!r}: expected one setting, such as training.epochs=3; each "
+            f"study says which {key} its runs have"
+        )
+
+
+def _in_hydras_words(argument: str) -> str:
+    """Return what a user types in as Hydra understands it."""
+    key = _key(argument)
+    if key == "study":
+        return f"+{argument.lstrip('+')}"
+    if key.partition(".")[0] in SECTIONS and key != "data.root":
+        return f"++overrides.{argument.lstrip('+')}"
+    return re.sub(r"^now\.where\.", "++now.where.", argument)
+
+
+def _of_project(project: Project, chosen: set[str]) -> Iterator[str]:
+    """Yield what the project's config.yaml sets, but for what the call chooses itself."""
+    place = project.conf / SETTINGS
+    for key, value in project.settings.items():
+        if key not in options() or (key in SECTIONS and key != "data"):
+            raise ConfigurationError(f"{place}: unknown key {key!r}; {nearest(key, options())}")
+        settings = dict(value) if isinstance(value, Mapping) else {}
+        if key in ONE_OF:
+            name = settings.pop("name", None) if settings else value
+            if name is not None and key not in chosen:
+                yield f"{key}={_quoted(str(name))}"
+        if settings:
+            yield from _flat(settings, key)
+        elif key not in (*OWN, *ONE_OF):
+            yield f"++{key}={_written(value)}"
+
+
+def _flat(settings: Mapping[str, Any], lead: str) -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{lead}.{key}")
+        else:
+            yield f"++{lead}.{key}={_written(value)}"
+
+
+def _written(value: Any) -> str:
+    """Return a value as Hydra's grammar writes it."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return json.dumps(value)
 
 
 def _quoted(text: str) -> str:
@@ -126,28 +144,55 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _refuse_hidden(arguments: list[str], folder: Path) -> None:
-    """Refuse an option that Hydra would look up as a file, as ``study_dir`` has such a folder."""
-    for key in (argument.partition("=")[0] for argument in arguments):
-        if key in ("reports", "plugins", "dry_run", "study_dir") and (folder / key).is_dir():
-            raise ConfigurationError(
-                f"study_dir: its folder {str(folder / key)!r} hides the option {key!r}; "
-                "keep study/ in a folder of its own"
-            )
+def _refuse_two_of_one_name(project: Project) -> None:
+    """Refuse an engine or a tracking of the project's that is called like one of the lab's."""
+    for group in ONE_OF:
+        ours = files_of(group, [PRODUCT])
+        for name, path in files_of(group, [project.conf]).items():
+            if name in ours:
+                raise ConfigurationError(
+                    f"{path}: {group} {name!r} stands in {ours[name]} as well; rename yours"
+                )
 
 
-def _refuse_no_choice(arguments: list[str], folders: list[str]) -> None:
+def _refuse_no_choice(arguments: Sequence[str], project: Project) -> None:
     """Refuse a choice of nothing, or of several where one is needed."""
+    if not project.studies:
+        raise ConfigurationError(f"{project.conf / 'study'}: no study; expected a file NAME.yaml")
     for argument in arguments:
-        key, _, value = argument.lstrip("+").partition("=")
-        value = value.strip().strip("'\"")
-        if key in OF_RUNS:
-            raise ConfigurationError(
-                f"command line: {argument!r}: each study says which {key} its runs have; "
-                "declare one that says so, and give its folder as study_dir=PATH"
-            )
+        key, value = _key(argument), argument.partition("=")[2].strip().strip("'\"")
         several = key != "study" and value.startswith("[")
         if key in CHOICES and (value in ("", "null", "None", "[]") or several):
             wanted = "one name or more" if key == "study" else "one name"
-            known = ", ".join(names(key, folders))
+            known = ", ".join(names(key, project))
             raise ConfigurationError(f"{key}: expected {wanted}, found {value!r}; known: {known}")
+
+
+def line_of(error: Exception) -> str:
+    """Say in one line what is wrong, also where Hydra, OmegaConf or YAML use several."""
+    cause = error.__cause__
+    match error:
+        case MissingConfigException(missing_cfg_file=str(file)):
+            group, _, name = file.rpartition("/")
+            return f"{group}: unknown name {name!r}; {nearest(name, _known(group))}"
+        case OverrideParseException():
+            typed = str(error.override).lstrip("+")
+            return f"command line: {typed!r}: expected key=value, such as profile=quick"
+        case HydraException() if isinstance(cause, OmegaConfBaseException):
+            return _unknown_key(cause)
+        case UnknownName():
+            return f"{error}; what a package of your own registers needs plugins=[package]"
+        case OmegaConfBaseException(full_key=str(key)):
+            return f"{key}: {str(error).splitlines()[0]}"
+    return " ".join(str(error).split())
+
+
+def _known(group: str) -> list[str]:
+    """Return what could be chosen; the project was entered before Hydra missed anything."""
+    return names(group, open_project(Path.cwd()))
+
+
+def _unknown_key(error: Exception) -> str:
+    full_key, key = getattr(error, "full_key", None), getattr(error, "key", None)
+    known = [str(name) for name in getattr(error, "parent_node", None) or []]
+    return f"command line: unknown key {str(full_key or key)!r}; {nearest(key, known)}"

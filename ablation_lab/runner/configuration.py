@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
@@ -16,10 +16,11 @@ from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.claims import check_studies, read_ledger, with_claims
 from ablation_lab.study.factor import WrittenWhere
-from ablation_lab.study.files import CONF, files_of, read_yaml, refuse_directives
+from ablation_lab.study.files import files_of, read_yaml, refuse_directives
+from ablation_lab.study.project import Project
 from ablation_lab.study.reading import Number, Whole, Written, read_model
 from ablation_lab.study.run import Run
-from ablation_lab.study.schema import Study, parse_study
+from ablation_lab.study.schema import Adjustment, Study, parse_study
 from ablation_lab.study.section import Section
 from ablation_lab.study.study import Claim
 
@@ -53,7 +54,11 @@ class Now(Written):
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of ``python -m ablation_lab``, resolved."""
+    """One call, resolved.
+
+    ``conf`` is the project's; ``every_study`` says that the call covers all that the project trains
+    when no study is named, so that its report may speak of the others too.
+    """
 
     studies: tuple[Study, ...]
     ledger: tuple[Claim, ...]
@@ -65,9 +70,11 @@ class Invocation:
     engine: EngineSettings
     plugins: tuple[str, ...]
     adopt: bool
-    dry_run: bool
     now: Now
     reports: Path | None
+    conf: Path
+    every_study: bool
+    dry_run: bool = False
 
     @property
     def root(self) -> Path | None:
@@ -80,46 +87,77 @@ class Invocation:
         return str(self.root.absolute()) if self.root else None
 
 
-def read(config: DictConfig) -> Invocation:
-    """Check and type the composed configuration.
+def read(config: DictConfig, project: Project) -> Invocation:
+    """Check and type the composed configuration of a call in a project.
 
     Errors: ``ConfigurationError``.
     """
     content = OmegaConf.to_container(config, resolve=True)
     refuse_directives(content, "command line")
     top = Section(content, "config.yaml")
-    own = top.take("study_dir", str, None)
-    folders = [CONF, Path(own)] if own else [CONF]
-    _check_studyfiles_of(folders)
-    profile = top.section("profile")
-    tracking = top.section("tracking")
-    engine = top.section("engine")
+    folders = [project.conf]
+    _check_study_files(folders)
+    tracking, engine, data = (top.section(name) for name in ("tracking", "engine", "data"))
     artifacts = tracking.take("artifacts", str, None)
-    data = top.section("data")
     ledger = _ledger(folders)
     files = files_of("study", folders)
     studies = [
         parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
     ]
+    overrides = _overrides(top.section("overrides", required=False), studies)
     invocation = Invocation(
-        studies=tuple(with_claims(study, ledger) for study in studies),
+        studies=tuple(with_claims(_with(study, overrides), ledger) for study in studies),
+        every_study={study.name for study in studies} >= set(project.studies),
+        conf=project.conf,
         ledger=ledger,
-        profile=profile.take("name", str),
+        profile=top.take("profile", str),
         tracking_uri=tracking.take("uri", str),
         queue_uri=tracking.take("queue", str),
         artifacts=Path(artifacts) if artifacts else None,
         data_root=data.take("root", str, None),
         engine=read_engine(engine),
-        plugins=tuple(str(name) for name in top.take("plugins", list, [])),
+        plugins=project.plugins,
         adopt=top.take("adopt", bool, False),
-        dry_run=top.take("dry_run", bool, False),
         now=read_model(Now, top.take("now", dict), "config.yaml", at=("now",)),
         reports=_path(top.take("reports", str, None)),
     )
-    for section in (top, profile, tracking, engine, data):
+    for section in (top, tracking, engine, data):
         section.close()
     _check_levels(invocation.now.where, invocation.studies)
     return invocation
+
+
+def _overrides(section: Section, studies: Sequence[Study]) -> dict[str, Any]:
+    """Return the settings that the call gives every run: section.key -> value.
+
+    Errors: ``ConfigurationError`` for one that a factor varies, which would undo the factor.
+    """
+    flat = {
+        f"{name}.{key}": value
+        for name, settings in section.items()
+        for key, value in Section(settings, f"{section.place}.{name}").items()
+    }
+    for study in studies:
+        for factor in (*study.factors, *study.nuisances):
+            undone = {key for level in factor.settings.values() for key in level} & set(flat)
+            if undone:
+                raise ConfigurationError(
+                    f"command line: {min(undone)}: factor {factor.name!r} of {study.place} sets "
+                    "it; choose among its levels with now.where, or leave it out"
+                )
+    return flat
+
+
+def _with(study: Study, overrides: dict[str, Any]) -> Study:
+    """Return the study with settings of the call over those of every profile."""
+    if not overrides:
+        return study
+    last = Adjustment(where={}, overrides=overrides)
+    budgets = {
+        name: budget.model_copy(update={"adjustments": (*budget.adjustments, last)})
+        for name, budget in study.budgets.items()
+    }
+    return study.model_copy(update={"budgets": budgets})
 
 
 def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
@@ -150,7 +188,7 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _check_studyfiles_of(folders: list[Path]) -> None:
+def _check_study_files(folders: list[Path]) -> None:
     """Refuse a study file whose content Hydra would put under another name, or nowhere."""
     for name, path in files_of("study", folders).items():
         # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.

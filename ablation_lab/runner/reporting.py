@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from ablation_lab.study.declare import Declared, declaration_json
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("report", "statistics", "store", "study")  # whose code decides what a report shows
 STAMP = ".stamp.json"
 
 # Study → key → (MLflow run id, status).
@@ -25,8 +27,11 @@ Stored = Mapping[str, Mapping[str, tuple[str, str]]]
 class Report:
     """The report folder of one profile."""
 
-    def __init__(self, store: str, profile: str, reports: Path, *, ledger: str = "") -> None:
+    def __init__(
+        self, store: str, profile: str, reports: Path, *, ledger: str = "", conf: Path | None = None
+    ) -> None:
         self.store = store
+        self.conf = conf
         self.ledger = ledger
         self.profile = profile
         self.folder = reports / profile
@@ -40,12 +45,16 @@ class Report:
         )
 
     def write(self, declared: list[Declared], stored: Stored) -> bool:
-        """Have the analysis report these studies; return whether it did."""
-        command = [sys.executable, "-m", "ablation_lab.report", "--publish", "--store", self.store]
-        command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
-        command += ["--studies", *(entry.study.name for entry in declared)]
+        """Write the report of these studies; return whether it worked."""
         stamps = self._stamps()
-        if subprocess.run(command, check=False).returncode != 0:
+        names = [entry.study.name for entry in declared]
+        command = [sys.executable, "-m", "ablation_lab.report", "--publish"]
+        command += ["--profile", self.profile, "--reports", str(self.folder.parent)]
+        command += ["--conf", str(self.conf)] if self.conf else []
+        # By the environment, where other users of the machine do not see a password.
+        environment = os.environ | {"MLFLOW_TRACKING_URI": self.store}
+        done = subprocess.run([*command, "--studies", *names], env=environment, check=False)
+        if done.returncode != 0:
             return False
         stamps |= {entry.study.name: self._digest(entry, stored) for entry in declared}
         text = json.dumps(stamps, sort_keys=True, indent=1)
@@ -57,15 +66,18 @@ class Report:
         stamp = self.folder / STAMP
         if not stamp.exists():
             return {}
-        stamps: dict[str, str] = json.loads(stamp.read_text(encoding="utf-8"))
-        return stamps
+        try:
+            stamps = json.loads(stamp.read_text(encoding="utf-8"))
+        except ValueError:  # damaged, so that nobody knows what the report shows
+            return {}
+        return stamps if isinstance(stamps, dict) else {}
 
     def _digest(self, entry: Declared, stored: Stored) -> str:
         digest = hashlib.sha256(self.store.encode())
         digest.update(self.ledger.encode())
         digest.update(json.dumps(declaration_json(entry, {}), sort_keys=True).encode())
         digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
-        for path in sorted((ROOT / "ablation_lab").rglob("*")):
+        for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*")):
             if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):
                 digest.update(path.read_bytes())
         return digest.hexdigest()

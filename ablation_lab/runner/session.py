@@ -73,6 +73,7 @@ def carry_out(invocation: Invocation) -> int:
             invocation.profile,
             invocation.reports,
             ledger=ledger_json(invocation.ledger),
+            conf=invocation.conf if invocation.every_study else None,
         )
         if not report.is_current(declared, stored):
             refuse_places(invocation)
@@ -250,6 +251,7 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
     from ablation_lab.store.write import Tracker
 
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
-    tracker.keep_ledger(ledger_json(invocation.ledger))
+    if invocation.ledger:
+        tracker.keep_ledger(ledger_json(invocation.ledger))
     for entry in declared:
         tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))

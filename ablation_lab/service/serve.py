@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from urllib.parse import quote
 
-from ablation_lab.errors import StoreError, redact
+from ablation_lab.errors import redact
 from ablation_lab.store.publish import Publisher
 
-DEFAULT_STORE = "sqlite:///runs/mlflow.db"
 # MLflow's compare page takes its runs in the address, which a browser limits.
 MOST_COMPARED = 100
 
@@ -39,29 +37,21 @@ def _json(value: list[str]) -> str:
     return quote(json.dumps(value, separators=(",", ":")))
 
 
-def main() -> int:
-    """Print the links and become the server; Ctrl-C ends it."""
-    parser = argparse.ArgumentParser(prog="python -m ablation_lab.service.serve")
-    parser.add_argument("--store", default=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
-    parser.add_argument("--port", type=int, default=5000)
-    options = parser.parse_args()
-    base = f"http://127.0.0.1:{options.port}"
-    try:
-        lines = links(Publisher(options.store), base)
-    except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    print("\n".join(lines or ["the store is empty; run `make ablation` first"]))  # noqa: T201
-    print(f"serving {redact(options.store)} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
+def serve(store: str, port: int) -> int:
+    """Print the links and become the server; Ctrl-C ends it.
+
+    Errors: ``StoreError``.
+    """
+    base = f"http://127.0.0.1:{port}"
+    lines = links(Publisher(store), base)
+    print("\n".join(lines or ["the store is empty; run `ablation run` first"]))  # noqa: T201
+    print(f"serving {redact(store)} at {base} (Ctrl-C ends it)", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(options.port), "--workers", "1"]
-    command += ["--backend-store-uri", options.store, "--uvicorn-opts", "--log-level warning"]
+    command += ["--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    # By the environment, where other users of the machine do not see a password.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store
     # The UI needs none of the job runners that the server would start.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.execv(sys.executable, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

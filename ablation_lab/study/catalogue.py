@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.files import CONF, files_of, read_yaml
+from ablation_lab.study.files import files_of, read_yaml
 from ablation_lab.study.grid import expand
 from ablation_lab.study.schema import Study, parse_study
 from ablation_lab.study.section import Section
@@ -36,7 +36,7 @@ class Listed:
     problem: str = ""
 
 
-def catalogue(profile: str, folders: Iterable[Path] = (CONF,)) -> tuple[Listed, ...]:
+def catalogue(profile: str, folders: Iterable[Path]) -> tuple[Listed, ...]:
     """Return every study of the folders, sorted by name."""
     places = list(folders)
     return tuple(

@@ -19,7 +19,7 @@ import yaml
 
 from ablation_lab.errors import ConfigurationError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+PRODUCT = Path(__file__).resolve().parents[1] / "conf"  # what ships with the lab
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST = 1 << 20  # bytes of a file
 DEEPEST = 32  # mappings and lists within one another

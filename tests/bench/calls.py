@@ -75,7 +75,8 @@ class Store:
             "tracking.artifacts": f"{self.folder}/artifacts",
             "tracking.queue": f"sqlite:///{self.folder}/queue.db",
         }
-        return self._timed("ablation_lab", *words.split(), *(f"{k}={v}" for k, v in places.items()))
+        settings = [*words.split(), *(f"{key}={value}" for key, value in places.items())]
+        return self._timed("ablation_lab", "run", *settings)
 
     def train(self, grid: Grid) -> float:
         """Return the seconds that training a grid takes, without a report."""

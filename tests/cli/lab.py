@@ -23,7 +23,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 # No call of these tests takes longer, however loaded the machine is.
 LONGEST = 240.0
 ONE_WORKER = "engine.workers=1"
-ALL = ("study=[width,my_study,gain]", "plugins=[my_package]", ONE_WORKER)
+ALL = ("study=[width,my_study,gain]", ONE_WORKER)
 
 # Members of four networks, and ensembles of two of them.
 GAIN = {
@@ -130,29 +130,23 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.uri = f"sqlite:///{folder / 'runs' / 'mlflow.db'}"
-        self.own = folder / "own"
-        shutil.copytree(EXAMPLES, self.own)
+        shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
         self.declare("gain", GAIN)
 
     def declare(self, name: str, study: dict[str, object]) -> None:
         """Write a study file."""
         text = yaml.safe_dump({name: study}, sort_keys=False)
-        (self.own / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        (self.folder / "conf" / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, verb: str = "run", **environment: str
+    ) -> subprocess.Popen[str]:
         """Start a call of the smoke profile in a process group of its own."""
-        command = [
-            sys.executable,
-            "-m",
-            "ablation_lab",
-            "study_dir=own",
-            "profile=smoke",
-            *arguments,
-        ]
+        command = [sys.executable, "-m", "ablation_lab", verb, "profile=smoke", *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=clean_environment(self.folder, self.own) | environment,
+            env=clean_environment(self.folder) | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -162,6 +156,10 @@ class Lab:
     def call(self, *arguments: str, **environment: str) -> Outcome:
         """Start a call and wait for its end."""
         return ended(self.start(*arguments, **environment))
+
+    def plan(self, *arguments: str) -> Outcome:
+        """Have said what would be trained."""
+        return ended(self.start(*arguments, verb="plan"))
 
     def runs(self, study: str) -> list[Stored]:
         """Return every run of the study that is not deleted, whatever its status."""

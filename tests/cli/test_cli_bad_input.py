@@ -26,12 +26,12 @@ from tests.cli.lab import (
     study_with,
 )
 
-BASE = ("study_dir=.", "study=tiny", "profile=smoke")
+BASE = ("run", "study=tiny", "profile=smoke")
 
 
 def write_study(folder: Path, text: str) -> None:
-    (folder / "study").mkdir()
-    (folder / "study" / "tiny.yaml").write_text(text, encoding="utf-8")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "tiny.yaml").write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_file_that_is_no_study_is_refused(
 
 def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Path) -> None:
     write_study(tmp_path, yaml.safe_dump({"tiny": STUDY}, sort_keys=False))
-    (tmp_path / "study" / "other.yaml").write_text("other: [a\n", encoding="utf-8")
+    (tmp_path / "conf" / "study" / "other.yaml").write_text("other: [a\n", encoding="utf-8")
     assert 'study/other.yaml", line 2' in refused(forked_call(tmp_path, *BASE), tmp_path)
 
 
@@ -101,21 +101,28 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
         ("study=[tiny,tinny]", "study: unknown name 'tinny'; nearest: "),
         ("study=null", "study: expected one name or more, found 'null'; known: "),
         ("study=[]", "study: expected one name or more, found '[]'; known: "),
-        ("profile=[smoke,quick]", "profile: expected one name, found '[smoke,quick]'; known: "),
+        ("profile=[smoke,quick]", "config.yaml.profile: expected str, found ['smoke', 'quick']"),
         ("engine=null", "engine: expected one name, found 'null'; known: local"),
-        ("model=mlp", "'model=mlp': each study says which model its runs have; declare one that"),
+        (
+            "model=mlp",
+            "'model=mlp': expected one setting, such as training.epochs=3; each",
+        ),
         ("now.minutes=-1", "now.minutes: expected at least 0, found -1"),
         ("plugins=broken", "plugins: expected a list, [broken], found 'broken'"),
-        ("profile=smokey", "profile: unknown name 'smokey'; nearest: 'smoke'; known: paper, quick"),
+        ("profile=smokey", "study/tiny.yaml: no profile 'smokey'; nearest: 'smoke'; known: smoke"),
         ("profile=paper", "study/tiny.yaml: no profile 'paper'; known: smoke"),
         ("engine=lokal", "engine: unknown name 'lokal'; nearest: 'local'"),
-        ("study_dir=nowhere", "study_dir: no folder 'nowhere'; expected one that has study/NAME"),
+        ("--project=nowhere", "--project: no folder 'nowhere'"),
+        (
+            "--projekt=here",
+            "command line: unrecognized arguments: --projekt=here; see ablation",
+        ),
         ("foo=1", "command line: unknown key 'foo'; known: "),
         ("+foo=1", "command line: unknown key 'foo'; known: "),
         ("now.replicate=1", "unknown key 'now.replicate'; nearest: 'replicates'"),
         ("now.where.width=smal", "now.where.width: unknown level 'smal'; nearest: 'small'"),
         ("now.where.with=small", "now.where: unknown factor 'with'; nearest: 'width'"),
-        ("dry_run=ture", "dry_run: expected bool, found 'ture'"),
+        ("adopt=ture", "adopt: expected bool, found 'ture'"),
         ("engine.workers=0", "engine.workers: expected at least 1, found 0"),
         ("engine.gpus=99", "engine.gpus: expected at most the "),
         ("smoke", "'smoke': expected key=value, such as profile=quick"),
@@ -153,15 +160,6 @@ def test_argument_is_refused(forked_call: Call, tmp_path: Path, argument: str, l
     assert line in refused(forked_call(tmp_path, *others, argument), tmp_path)
 
 
-def test_option_that_a_folder_of_study_dir_hides_is_refused(
-    forked_call: Call, tmp_path: Path
-) -> None:
-    write_study(tmp_path, yaml.safe_dump({"tiny": STUDY}, sort_keys=False))
-    (tmp_path / "dry_run").mkdir()
-    line = refused(forked_call(tmp_path, *BASE, "dry_run=true"), tmp_path)
-    assert "study_dir: its folder 'dry_run' hides the option 'dry_run'; keep study/, " in line
-
-
 def test_corrupt_data_file_is_refused(forked_call: Call, tmp_path: Path) -> None:
     study = study_with("run.data.name", "mnist") | {"metric": "test_accuracy"}
     write_study(tmp_path, yaml.safe_dump({"tiny": study}, sort_keys=False))
@@ -187,7 +185,7 @@ def test_absent_data_is_refused_where_there_is_no_network(
 
 def test_dry_run_creates_no_store(forked_call: Call, tmp_path: Path) -> None:
     write_study(tmp_path, yaml.safe_dump({"tiny": STUDY}, sort_keys=False))
-    outcome = forked_call(tmp_path, *BASE, "dry_run=true", "now.where.width=small")
+    outcome = forked_call(tmp_path, "plan", *BASE[1:], "now.where.width=small")
     assert outcome.status == 0, outcome.err
     assert outcome.out.splitlines() == [
         "1 study, 2 cells, 4 runs: 0 done, 2 to do (under a minute on 2 workers), 2 left for later",
@@ -217,7 +215,7 @@ def test_store_of_an_older_schema_is_refused(lab: Lab) -> None:
 def test_a_reader_that_goes_away_stops_no_call(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "ablation_lab", "study=xor_depth", "dry_run=true"]
+    command = [sys.executable, "-m", "ablation_lab", "plan", "--project", str(ROOT)]
     call = subprocess.run(
         command,
         cwd=tmp_path,
@@ -236,7 +234,7 @@ def test_ctrl_c_during_the_imports_is_one_line(tmp_path: Path) -> None:
         "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
     )
     call = subprocess.Popen(
-        [sys.executable, "-m", "ablation_lab", "dry_run=true"],
+        [sys.executable, "-m", "ablation_lab", "plan"],
         cwd=tmp_path,
         env=clean_environment(tmp_path) | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
         stdout=subprocess.PIPE,

@@ -118,8 +118,7 @@ def assert_every_run_once(lab: Lab) -> None:
 
 
 def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab) -> None:
-    (lab.own / "fragile.py").write_text(FRAGILE, encoding="utf-8")
-    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    (lab.folder / "fragile.py").write_text(FRAGILE, encoding="utf-8")
     lab.declare("breaking", BREAKING)
     arguments = ("study=breaking", "plugins=[fragile]", "reports=null", ONE_WORKER)
 
@@ -138,7 +137,7 @@ def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab
     assert named.name == ("rows=fragile", int(found[1]))
     assert traceback_of(lab, named.run_id).endswith("RuntimeError: row 17 is upside down\n")
 
-    again = lab.call(*arguments, "dry_run=true")
+    again = lab.plan(*arguments)
     assert (again.status, again.err) == (0, "")
     assert "2 cells, 4 runs: 2 done, 2 to do" in again.out
 
@@ -148,8 +147,7 @@ def test_what_does_not_fit_ends_the_call_as_bad_input_and_the_others_keep_their_
     lab: Lab,
 ) -> None:
     larger = FRAGILE.replace('raise RuntimeError("row 17 is upside down")', "np.empty(10**15)")
-    (lab.own / "fragile.py").write_text(f"import numpy as np{larger}", encoding="utf-8")
-    (lab.own / "data" / "fragile.yaml").write_text("name: fragile\ntrain_size: null\n")
+    (lab.folder / "fragile.py").write_text(f"import numpy as np{larger}", encoding="utf-8")
     lab.declare("breaking", BREAKING)
     call = lab.call("study=breaking", "plugins=[fragile]", ONE_WORKER)
     assert call.status == 2

@@ -13,7 +13,7 @@ import yaml
 
 from tests.cli.lab import STUDY, Call, refused
 
-BASE = ("study_dir=own", "study=tiny", "profile=smoke")
+BASE = ("study=tiny", "profile=smoke")
 SEEN = "somebody-was-here"
 
 
@@ -44,31 +44,31 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    path = folder / "own" / name
+    path = folder / "conf" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-def check_refused(call: Call, folder: Path, *arguments: str) -> str:
-    line = refused(call(folder, *BASE, *arguments), folder)
+def check_refused(call: Call, folder: Path, *arguments: str, verb: str = "plan") -> str:
+    line = refused(call(folder, verb, *BASE, *arguments), folder)
     assert not (folder / SEEN).exists()
     assert not (folder / "outputs").exists()
     return line
 
 
-@pytest.mark.parametrize("dry", ["dry_run=true", "dry_run=false"])
+@pytest.mark.parametrize("verb", ["plan", "run", "report", "values", "serve"])
 @pytest.mark.parametrize("target", CALLS, ids=lambda call: str(call["_target_"]))
 def test_a_study_in_the_place_of_hydra_itself(
-    forked_call: Call, folder: Path, target: dict[str, object], dry: str
+    forked_call: Call, folder: Path, target: dict[str, object], verb: str
 ) -> None:
     text = yaml.safe_dump({"tiny": STUDY, "callbacks": {"x": target}})
     write(folder, "study/tiny.yaml", f"# @package hydra\n{text}")
-    assert "found a directive for Hydra" in check_refused(forked_call, folder, dry)
+    assert "found a directive for Hydra" in check_refused(forked_call, folder, verb=verb)
 
 
 def test_a_profile_in_the_place_of_everything(forked_call: Call, folder: Path) -> None:
     write(folder, "profile/mine.yaml", "# @package _global_\nplugins: [antigravity]\n")
-    line = check_refused(forked_call, folder, "dry_run=true", "+profile=mine")
+    line = check_refused(forked_call, folder, "+profile=mine")
     assert "found a directive for Hydra" in line
 
 
@@ -100,7 +100,7 @@ def test_a_file_beside_the_study(
     elif name.startswith("model/"):
         assert "each study says which" in check_refused(forked_call, folder, "+model=mlp")
     else:
-        check_refused(forked_call, folder, "dry_run=true")
+        check_refused(forked_call, folder)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_file_beside_the_study(
         "+study.tiny.run.x={_target_:logging.FileHandler,filename:somebody-was-here}",
         "+study.tiny.run.x='${oc.create:${oc.env:HOME}}'",
         "+study.tiny.run.x=${hydra:runtime.cwd}",
-        "--config-dir=own",
-        "--config-path=own",
+        "--config-dir=conf",
+        "--config-path=conf",
         "--experimental-rerun=evil.pkl",
         "--multirun",
         "-m",
@@ -134,7 +134,7 @@ def test_an_argument_for_hydra_itself(forked_call: Call, folder: Path, argument:
 def test_folders_of_any_name_are_found(forked_call: Call, folder: Path) -> None:
     place = folder / "Lab (copy) ü [a] {b}, 'c' = #;&!~ ${d}"
     place.mkdir()
-    (folder / "own").rename(place / "own")
-    outcome = forked_call(place, *BASE, "dry_run=true")
+    (folder / "conf").rename(place / "conf")
+    outcome = forked_call(place, "plan", *BASE)
     assert outcome.status == 0, outcome.err
     assert outcome.out.startswith("1 study, 2 cells, 4 runs: 0 done, 4 to do")

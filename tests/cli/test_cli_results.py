@@ -21,7 +21,7 @@ KEPT = "runs/results-smoke"
 PLACES = (
     f"tracking.uri=sqlite:///{KEPT}/mlflow.db",
     f"tracking.artifacts={KEPT}/artifacts",
-    f"tracking.ledger=sqlite:///{KEPT}/optuna.db",
+    f"tracking.queue=sqlite:///{KEPT}/queue.db",
 )
 
 
@@ -51,7 +51,7 @@ def test_an_unpacked_store_is_reported_and_nothing_is_trained(
     assert unpack.unpack("smoke") == STUDIES
 
     names = f"study=[{','.join(STUDIES)}]"
-    call = lab.call(names, "plugins=[my_package]", "now.minutes=0", *PLACES)
+    call = lab.call(names, "now.minutes=0", *PLACES)
     assert (call.status, call.err) == (0, "")
     assert "22 runs: 21 done, 0 to do" in call.out
     assert "1 left for later" in call.out
@@ -60,7 +60,7 @@ def test_an_unpacked_store_is_reported_and_nothing_is_trained(
     assert found == {"finished": 7, "missing": 1}
     # It writes beside the unpacked store, opens no ledger, and touches no other store.
     assert {path.name for path in (lab.folder / "runs").iterdir()} == {"results-smoke"}
-    assert not (lab.folder / KEPT / "optuna.db").exists()
+    assert not (lab.folder / KEPT / "queue.db").exists()
     assert "declaration.json" in {path.name for path in files(lab.folder / KEPT / "artifacts")}
     assert files(finished.lab.folder / "runs" / "artifacts") == elsewhere
 

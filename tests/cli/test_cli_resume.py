@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from itertools import product
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -66,8 +68,21 @@ def test_second_call_does_nothing(finished: Finished) -> None:
     assert page.stat().st_mtime_ns == written
 
 
-def test_call_with_nothing_to_do_imports_no_torch_and_no_mlflow(finished: Finished) -> None:
-    again = finished.lab.call("study=[width,gain]", "reports=null", PYTHONPROFILEIMPORTTIME="1")
+def test_call_with_nothing_to_do_imports_no_torch_and_no_mlflow(
+    finished: Finished, tmp_path: Path
+) -> None:
+    # A project without the plug-in, which imports torch by itself.
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    for name in ("width", "gain"):
+        shutil.copy(
+            finished.lab.folder / "conf" / "study" / f"{name}.yaml", tmp_path / "conf/study"
+        )
+    again = finished.lab.call(
+        f"--project={tmp_path}",
+        f"tracking.uri={finished.lab.uri}",
+        "reports=null",
+        PYTHONPROFILEIMPORTTIME="1",
+    )
     imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
     assert again.status == 0
     assert "ablation_lab.runner.session" in imported
@@ -93,10 +108,10 @@ def test_only_missing_runs_that_are_wanted_now_are_trained(lab: Lab) -> None:
     assert new == [("size=1", 0), (WIDTH[0], 0)]
 
 
-def test_dry_run_says_what_is_missing_and_why_so_and_starts_nothing(lab: Lab) -> None:
+def test_a_plan_says_what_is_missing_and_why_so_and_starts_nothing(lab: Lab) -> None:
     delete(lab, "width", WIDTH[0], 1)
     before = lab.runs("width")
-    plan = lab.call("study=width", "dry_run=true")
+    plan = lab.plan("study=width")
     assert plan.status == 0, plan.err
     assert "4 cells, 8 runs: 7 done, 1 to do" in plan.out
     assert "width: 1 × stacked, 1 run each: small, full batch, plain descent: up to " in plan.out

@@ -50,11 +50,11 @@ TUNED: dict[str, Any] = {
 
 def call_with(forked_call: Call, folder: Path, other: dict[str, Any], *arguments: str) -> Outcome:
     """Make a call for the study that is tuned and another one behind it."""
-    (folder / "study").mkdir()
+    (folder / "conf" / "study").mkdir(parents=True)
     for name, study in {"tuned": TUNED, "other": other}.items():
         text = yaml.safe_dump({name: study}, sort_keys=False)
-        (folder / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return forked_call(folder, "study_dir=.", "profile=smoke", "study=[tuned,other]", *arguments)
+        (folder / "conf" / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return forked_call(folder, "run", "profile=smoke", "study=[tuned,other]", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_setting_that_would_be_ignored_is_found_before_anything_is_tuned(lab: 
 @pytest.mark.slow
 def test_a_study_with_a_nuisance_factor(lab: Lab) -> None:
     lab.declare("tuned", TUNED)
-    planned = lab.call("study=tuned", "dry_run=true", ONE_WORKER)
+    planned = lab.plan("study=tuned", ONE_WORKER)
     said = "tuned: tuning rate, cells: 2, trials of each: 5, replicates of a trial: 1"
     assert planned.out.splitlines()[0] == said
     later = lab.call("study=tuned", ONE_WORKER, "now.minutes=0")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.lab import Lab
 
-STUDIES = ("study=[width,my_study]", "plugins=[my_package]", "engine.workers=2")
+STUDIES = ("study=[width,my_study]", "engine.workers=2")
 ENGINES = {
     "local": (),
     "ray": ("engine=ray", "engine.address=null"),

@@ -115,7 +115,7 @@ def test_what_only_cards_stack_is_stacked_on_all_cards_of_a_cluster(
     lab = Lab(tmp_path)
     lab.declare("images", IMAGES)
     arguments = ("study=images", "reports=null", "engine=ray", f"engine.address={ray_cluster}")
-    planned = lab.call(*arguments, "dry_run=true")
+    planned = lab.plan(*arguments)
     assert "4 × solo, 1 run each: convolutions" in planned.out
     assert f"  planned without GPUs: those of the cluster at {ray_cluster} are" in planned.out
     call = lab.call(*arguments)

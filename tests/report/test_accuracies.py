@@ -13,9 +13,9 @@ from ablation_lab.report.reference_values import Answer, Verdict, answers
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Interval, mean_interval
 from ablation_lab.study.claims import ledger_json, read_ledger
-from ablation_lab.study.files import CONF
 from ablation_lab.study.printed import claim
 from ablation_lab.study.printed import read_ledger as stored_ledger
+from tests.conftest import CONF
 
 OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
 

@@ -1,4 +1,4 @@
-"""``make serve``: what becomes the server, where it listens, and a store that is none."""
+"""``ablation serve``: what becomes the server, where it listens, and a store that is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ablation_lab.service import serve
+from ablation_lab.errors import StoreError
+from ablation_lab.service.serve import serve
 from ablation_lab.store.publish import Publisher
 from ablation_lab.store.write import Tracker
 
@@ -16,7 +17,7 @@ SETTINGS = (
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION",
     "MLFLOW_LOGGING_LEVEL",
     "PYTHONWARNINGS",
-    "MLFLOW_TRACKING_URI",
+    "MLFLOW_BACKEND_STORE_URI",
 )
 
 
@@ -29,29 +30,23 @@ def become(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | None:
-    monkeypatch.setattr(sys, "argv", ["serve", *arguments])
-    return serve.main()
-
-
 def test_the_server_listens_on_this_machine_alone(
     become: list[list[str]],
     store: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    os.environ["MLFLOW_TRACKING_URI"] = store
-    call(monkeypatch, "--port", "5055")
+    serve(store, 5055)
     ((program, *command),) = become
     assert (program, command[:4]) == (sys.executable, [sys.executable, "-m", "mlflow", "server"])
     options = dict(zip(command[4::2], command[5::2], strict=True))
     assert (options["--host"], options["--port"]) == ("127.0.0.1", "5055")
-    assert options["--backend-store-uri"] == store
+    assert store not in command  # which other users of the machine see
+    assert os.environ["MLFLOW_BACKEND_STORE_URI"] == store
     assert os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert os.environ["MLFLOW_LOGGING_LEVEL"] == "WARNING"
     out = capsys.readouterr().out
     assert out.splitlines() == [
-        "the store is empty; run `make ablation` first",
+        "the store is empty; run `ablation run` first",
         f"serving {store} at http://127.0.0.1:5055 (Ctrl-C ends it)",
     ]
 
@@ -60,13 +55,12 @@ def test_every_study_with_cells_has_its_links(
     become: list[list[str]],
     store: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
     cell = {"cell": "width=2", "factors": {"width": "2"}, "estimate": 0.5, "n": 3.0}
     Publisher(store).publish_cells("small", "quick", [cell])
-    call(monkeypatch, "--store", store)
+    serve(store, 5000)
     study, table, charts, compare, last = capsys.readouterr().out.splitlines()
     assert study == "small (quick)"
     assert table.startswith("  table    http://127.0.0.1:5000/#/experiments/")
@@ -80,14 +74,12 @@ def test_every_study_with_cells_has_its_links(
 def test_a_store_that_is_none_is_one_line_and_nothing_is_served(
     become: list[list[str]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "mlflow.db"
     path.write_text("no database, " * 100)
-    assert call(monkeypatch, "--store", f"sqlite:///{path}") == 2
-    said = capsys.readouterr()
-    assert said.err == (
-        f"error: store {path}: not an SQLite database; move it away, or set tracking.uri\n"
-    )
-    assert (said.out, become) == ("", [])
+    with pytest.raises(StoreError) as error:
+        serve(f"sqlite:///{path}", 5000)
+    line = f"store {path}: not an SQLite database; move it away, or set tracking.uri"
+    assert str(error.value) == line
+    assert (capsys.readouterr().out, become) == ("", [])

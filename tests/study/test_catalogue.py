@@ -10,8 +10,8 @@ import pytest
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declare import declaration_json, declare
-from ablation_lab.study.files import CONF
 from ablation_lab.study.schema import parse_study
+from tests.conftest import CONF
 
 STUDY = {
     "title": "Small", "question": "Does it?", "source": "a test", "metric": "success",
@@ -27,7 +27,7 @@ STUDY = {
 
 @pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
 def test_the_list_has_every_study_file(profile: str) -> None:
-    listed = catalogue(profile)
+    listed = catalogue(profile, [CONF])
     assert [entry.study for entry in listed] == sorted(p.stem for p in (CONF / "study").iterdir())
     assert [entry.problem for entry in listed if entry.problem] == []
     assert all(entry.question and entry.runs for entry in listed)
@@ -35,10 +35,10 @@ def test_the_list_has_every_study_file(profile: str) -> None:
 
 
 def test_deep_networks_of_the_paper_profile_say_what_they_need() -> None:
-    needs = {entry.study: entry.needs for entry in catalogue("paper")}
+    needs = {entry.study: entry.needs for entry in catalogue("paper", [CONF])}
     for name in ("fitnet4", "cifar10", "resnet"):
         assert needs[name].startswith("an accelerator")
-    assert {entry.needs for entry in catalogue("smoke") if entry.asked} == {""}
+    assert {entry.needs for entry in catalogue("smoke", [CONF]) if entry.asked} == {""}
 
 
 def test_a_study_is_listed_with_the_runs_that_it_declares() -> None:

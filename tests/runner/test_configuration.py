@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from ablation_lab.engines.local import LocalSettings
 from ablation_lab.engines.ray import RaySettings
 from ablation_lab.engines.slurm import SlurmSettings
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.runner.composition import compose
 from ablation_lab.runner.configuration import Invocation, Now, read
 from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.project import open_project
 from ablation_lab.study.run import Run
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
-PROFILES = sorted(path.stem for path in (CONF / "profile").glob("*.yaml"))
+PROFILES = ["paper", "quick", "smoke"]
 
 Read = Callable[..., Invocation]
 
 
 @pytest.fixture(scope="module")
-def invocation() -> Iterator[Read]:
+def invocation() -> Read:
     """Return a function from command-line overrides to the invocation."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        yield lambda *overrides: read(compose("config", overrides=list(overrides)))
-
-
-def test_there_are_studies_and_profiles() -> None:
-    assert {"xor_depth", "ladder"} <= set(STUDIES)
-    assert PROFILES == ["paper", "quick", "smoke"]
+    project = open_project(CONF.parent)
+    return lambda *overrides: read(compose(project, overrides), project)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -69,7 +65,6 @@ def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -
     assert call.root == Path("/somewhere")
     assert isinstance(call.engine, LocalSettings)
     assert call.engine.threads == 1
-    assert not call.dry_run
     assert call.now == Now()
 
 
@@ -109,8 +104,7 @@ def test_workers_find_a_relative_data_folder(
         ("+engine.address=here", "config.yaml.engine: unknown key 'address'; nearest: "),
         ("now.replicates=0", "config.yaml: now.replicates: expected at least 1, found 0"),
         ("+now.minuts=1", "config.yaml: now: unknown key 'minuts'; nearest: 'minutes'; known: "),
-        ("dry_run=maybe", "config.yaml.dry_run: expected bool, found 'maybe'"),
-        ("+foo=1", "config.yaml: unknown key 'foo'; "),
+        ("adopt=maybe", "config.yaml.adopt: expected bool, found 'maybe'"),
         (
             "+now.where.dpeth=2",
             "config.yaml: now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",

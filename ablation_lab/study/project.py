@@ -1,0 +1,70 @@
+"""A project: the folder in which one works, with its studies, plug-ins, store and reports.
+
+Comes in: a folder. Goes out: a ``Project``, whose ``conf/`` was found. Everything else that a call
+reads or writes lies in the same folder: ``conf/study/NAME.yaml``, ``conf/config.yaml``, packages of
+one's own, ``runs/`` and ``reports/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.files import files_of, read_yaml
+
+CONF = "conf"
+SETTINGS = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with ``conf/study/``, and what its ``conf/config.yaml`` says."""
+
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def conf(self) -> Path:
+        """The folder of its declarations."""
+        return self.folder / CONF
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The names of all its studies, sorted."""
+        return tuple(sorted(files_of("study", [self.conf])))
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """The studies of a call that names none: those of config.yaml in its order, or all."""
+        chosen = self.settings.get("study")
+        return tuple(map(str, chosen)) if chosen else self.declared
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The packages that every call of the project imports."""
+        return tuple(map(str, self.settings.get("plugins") or ()))
+
+
+def open_project(folder: Path) -> Project:
+    """Return the project in a folder.
+
+    Errors: ``ConfigurationError`` where there is none, or its settings are no mapping of settings.
+    """
+    conf = folder / CONF
+    if not (conf / "study").is_dir():
+        raise ConfigurationError(
+            f"no project in {folder}: expected a folder {CONF}/study with a file for each study; "
+            "`ablation new NAME` writes a project, --project FOLDER names one elsewhere"
+        )
+    path = conf / SETTINGS
+    settings = (read_yaml(path) or {}) if path.is_file() else {}
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(f"{path}: expected settings such as plugins, found {settings!r}")
+    for key in ("study", "plugins"):
+        value = settings.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise ConfigurationError(f"{path}: {key}: expected a list of names, found {value!r}")
+    return Project(folder, settings)

@@ -89,7 +89,7 @@ def _project(folder: Path) -> Iterator[Finding]:
 
 
 def _store(folder: Path) -> Iterator[Finding]:
-    from ablation_lab.store.finished import stored_runs
+    from ablation_lab.store.runs import stored_runs
 
     path = folder / "runs" / "mlflow.db"
     if not path.exists():

@@ -89,7 +89,7 @@ def _adopt(invocation: Invocation, work: Pending) -> None:
     trained = [run for run in work.training if not run.is_check]  # a check is computed at once
     for name in sorted({run.config["data"]["name"] for run in trained}):
         verify(name, invocation.root)
-    from ablation_lab.runner.adoption import adopt
+    from ablation_lab.runner.rekey import adopt
     from ablation_lab.store.archive import Archive
 
     with invocation.engine.start(invocation.plugins) as engine:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -11,14 +13,29 @@ from typing import Any, cast
 import pytest
 
 from ablation_lab.engines.contract import Engine
-from ablation_lab.runner.adoption import SHORT, adopt, candidates, disagreement, shortened
+from ablation_lab.errors import ConfigurationError, StoreError
+from ablation_lab.runner.rekey import (
+    SHORT,
+    adopt,
+    candidates,
+    carry,
+    disagreement,
+    listing,
+    main,
+    shortened,
+)
 from ablation_lab.store.archive import Archive
 from ablation_lab.store.write import Tracker
-from ablation_lab.study.run import Run
+from ablation_lab.study.declare import declare
+from ablation_lab.study.files import read_yaml
+from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run, TrainerName
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.cost import estimate
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import plan
+from tests.conftest import CONF
 
 MakeRun = Callable[..., Run]
 
@@ -55,7 +72,7 @@ def test_a_cell_that_comes_out_the_same_gets_its_keys(store: str, make_run: Make
     stored(store, runs)
     archive, missing = Archive(store), [of_today(run) for run in runs]
     outcomes = sorted(each.line for each in adopt(missing, archive, HERE, **PLACE))
-    assert outcomes == ["adopted: small a: 3 runs", "adopted: small b: 3 runs"]
+    assert outcomes == ["rekeyed: small a: 3 runs", "rekeyed: small b: 3 runs"]
     assert {each.key for each in archive.finished("small")} == {run.key for run in missing}
     assert set(Tracker(store, None).finished("small")) == {run.key for run in missing}
 
@@ -66,7 +83,7 @@ def test_a_cell_that_comes_out_otherwise_keeps_its_old_keys(store: str, make_run
     stored(store, [dataclasses.replace(run, seed=7) for run in runs])
     archive = Archive(store)
     (outcome,) = adopt([of_today(run) for run in runs], archive, HERE, **PLACE)
-    assert outcome.line.startswith("not adopted: small c: 2 runs: train_loss at step 1 was ")
+    assert outcome.line.startswith("not rekeyed: small c: 2 runs: train_loss at step 1 was ")
     assert {each.key for each in archive.finished("small")} == {run.key for run in runs}
 
 
@@ -102,7 +119,7 @@ def test_ensembles_go_with_their_members(store: str, make_run: MakeRun) -> None:
     for ensemble, adopted in ((other, 0), (today, 1)):
         missing = [*map(of_today, members), ensemble]
         lines = [outcome.line for outcome in adopt(missing, archive, HERE, **PLACE)]
-        assert lines.count("adopted: small both: 1 run") == adopted
+        assert lines.count("rekeyed: small both: 1 run") == adopted
         for each in archive.finished("small"):
             if each.key.startswith("today-one"):
                 archive.rename(each.run_id, key=each.key.removeprefix("today-"), before="")
@@ -131,3 +148,61 @@ def test_long_runs_are_tried_for_one_epoch(make_run: MakeRun) -> None:
     assert estimate(short, runs=1) < SHORT < estimate(long, runs=1)
     assert shortened(short) == short
     assert shortened(long)["training"] == {**long["training"], "epochs": 1}
+
+
+def test_runs_are_carried_over_with_the_members_of_ensembles(store: str, make_run: MakeRun) -> None:
+    runs = [make_run(replicate=n) for n in range(3)]
+    stored(store, runs)
+    tracker = Tracker(store, None)
+    (both,) = (dataclasses.replace(runs[0], cell="both", key="both"),)
+    members = " ".join(run.key for run in runs[:2])
+    tracker.write([Record(run=both, status=Status.FINISHED, trainer=TrainerName.ENSEMBLE,
+                          provenance={"members": members})])  # fmt: skip
+    place = "small|smoke|{}|{}".format
+    before = {place(run.cell, run.replicate): run.key for run in (*runs[:2], both)}
+    now = {each: f"today-{key}" for each, key in before.items()}
+    done = carry({**before, "gone|smoke|c|0": runs[2].key}, now, store)
+    assert (done.carried, done.current, done.unknown, done.taken) == (3, 0, 1, 0)
+    found = {each.key: each.members for each in Archive(store).finished("small")}
+    of_both = tuple(f"today-{run.key}" for run in runs[:2])
+    assert found == {of_both[0]: (), of_both[1]: (), "today-both": of_both, runs[2].key: ()}
+    assert set(tracker.finished("small")) == set(found)
+    again = carry(before, now, store)
+    assert (again.carried, again.current, again.unknown) == (0, 3, 1)
+
+
+def test_no_two_runs_get_one_key_and_no_run_two(store: str, make_run: MakeRun) -> None:
+    runs = [make_run(replicate=n) for n in range(2)]
+    today = of_today(runs[0])
+    stored(store, [*runs, today])
+    places = ["small|smoke|c|0", "small|smoke|c|1"]
+    before = dict(zip(places, (run.key for run in runs), strict=True))
+    now = {places[0]: today.key, places[1]: "today-other"}
+    done = carry(before, now, store)
+    assert (done.carried, done.current, done.taken) == (1, 1, 1)
+    assert runs[0].key in Tracker(store, None).finished("small")
+    shared = dict.fromkeys(places, "old")
+    with pytest.raises(ConfigurationError, match=r"c\|1: key old was that of another run too"):
+        carry(shared, now, store)
+
+
+def test_nothing_is_carried_over_in_a_store_that_is_no_database(tmp_path: Path) -> None:
+    for uri in ("http://localhost:1", f"sqlite:///{tmp_path}/absent.db"):
+        with pytest.raises(StoreError, match="expected a database that exists"):
+            carry({}, {}, uri)
+
+
+def test_the_keys_of_all_declared_runs_are_written_down(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    (conf / "study").mkdir(parents=True)
+    (conf / "config.yaml").write_text("plugins: [experiments]\n")
+    shutil.copy(CONF / "study" / "dropout.yaml", conf / "study")
+    file = tmp_path / "keys.json"
+    assert main(["--keys", str(file), "--conf", str(conf)]) == 0
+    keys = json.loads(file.read_text())
+    assert keys == listing([conf])
+    declared = declare(parse_study("dropout", read_yaml(CONF / "study/dropout.yaml")["dropout"]),
+                       "smoke")  # fmt: skip
+    expected = {f"dropout|smoke|{run.cell}|{run.replicate}": run.key for run in declared.runs}
+    assert expected.items() <= keys.items()
+    assert {place.split("|")[1] for place in keys} == {"smoke", "quick", "paper"}

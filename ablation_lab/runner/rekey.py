@@ -1,29 +1,47 @@
-"""Taking over runs that earlier code trained, where today's code is shown to train them alike.
+"""Giving stored runs the keys of today's code, in two ways.
 
 A changed training step gives runs another key, and so does a step that was only written in another
-way. ``adopt=true`` tells the two apart by trying: of every cell whose runs are missing under their
-key while the store has finished ones with the same configuration, the latest is trained again,
-for an epoch if it is a long one. If every point that both curves have agrees, the cell's runs get
-today's key; if not, they are trained anew like any other missing run. Ensembles go with their
-members, of which they are a fixed function.
+way. ``adopt`` tells the two apart by trying: of every cell whose runs are missing under their key
+while the store has finished ones with the same configuration, the latest is trained again, for an
+epoch if it is a long one. If every point that both curves have agrees, the cell's runs get today's
+key; if not, they are trained anew like any other missing run. Ensembles go with their members, of
+which they are a fixed function.
+
+``carry`` is for a change that is known to compute the same, such as another way to take keys: the
+keys of all declared runs are written down before it and after, and runs go from one to the other::
+
+    python -m ablation_lab.runner.rekey --keys BEFORE.json      # at the commit before
+    python -m ablation_lab.runner.rekey --from BEFORE.json --store sqlite:///runs/mlflow.db
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ablation_lab.engines.contract import Engine
-from ablation_lab.store.archive import Archive, Trained
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.output import say
+from ablation_lab.study.declare import declare
+from ablation_lab.study.files import files_of, read_root, read_yaml
 from ablation_lab.study.key import content
 from ablation_lab.study.record import Curve
 from ablation_lab.study.run import Run, Stack
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.cost import estimate
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
+
+if TYPE_CHECKING:
+    from ablation_lab.store.archive import Archive, Trained
+    from ablation_lab.store.keys import CarriedOver
 
 # One machine computes the same float32 numbers again; this is for how they are written down.
 # Another processor rounds otherwise, which an epoch makes visible: so the latest run is tried.
@@ -43,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the candidates of one cell: adopted, or the reason why not."""
+    """What became of the candidates of one cell: they have today's keys, or the reason why not."""
 
     candidates: tuple[Candidate, ...]
     difference: str
@@ -53,7 +71,8 @@ class Outcome:
         """Say it in one line."""
         run, count = self.candidates[0].run, len(self.candidates)
         what = f"{run.study} {run.cell}: {count} run{'s' if count > 1 else ''}"
-        return f"not adopted: {what}: {self.difference}" if self.difference else f"adopted: {what}"
+        stays = f"not rekeyed: {what}: {self.difference}"
+        return stays if self.difference else f"rekeyed: {what}"
 
 
 def adopt(
@@ -150,3 +169,61 @@ def _cell(run: Run) -> tuple[str, str]:
 
 def _text(config: Mapping[str, Any]) -> str:
     return json.dumps(content(config), sort_keys=True)
+
+
+def listing(folders: Sequence[Path], profiles: Sequence[str] = ()) -> dict[str, str]:
+    """Return ``study|profile|cell|replicate`` -> key for every run that the folders declare.
+
+    Nuisance factors have their first levels: what tuning chose is no part of a declaration.
+    """
+    keys = {}
+    for name, path in sorted(files_of("study", list(folders)).items()):
+        study = parse_study(name, read_yaml(path)[name], path)
+        for profile in profiles or study.budgets:
+            for run in declare(study, profile).runs:
+                keys[f"{name}|{profile}|{run.cell}|{run.replicate}"] = run.key
+    return keys
+
+
+def carry(before: Mapping[str, str], now: Mapping[str, str], uri: str) -> CarriedOver:
+    """Give the runs of a store today's keys: of what was declared before, and is declared now.
+
+    Errors: ``ConfigurationError`` if one key would become several; ``StoreError``.
+    """
+    from ablation_lab.store.keys import carry_over
+
+    keys: dict[str, str] = {}
+    for place, key in before.items():
+        if place in now and keys.setdefault(key, now[place]) != now[place]:
+            raise ConfigurationError(
+                f"{place}: key {key} was that of another run too, whose key is now "
+                f"{keys[key]} and not {now[place]}; one run cannot become two"
+            )
+    return carry_over(uri, keys)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write today's keys down, or carry a store over from those of before."""
+    parser = argparse.ArgumentParser(prog="python -m ablation_lab.runner.rekey")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="write today's keys there")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="before", help="keys of before")
+    parser.add_argument("--store", help="the database whose runs are carried over")
+    parser.add_argument(
+        "--conf", type=Path, default=Path("conf"), help="the folder of the declarations"
+    )
+    given = parser.parse_args(arguments)
+    if not given.keys and not (given.before and given.store):
+        parser.error("expected --keys FILE, or --from FILE and --store ADDRESS")
+    for plugin in read_root(given.conf / "config.yaml").get("plugins", ()):
+        import_module(plugin)
+    now = listing([given.conf])
+    if given.keys:
+        given.keys.write_text(json.dumps(now, indent=0), encoding="utf-8")
+        say(f"{len(now)} runs: {given.keys}")
+    if given.before:
+        say(carry(json.loads(given.before.read_text("utf-8")), now, given.store).line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

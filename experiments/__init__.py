@@ -1,7 +1,7 @@
 """The plug-in of the lectures: the data sets and checks that only the five decks have.
 
 Comes in: the public interface of ``ablation_lab``. Goes out: data sets and checks by name, for the
-studies of ``conf/study`` and the reference values of ``conf/claims``.
+studies of ``conf/study`` and the reference values of ``conf/references``.
 """
 
 from ablation_lab.study.checks import CHECKS

@@ -51,8 +51,8 @@ def test_every_make_target_exists() -> None:
 
 def printed_in_deck_0() -> dict[tuple[str, str, str], float]:
     """Return the printed accuracies of the study's cells, by depth, activation and init."""
-    text = (ROOT / "conf" / "claims" / "deck0.yaml").read_text(encoding="utf-8")
-    entries = yaml.safe_load(text)["claims"].values()
+    text = (ROOT / "conf" / "references" / "deck0.yaml").read_text(encoding="utf-8")
+    entries = yaml.safe_load(text)["values"].values()
     found = {}
     for entry in entries:
         if entry.get("study") == "xor_depth" and entry["metric"] == "train_accuracy":

@@ -22,8 +22,7 @@ from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.declared import load_ledger
 from ablation_lab.store.publish import load_published
 from ablation_lab.study.catalogue import catalogue
-from ablation_lab.study.declaration import DeclarationError
-from ablation_lab.study.printed import LedgerError
+from ablation_lab.study.reading import DeclarationError
 
 BAD_INPUT = 2
 PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_unreadable(options.store)
         studies = load(options.store, options.profile, only=options.studies)
         ledger = load_ledger(options.store)
-    except (DeclarationError, LedgerError, UnknownStudyError, StoreError) as error:
+    except (DeclarationError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     if not options.conf:  # a report on chosen studies is silent about all others

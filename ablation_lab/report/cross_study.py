@@ -15,8 +15,8 @@ from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table, write_table
 from ablation_lab.study.commands import command, not_run
-from ablation_lab.study.printed import PrintedClaim
 from ablation_lab.study.record import Status
+from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:
     from ablation_lab.study.catalogue import Listed
@@ -35,7 +35,7 @@ class Across:
         cls,
         studies: Sequence[Study],
         *,
-        ledger: Sequence[PrintedClaim] = (),
+        ledger: Sequence[ReferenceValue] = (),
         listed: Sequence[Listed] = (),
     ) -> Across:
         """What these studies leave to say."""

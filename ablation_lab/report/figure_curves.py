@@ -44,7 +44,8 @@ from ablation_lab.report.marks import (
     series,
 )
 from ablation_lab.report.study import Study
-from ablation_lab.study.declaration import Declaration, Factor
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.factor import Factor
 
 BAND = (0.1, 0.9)
 HEIGHT = 2.0  # inches, without a legend

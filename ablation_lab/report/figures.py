@@ -78,7 +78,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["heat"] = heat_map
     if len(made.places) <= MOST_POINTS or not chosen:
         chosen["points"] = points
-    if any(printed_values(declaration, cell) for cell in declaration.claims):
+    if any(printed_values(declaration, cell) for cell in declaration.references):
         chosen["ladder"] = ladder
     if study.factorial is not None:
         chosen["effects"] = main_effects
@@ -177,7 +177,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
 def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     """Our estimates with intervals (dots) beside the reference values (diamonds), by cell."""
     declaration = study.declaration
-    printed = {cell: printed_values(declaration, cell) for cell in declaration.claims}
+    printed = {cell: printed_values(declaration, cell) for cell in declaration.references}
     found = [point for point in points_of(study) if printed.get(point.cell)]
     ax = new_axes(ax, height=0.85 + 0.2 * len(found))
     shown = [value for point in found for value in (point.low, point.middle, point.high)]

@@ -11,8 +11,9 @@ from math import floor, isfinite, log10, nan
 
 import pandas as pd
 
-from ablation_lab.study.declaration import Declaration, Factor, Role
-from ablation_lab.study.selection_rules import selection
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.factor import Factor, FactorRole
+from ablation_lab.study.selection import selection
 
 DASH = "–"
 LONGEST_COUNT = 1e12
@@ -162,7 +163,7 @@ def rule_caption(declaration: Declaration) -> str:
     rule, tuning = selection(declaration.selection).caption, declaration.tuning
     if tuning is None:
         return rule
-    tuned = [factor for factor in declaration.factors if factor.role is Role.NUISANCE]
+    tuned = [factor for factor in declaration.factors if factor.role is FactorRole.NUISANCE]
     chosen = "; ".join(_chosen(factor, declaration) for factor in tuned)
     replicates = f"{tuning.replicates} replicate{'' if tuning.replicates == 1 else 's'}"
     return (

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from ablation_lab.study.declaration import Cell, Declaration, Design, Factor
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.factor import Factor
+from ablation_lab.study.schema import Design
 
 ABSENT = "—"  # the factor does not apply in that cell
 CELL = "cell"  # stands for the cell's own name where the factors do not tell cells apart

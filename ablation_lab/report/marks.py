@@ -19,8 +19,9 @@ from ablation_lab.report.formatting import number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import FEW
-from ablation_lab.study.declaration import Declaration, Factor
-from ablation_lab.study.selection_rules import selection
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.factor import Factor
+from ablation_lab.study.selection import selection
 
 MOST_LINES = len(COLOURS)
 SIZE = 3.5
@@ -80,7 +81,7 @@ def printed_values(declaration: Declaration, cell: str) -> list[float]:
     """What sources print of the study's metric for a cell, in the unit of the axis."""
     return [
         scale(declaration) * claim.printed
-        for claim in declaration.claims.get(cell, ())
+        for claim in declaration.references.get(cell, ())
         if claim.printed is not None and claim.metric in ("", declaration.metric)
     ]
 

@@ -23,8 +23,8 @@ from ablation_lab.report.layout import level_columns, levels_of
 from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table, numeric
-from ablation_lab.study.printed import PrintedClaim
 from ablation_lab.study.record import Status
+from ablation_lab.study.references import ReferenceValue
 
 TITLE = "Reference values"
 HEADER = ("study", "reference value", "kind", "printed", "ours", "n", "verdict", "why")
@@ -118,7 +118,7 @@ def _cut(text: str) -> str:
     return f"{text[:LONGEST].rpartition(' ')[0].rstrip(',;')} …"
 
 
-def accuracies(found: Sequence[Answer], ledger: Sequence[PrintedClaim]) -> Table | None:
+def accuracies(found: Sequence[Answer], ledger: Sequence[ReferenceValue]) -> Table | None:
     """One row per accuracy among the reference values; one without runs has its reason as a note.
 
     None where no study of the report answers any of them.
@@ -140,7 +140,7 @@ def accuracies(found: Sequence[Answer], ledger: Sequence[PrintedClaim]) -> Table
     )
 
 
-def is_accuracy(claim: PrintedClaim) -> bool:
+def is_accuracy(claim: ReferenceValue) -> bool:
     """Whether the ledger calls it an accuracy, and the source prints one: no curve, no gap."""
     named = "accuracy" in claim.about
     return named and not claim.updates and claim.shown not in NOTHING
@@ -175,7 +175,7 @@ def _share(value: float) -> str:
 def verdicts(study: Study, *, ax: Axes | None = None) -> Axes:
     """One bar for each verdict on the reference values, and one for checks without such a value."""
     counts = Counter(answer.verdict.word for answer in answers([study]))
-    bound = study.declaration.claims
+    bound = study.declaration.references
     counts[WITHOUT_VALUE] = sum(not bound.get(cell.cell) for cell in study.declaration.cells)
     ordered = [(word, count) for word, count in counts.most_common() if count]
     ax = new_axes(ax, height=0.7 + 0.22 * len(ordered))
@@ -195,12 +195,12 @@ def checks_table(study: Study) -> Table:
     finished = study.frame[study.frame["status"] == Status.FINISHED]
     runs = {str(row["cell"]): row for row in finished[::-1].to_dict("records")}
     reasons = dict(zip(study.cells["cell"], study.cells["reason"], strict=True))
-    bound = any(declaration.claims.values())
+    bound = any(declaration.references.values())
     rows = []
     for cell in declaration.cells:
         numbers = ", ".join(_numbers(runs.get(cell.cell, {}))) or DASH
         ours = Entry(numbers, notes=notes.number(str(reasons[cell.cell])), cell=cell.cell)
-        values = declaration.claims.get(cell.cell, ())
+        values = declaration.references.get(cell.cell, ())
         said = [ours]
         if bound:
             about = _joined(value.about for value in values)

@@ -7,7 +7,7 @@ In: studies as read from the store, the ledger of all values, and every declared
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,9 @@ from ablation_lab.statistics.outcomes import Outcomes
 from ablation_lab.statistics.reference_values import Verdict, judge
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.declaration import Declaration
-from ablation_lab.study.printed import PrintedClaim
 from ablation_lab.study.record import NoConvergence, Status
-from ablation_lab.study.selection_rules import selection
+from ablation_lab.study.references import ReferenceValue
+from ablation_lab.study.selection import selection
 
 if TYPE_CHECKING:
     from ablation_lab.study.catalogue import Listed
@@ -38,7 +38,7 @@ class Answer:
     `nc` counts the runs among the n of the interval that did not converge.
     """
 
-    claim: PrintedClaim
+    claim: ReferenceValue
     study: str
     verdict: Verdict
     interval: Interval
@@ -47,7 +47,7 @@ class Answer:
 
 def answers(
     studies: Iterable[Study],
-    ledger: Sequence[PrintedClaim] = (),
+    ledger: Sequence[ReferenceValue] = (),
     listed: Iterable[Listed] = (),
 ) -> tuple[Answer, ...]:
     """One answer per claim, sorted by claim.
@@ -68,7 +68,7 @@ def answers(
 
 
 def unanswered(
-    claim: PrintedClaim, declaration: Declaration | None, listed: Listed | None = None
+    claim: ReferenceValue, declaration: Declaration | None, listed: Listed | None = None
 ) -> Verdict:
     """Why a claim of the ledger has no value of ours."""
     if claim.not_attempted:
@@ -105,7 +105,7 @@ class Ours:
     `runs` has one row per run and one column per printed value.
     """
 
-    claim: PrintedClaim
+    claim: ReferenceValue
     runs: Floats
     interval: Interval
     said: str = ""
@@ -114,20 +114,20 @@ class Ours:
 
 def _answers(study: Study) -> Iterator[Answer]:
     declaration = study.declaration
-    if not any(declaration.claims.values()):
+    if not any(declaration.references.values()):
         return
     found = study.outcomes
     for cell in declaration.cells:
-        for claim in declaration.claims.get(cell.cell, ()):
+        for claim in declaration.references.get(cell.cell, ()):
             ours = _ours(study, claim, found[cell.cell])
             metric = claim.metric or declaration.metric
-            verdict = judge(replace(ours.claim, metric=metric), ours.runs)
+            verdict = judge(ours.claim.model_copy(update={"metric": metric}), ours.runs)
             why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
             explained = Verdict(verdict.word, joined(cell.cell, why, ours.said))
             yield Answer(claim, declaration.study, explained, ours.interval, ours.nc)
 
 
-def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
+def _ours(study: Study, claim: ReferenceValue, found: Outcomes) -> Ours:
     declaration: Declaration = study.declaration
     part = study.frame[study.frame["cell"] == found.cell].sort_values("replicate", kind="stable")
     part = part[part["status"] == Status.FINISHED]
@@ -144,7 +144,7 @@ def _ours(study: Study, claim: PrintedClaim, found: Outcomes) -> Ours:
 
 
 def _of_metric(
-    claim: PrintedClaim, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
+    claim: ReferenceValue, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
 ) -> Ours:
     """All runs as they ended: a source does not say which of its runs it shows.
 
@@ -177,7 +177,7 @@ def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float
     return [float(value) for value in values]
 
 
-def _of_check(claim: PrintedClaim, part: pd.DataFrame) -> Ours:
+def _of_check(claim: ReferenceValue, part: pd.DataFrame) -> Ours:
     """All numbers of a check, one for each printed value."""
     names = [f"value_{index}" for index in range(max(1, len(claim.values)))]
     if missing := [name for name in names if name not in part or part[name].isna().any()]:
@@ -187,16 +187,17 @@ def _of_check(claim: PrintedClaim, part: pd.DataFrame) -> Ours:
     return Ours(claim, runs, _estimate(runs))
 
 
-def _on_curve(study: Study, claim: PrintedClaim, part: pd.DataFrame, said: str) -> Ours:
+def _on_curve(study: Study, claim: ReferenceValue, part: pd.DataFrame, said: str) -> Ours:
     """Our curves at those of the printed points at which they were recorded."""
     curves = study.claim_curves
     mine = curves[curves["run_id"].isin(part["run_id"]) & (curves["metric"] == claim.metric)]
     table = mine.pivot_table(index="replicate", columns="step", values="value", dropna=False)
     kept = [index for index, update in enumerate(claim.updates) if update in table.columns]
-    compared = replace(
-        claim,
-        values=tuple(claim.values[index] for index in kept),
-        updates=tuple(claim.updates[index] for index in kept),
+    compared = claim.model_copy(
+        update={
+            "values": tuple(claim.values[index] for index in kept),
+            "updates": tuple(claim.updates[index] for index in kept),
+        }
     )
     values = table[list(compared.updates)].to_numpy(dtype=np.float64)
     runs = values[np.isfinite(values).all(1)] if kept else np.empty((0, 0))

@@ -35,7 +35,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import header_spans, write_table
-from ablation_lab.study.printed import PrintedClaim
+from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:
     from ablation_lab.study.catalogue import Listed
@@ -58,7 +58,7 @@ class ReportError(RuntimeError):
 
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
-    templates: Path = TEMPLATES, ledger: Sequence[PrintedClaim] = (),
+    templates: Path = TEMPLATES, ledger: Sequence[ReferenceValue] = (),
     listed: Sequence[Listed] = (), beside: bool = False,
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.

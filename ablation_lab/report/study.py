@@ -141,7 +141,7 @@ def _claim_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd
     """The curves that printed curves are compared with."""
     wanted = {
         (claim.metric, cell)
-        for cell, claims in declaration.claims.items()
+        for cell, claims in declaration.references.items()
         for claim in claims
         if claim.updates
     }

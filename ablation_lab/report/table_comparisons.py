@@ -21,7 +21,8 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.statistics.comparisons import Comparison
 from ablation_lab.statistics.outcomes import Outcomes
-from ablation_lab.study.declaration import Declaration, Design
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.schema import Design
 
 COLUMNS = ("difference", "95 % interval", "n", "p (Holm)", "least p", "verdict")
 

@@ -17,7 +17,8 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
 from ablation_lab.statistics.intervals import median_interval, wilson
 from ablation_lab.store.layers import Observation, ends
-from ablation_lab.study.declaration import Cell, Factor
+from ablation_lab.study.declaration import Cell
+from ablation_lab.study.factor import Factor
 from ablation_lab.study.record import Status
 
 FIRST_EXACT = "first_exact_step"

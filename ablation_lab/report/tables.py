@@ -38,7 +38,8 @@ from ablation_lab.report.table_training import (
     steps_table,
 )
 from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.study.declaration import MEMBERS, Declaration, Factor
+from ablation_lab.study.declaration import MEMBERS, Declaration
+from ablation_lab.study.factor import Factor
 
 SAME = "as left"  # in further columns of a cell to which their factor does not apply
 
@@ -141,7 +142,7 @@ def _records(study: Study) -> list[dict[str, object]]:
 def _reference(cell: str, declaration: Declaration) -> str:
     values = [
         printed_text(claim.printed, declaration)
-        for claim in declaration.claims.get(cell, ())
+        for claim in declaration.references.get(cell, ())
         if claim.printed is not None and claim.metric in ("", declaration.metric)
     ]
     return f"reference {', '.join(values)}" if values else ""
@@ -195,5 +196,5 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (lambda study: not study.layers.norms.empty, gradients_table),
     (has_steps, steps_table),
     (differs, parameters_table),
-    (lambda study: any(study.declaration.claims.values()), values_table),
+    (lambda study: any(study.declaration.references.values()), values_table),
 )

@@ -26,7 +26,8 @@ from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.frame import load_curves, load_frame
 from ablation_lab.store.layers import Histogram, Observation, stored_observations
 from ablation_lab.store.tags import File
-from ablation_lab.study.declaration import Declaration, DeclarationError
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.record import Status
 
 CURVES = ("train_loss", "val_accuracy", "val_loss", "val_distance")

@@ -21,8 +21,7 @@ from ablation_lab.report.study import load
 from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.declared import load_ledger
 from ablation_lab.study.catalogue import catalogue
-from ablation_lab.study.declaration import DeclarationError
-from ablation_lab.study.printed import LedgerError
+from ablation_lab.study.reading import DeclarationError
 
 TOLD = ("differs", "outside", "erratum not confirmed", "too few")
 KINDS = ("exact", "converged", "dist", "unspecified", "erratum", "cited")
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"store {redact(options.store)}: it holds no reference values; run a study first"
             )
         studies = load(options.store, options.profile)
-    except (DeclarationError, LedgerError, StoreError) as error:
+    except (DeclarationError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     table = value_table(answers(studies, ledger, catalogue(options.profile, [options.conf])))

@@ -14,15 +14,14 @@ from pydantic import Field
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
-from ablation_lab.study.claims import check_studies, read_ledger, with_claims
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_yaml, refuse_directives
 from ablation_lab.study.project import Project
 from ablation_lab.study.reading import Number, Whole, Written, read_model
+from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import Adjustment, Study, parse_study
 from ablation_lab.study.section import Section
-from ablation_lab.study.study import Claim
 
 
 class Now(Written):
@@ -61,7 +60,7 @@ class Invocation:
     """
 
     studies: tuple[Study, ...]
-    ledger: tuple[Claim, ...]
+    ledger: tuple[ReferenceValue, ...]
     profile: str
     tracking_uri: str
     queue_uri: str
@@ -96,17 +95,17 @@ def read(config: DictConfig, project: Project) -> Invocation:
     refuse_directives(content, "command line")
     top = Section(content, "config.yaml")
     folders = [project.conf]
-    _check_study_files(folders)
+    contents = _study_files(folders)
     tracking, engine, data = (top.section(name) for name in ("tracking", "engine", "data"))
     artifacts = tracking.take("artifacts", str, None)
-    ledger = _ledger(folders)
+    ledger = _references(folders, contents)
     files = files_of("study", folders)
     studies = [
         parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
     ]
     overrides = _overrides(top.section("overrides", required=False), studies)
     invocation = Invocation(
-        studies=tuple(with_claims(_with(study, overrides), ledger) for study in studies),
+        studies=tuple(with_references(_with(study, overrides), ledger) for study in studies),
         every_study={study.name for study in studies} >= set(project.studies),
         conf=project.conf,
         ledger=ledger,
@@ -160,12 +159,11 @@ def _with(study: Study, overrides: dict[str, Any]) -> Study:
     return study.model_copy(update={"budgets": budgets})
 
 
-def _ledger(folders: list[Path]) -> tuple[Claim, ...]:
-    """Read the printed claims, and see that each is bound to a study that exists."""
-    files = files_of("claims", folders)
-    ledger = read_ledger({name: read_yaml(path) for name, path in files.items()})
-    check_studies(ledger, files_of("study", folders))
-    return ledger
+def _references(folders: list[Path], contents: Mapping[str, object]) -> tuple[ReferenceValue, ...]:
+    """Read the reference values, each bound to a study that exists."""
+    files = files_of("references", folders)
+    values = read_references({name: read_yaml(path) for name, path in files.items()}, files)
+    return bind(values, contents)
 
 
 def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ...]) -> None:
@@ -188,8 +186,12 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _check_study_files(folders: list[Path]) -> None:
-    """Refuse a study file whose content Hydra would put under another name, or nowhere."""
+def _study_files(folders: list[Path]) -> Mapping[str, object]:
+    """Return the contents of all study files.
+
+    Refuses one whose content Hydra would put under another name, or nowhere.
+    """
+    contents = {}
     for name, path in files_of("study", folders).items():
         # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.
         content = read_yaml(path)
@@ -199,3 +201,5 @@ def _check_study_files(folders: list[Path]) -> None:
                 f"{path}: expected one top-level key, {name!r}, as the file is called; "
                 f"found {found!r}"
             )
+        contents[name] = content
+    return contents

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ablation_lab.study.declare import Declared, declaration_json
+from ablation_lab.study.declaration import declared_text
+from ablation_lab.study.declare import Declared, declaration_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("report", "statistics", "store", "study")  # whose code decides what a report shows
@@ -75,7 +76,7 @@ class Report:
     def _digest(self, entry: Declared, stored: Stored) -> str:
         digest = hashlib.sha256(self.store.encode())
         digest.update(self.ledger.encode())
-        digest.update(json.dumps(declaration_json(entry, {}), sort_keys=True).encode())
+        digest.update(declared_text(declaration_of(entry, {})).encode())
         digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
         for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*")):
             if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):

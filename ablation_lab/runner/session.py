@@ -20,9 +20,9 @@ from ablation_lab.runner.reporting import Report
 from ablation_lab.runner.schedule import Pending, once, pending
 from ablation_lab.store.connect import refuse_places
 from ablation_lab.store.runs import finished_runs, stored_runs
-from ablation_lab.study.claims import ledger_json
-from ablation_lab.study.declare import Declared, declaration_json, declare
+from ablation_lab.study.declare import Declared, declaration_of, declare
 from ablation_lab.study.names import check_names
+from ablation_lab.study.references import references_text
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.plan import estimated, plan
@@ -72,7 +72,7 @@ def carry_out(invocation: Invocation) -> int:
             invocation.tracking_uri,
             invocation.profile,
             invocation.reports,
-            ledger=ledger_json(invocation.ledger),
+            ledger=references_text(invocation.ledger),
             conf=invocation.conf if invocation.every_study else None,
         )
         if not report.is_current(declared, stored):
@@ -252,6 +252,10 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
 
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
     if invocation.ledger:
-        tracker.keep_ledger(ledger_json(invocation.ledger))
+        tracker.keep_ledger(references_text(invocation.ledger))
     for entry in declared:
-        tracker.declare(entry.study.name, invocation.profile, declaration_json(entry, provenance()))
+        tracker.declare(
+            entry.study.name,
+            invocation.profile,
+            declaration_of(entry, provenance()).model_dump(mode="json"),
+        )

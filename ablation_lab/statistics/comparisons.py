@@ -20,7 +20,8 @@ from scipy import stats as scipy_stats
 
 from ablation_lab.statistics.intervals import EXACT_PAIRS, LEVEL_OF_TESTS, fisher, holm, minimum_p
 from ablation_lab.statistics.outcomes import Difference, Outcomes, difference, paired_values
-from ablation_lab.study.declaration import Cell, Declaration, Design
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.schema import Design
 
 Pair = tuple[Outcomes, Outcomes]
 

@@ -17,7 +17,9 @@ import numpy as np
 
 from ablation_lab.statistics.intervals import Floats
 from ablation_lab.statistics.outcomes import Outcomes, values_at_chance
-from ablation_lab.study.declaration import Cell, Declaration, Design, Factor
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.factor import Factor
+from ablation_lab.study.schema import Design
 
 FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on
 Term = tuple[str, ...]  # the names of one factor (a main effect) or of two (an interaction)

@@ -25,7 +25,7 @@ from ablation_lab.statistics.intervals import (
 from ablation_lab.study.commands import untrained_because
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
-from ablation_lab.study.selection_rules import selection
+from ablation_lab.study.selection import selection
 
 
 @dataclass(frozen=True)

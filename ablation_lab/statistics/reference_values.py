@@ -26,7 +26,7 @@ from ablation_lab.statistics.intervals import (
     prediction_interval,
     rank_p,
 )
-from ablation_lab.study.printed import PrintedClaim, Tolerance
+from ablation_lab.study.references import ReferenceValue, Tolerance
 
 FEWEST = 3
 ERRATUM = ("erratum not confirmed", "erratum confirmed")
@@ -43,7 +43,7 @@ class Verdict:
     why: str
 
 
-def judge(claim: PrintedClaim, runs: Floats) -> Verdict:
+def judge(claim: ReferenceValue, runs: Floats) -> Verdict:
     """The verdict on a claim, given ours: one row per finished run, one column per printed value.
 
     Where the source prints nothing comparable, the columns are whatever we report.
@@ -63,14 +63,14 @@ def judge(claim: PrintedClaim, runs: Floats) -> Verdict:
     return Verdict(right if same else wrong, why)
 
 
-def agreement(claim: PrintedClaim, runs: Floats) -> tuple[bool, str]:
+def agreement(claim: ReferenceValue, runs: Floats) -> tuple[bool, str]:
     """Whether the mean of our runs is every printed value within the tolerance, and the reason."""
     printed = np.array(claim.values)
     tolerance = claim.tolerance or _last_digit(claim)
     ours = np.where(np.isinf(runs).all(0), runs[0], _mean(runs))
     with np.errstate(invalid="ignore"):  # inf - inf, where both are infinite
         apart = np.where(ours == printed, 0.0, np.abs(ours - printed))
-    slack = tolerance.slack(printed)
+    slack = _slack(tolerance, printed)
     same = bool((apart <= slack * (1 + 1e-9)).all())
     worst = int(np.argmax(apart - slack))
     why = f"ours {_listed(ours)}"
@@ -79,7 +79,7 @@ def agreement(claim: PrintedClaim, runs: Floats) -> tuple[bool, str]:
     return same, f"{why}; tolerance: {tolerance.why}"
 
 
-def in_distribution(claim: PrintedClaim, runs: Floats) -> Verdict:
+def in_distribution(claim: ReferenceValue, runs: Floats) -> Verdict:
     """Inside or outside the spread of single runs, or too few runs to say.
 
     Each printed value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
@@ -132,11 +132,19 @@ def _mean(runs: Floats) -> Floats:
     return mean
 
 
-def _last_digit(claim: PrintedClaim) -> Tolerance:
+def _slack(tolerance: Tolerance, printed: Floats) -> Floats:
+    """The largest distance allowed for each printed value: absolute + relative·|printed|."""
+    finite = np.where(np.isfinite(printed), np.abs(printed), 0.0)
+    return (
+        np.broadcast_to(np.array(tolerance.absolute), printed.shape) + tolerance.relative * finite
+    )
+
+
+def _last_digit(claim: ReferenceValue) -> Tolerance:
     """Half a unit of the last digit; a unit for optima, where a run may stop a little earlier."""
     share = 0.5 if claim.kind == "exact" else 1.0
     absolute = tuple(share * printed_unit(value) for value in claim.values)
-    return Tolerance(absolute, 0.0, "the last printed digit")
+    return Tolerance(absolute=absolute, relative=0.0, why="the last printed digit")
 
 
 def _listed(values: Floats) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ablation_lab.store.client import Store, readable
 from ablation_lab.store.tags import LEDGER, REPLICATES, File, Kind, Tag, having
-from ablation_lab.study.declaration import Declaration, DeclarationError, parse
-from ablation_lab.study.printed import PrintedClaim, read_ledger
+from ablation_lab.study.declaration import Declaration, parse
+from ablation_lab.study.reading import DeclarationError
+from ablation_lab.study.references import ReferenceValue, read_stored
 
 
 def declarations(uri: str, profile: str) -> list[Declaration]:
@@ -39,10 +40,10 @@ def declaration_of(store: Store, study: str, profile: str) -> tuple[str, str] | 
     )
 
 
-def load_ledger(uri: str) -> tuple[PrintedClaim, ...]:
+def load_ledger(uri: str) -> tuple[ReferenceValue, ...]:
     """Every printed claim that the store knows; none in a store that was never given any.
 
-    Raises StoreError where the store cannot be read, LedgerError where its ledger cannot.
+    Raises StoreError where the store cannot be read, DeclarationError where its ledger cannot.
     """
     with readable(uri):
         store = Store(uri)
@@ -51,4 +52,4 @@ def load_ledger(uri: str) -> tuple[PrintedClaim, ...]:
         if run is None:
             return ()
         text = store.text(run.info.run_id, File.CLAIMS)
-    return read_ledger(text, f"experiment {LEDGER}")
+    return read_stored(text, f"experiment {LEDGER}")

@@ -20,7 +20,7 @@ from ablation_lab.store.runs import StoredRun, by_key, points_of, runs_of, the_o
 from ablation_lab.store.tags import Tag, replicates_of
 from ablation_lab.study.declaration import OUTCOME_COLUMNS, RUN_COLUMNS, Cell, Declaration
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
-from ablation_lab.study.selection_rules import selection
+from ablation_lab.study.selection import selection
 
 TEXTS = ("study", "cell", "run_id", "nc_rule", "nc_recorded", "trainer", "device", "reason")
 ACCURACY_MARGIN = 0.05  # above chance, as in the rule of the run

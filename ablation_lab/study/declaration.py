@@ -1,81 +1,50 @@
-"""What a study declared, before anything ran.
+"""What a study declared, before anything ran: what the store keeps and every table starts from.
 
-In: the JSON text of a `declaration.json` artifact. Out: frozen dataclasses. Every table of the
-report is left-joined on the cells and runs named here, so that nothing that was declared can
-vanish.
+In: the declared grid, or the JSON text of a `declaration.json` artifact. Out: frozen models. Every
+table of the report is left-joined on the cells and runs named here, so that nothing that was
+declared can vanish.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from ablation_lab.study.datasets import DataSet
-from ablation_lab.study.printed import PrintedClaim, claim
-from ablation_lab.study.selection_rules import SELECTIONS, Tuning
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ablation_lab.study.factor import Factor, FactorRole
+from ablation_lab.study.metric import Metric
+from ablation_lab.study.reading import DeclarationError, sentence
+from ablation_lab.study.references import ReferenceValue
+from ablation_lab.study.schema import Design, Layout, Tuning
+from ablation_lab.study.selection import SELECTIONS
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
 OUTCOME_COLUMNS = ("nc_rule", "nc_recorded", "steps", "seconds", "trainer", "device", "reason")
+MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles
 
 
-class DeclarationError(ValueError):
-    """A declaration that cannot be read: names the store's place, the field and what to do."""
+class Stored(BaseModel):
+    """What the store keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Role(StrEnum):
-    """What a factor is for."""
-
-    SCIENTIFIC = "scientific"
-    NUISANCE = "nuisance"
-    FIXED = "fixed"
-
-
-class Design(StrEnum):
-    """How the cells of a study hang together, which decides what may be attributed to what."""
-
-    FACTORIAL = "factorial"
-    LADDER = "ladder"
-    ONE_AT_A_TIME = "one_at_a_time"
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One thing that varies, with its levels in declared order."""
-
-    name: str
-    role: Role
-    label: str
-    levels: tuple[str, ...]
-
-    @property
-    def numeric(self) -> bool:
-        """Whether every level reads as a number."""
-        return all(_is_number(level) for level in self.levels)
-
-
-@dataclass(frozen=True)
-class DeclaredRun:
+class DeclaredRun(Stored):
     """One replicate of a cell and the key under which its run is stored."""
 
     replicate: int
     key: str
 
 
-MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles
-
-
-@dataclass(frozen=True)
-class Cell:
+class Cell(Stored):
     """One combination of levels; `skipped` holds the reason where it was not to be run."""
 
     cell: str
-    factors: Mapping[str, str]
-    skipped: str | None
+    factors: dict[str, str]
+    skipped: str | None = None
     runs: tuple[DeclaredRun, ...]
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = Field({})
 
     @property
     def data(self) -> str:
@@ -88,52 +57,71 @@ class Cell:
         return self.cell.endswith(MEMBERS)
 
 
-@dataclass(frozen=True)
-class Excluded:
+class Excluded(Stored):
     """A combination that the study rules out, with the reason."""
 
     cell: str
-    factors: Mapping[str, str]
+    factors: dict[str, str]
     reason: str
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Factor names for the rows and the columns of the pivot table."""
+class DataSet(Stored):
+    """A data set by name: what it is, the sum of its content, and what its test set is.
 
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
+    `test_is_train` says that the accuracy is training accuracy, because there is no other data.
+    """
+
+    name: str
+    about: str
+    checksum: str
+    test_is_train: bool
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """A study as declared; `declared_text` and `parse` are inverse to each other."""
+class Declaration(Stored):
+    """A study as declared; `declared_text` and `parse` are inverse to each other.
+
+    `metrics` are what runs are measured by, the one that cells are compared by first. `baselines`
+    maps a cell to the one that it is compared with, where the baseline names some factors only.
+    """
 
     study: str
     profile: str
     title: str
-    question: str
-    source: str
-    setup: str
-    metric: str
-    higher_is_better: bool
-    chance: float | None
-    baseline: str | None
-    selection: str
+    question: str = ""
+    source: str = ""
+    setup: str = ""
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    chance: float | None = None
+    baseline: str | None = None
+    baselines: dict[str, str] = Field({})
+    selection: str = "last_epoch"
     replicates: int
     factors: tuple[Factor, ...]
-    layout: Layout | None
-    claims: Mapping[str, tuple[PrintedClaim, ...]]
+    layout: Layout | None = None
+    references: dict[str, tuple[ReferenceValue, ...]] = Field({})
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    needs: str = ""  # what it cannot be trained without, such as "an accelerator"
+    provenance: dict[str, Any] = Field({})
+    needs: str = ""
     design: Design = Design.FACTORIAL
     tuning: Tuning | None = None
-    equivalence: float | None = None  # the band of "as good as", in the metric's own unit
+    equivalence: float | None = None
     data: tuple[DataSet, ...] = ()
-    # Cell -> the one that it is compared with, where the baseline names some of the factors only.
-    baselines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def primary(self) -> Metric:
+        """What the cells are compared by."""
+        return self.metrics[0]
+
+    @property
+    def metric(self) -> str:
+        """The name of what the cells are compared by: a column of the frame."""
+        return self.primary.name
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        return self.primary.higher_is_better
 
     @property
     def computes(self) -> bool:
@@ -143,17 +131,18 @@ class Declaration:
     @property
     def is_success(self) -> bool:
         """Whether the metric counts successes (0 or 1 per run)."""
-        return self.metric == "success"
+        return self.primary.is_success
 
     @property
     def is_share(self) -> bool:
         """Whether the metric is a share that tables print in percent."""
-        return self.is_success or self.metric.endswith("accuracy")
+        return self.primary.is_share
 
     @property
     def compared(self) -> tuple[Factor, ...]:
         """The scientific factors with more than one level."""
-        return tuple(f for f in self.factors if f.role is Role.SCIENTIFIC and len(f.levels) > 1)
+        scientific = (f for f in self.factors if f.role is FactorRole.SCIENTIFIC)
+        return tuple(f for f in scientific if len(f.levels) > 1)
 
     def baseline_of(self, cell: str) -> str | None:
         """The cell that this one is compared with: of its own other levels, or that of all."""
@@ -163,6 +152,46 @@ class Declaration:
         """The factor of that name (KeyError if the study has none)."""
         return {f.name: f for f in self.factors}[name]
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Declaration:
+        """Refuse names that tables could not tell apart, and cells of what is not declared."""
+        if self.selection not in SELECTIONS:
+            raise ValueError(
+                f"unknown selection {self.selection!r}; known: {', '.join(SELECTIONS)}"
+            )
+        levels = {factor.name: factor.levels for factor in self.factors}
+        taken = sorted(
+            {*RUN_COLUMNS, *OUTCOME_COLUMNS, *(m.name for m in self.metrics)} & set(levels)
+        )
+        if taken:
+            raise ValueError(
+                f"factor {taken[0]!r} has the name of a column of the frame; rename the factor"
+            )
+        cells = [cell.cell for cell in self.cells]
+        if twice := sorted({cell for cell in cells if cells.count(cell) > 1}):
+            raise ValueError(f"cell {twice[0]!r} is declared twice; declare it once")
+        if self.baseline is not None and self.baseline not in cells:
+            raise ValueError(
+                f"baseline {self.baseline!r} is no declared cell; name one of the cells"
+            )
+        if lost := sorted({*self.baselines, *self.baselines.values()} - set(cells)):
+            raise ValueError(
+                f"baselines name {lost[0]!r}, which is no declared cell; name the cells"
+            )
+        for cell in self.cells:
+            for name, level in cell.factors.items():
+                if name not in levels:
+                    raise ValueError(
+                        f"cell {cell.cell!r} has a level of {name!r}, which is no declared "
+                        f"factor; declared: {', '.join(levels)}"
+                    )
+                if level not in levels[name]:
+                    raise ValueError(
+                        f"cell {cell.cell!r} has {name}={level!r}; declared levels: "
+                        f"{', '.join(levels[name])}"
+                    )
+        return self
+
 
 def parse(text: str, where: str) -> Declaration:
     """Read a declaration. `where` names its place for error messages.
@@ -171,127 +200,21 @@ def parse(text: str, where: str) -> Declaration:
     also a column of the frame.
     """
     try:
-        data = json.loads(text)
-        declaration = _declaration(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"no field {error}" if isinstance(error, KeyError) else str(error)
-        raise DeclarationError(
-            f"{where}: declaration.json cannot be read: {what}; run the study again to rewrite it"
-        ) from error
-    _check(declaration, where)
-    return declaration
+        return Declaration.model_validate(json.loads(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "value_error" and not first["loc"]:
+            raise DeclarationError(f"{where}: {first['ctx']['error']}") from None
+        key = ".".join(map(str, first["loc"]))
+        said = f"{key}: {sentence(Declaration, first['loc'], first)}"
+        what = f"no field {key!r}" if first["type"] == "missing" else said
+    except ValueError as error:
+        what = str(error)
+    raise DeclarationError(
+        f"{where}: declaration.json cannot be read: {what}; run the study again to rewrite it"
+    )
 
 
 def declared_text(declaration: Declaration) -> str:
     """The declaration as JSON text, sorted, so that equal declarations give equal text."""
-    return json.dumps(asdict(declaration), sort_keys=True)
-
-
-def _declaration(data: Mapping[str, Any]) -> Declaration:
-    layout = data.get("layout")
-    return Declaration(
-        study=data["study"],
-        profile=data["profile"],
-        title=data.get("title") or data["study"],
-        question=data.get("question") or "",
-        source=data.get("source") or "",
-        setup=data.get("setup") or "",
-        metric=data["metric"],
-        higher_is_better=bool(data.get("higher_is_better", True)),
-        chance=_number(data.get("chance")),
-        baseline=data.get("baseline"),
-        selection=data.get("selection") or "last_epoch",
-        replicates=int(data["replicates"]),
-        factors=tuple(_factor(item) for item in data["factors"]),
-        layout=Layout(_names(layout.get("rows")), _names(layout.get("columns")))
-        if layout
-        else None,
-        claims={
-            cell: tuple(claim(item) for item in items)
-            for cell, items in (data.get("claims") or {}).items()
-        },
-        cells=tuple(_cell(item) for item in data["cells"]),
-        excluded=tuple(
-            Excluded(item["cell"], _levels(item.get("factors")), item["reason"])
-            for item in data.get("excluded") or ()
-        ),
-        provenance=data.get("provenance") or {},
-        needs=data.get("needs") or "",
-        design=Design(data.get("design") or Design.FACTORIAL),
-        tuning=Tuning(**data["tuning"]) if data.get("tuning") else None,
-        equivalence=_number(data.get("equivalence")),
-        data=tuple(DataSet(**item) for item in data.get("data") or ()),
-        baselines=_levels(data.get("baselines")),
-    )
-
-
-def _factor(item: Mapping[str, Any]) -> Factor:
-    return Factor(
-        name=item["name"],
-        role=Role(item["role"]),
-        label=item.get("label") or item["name"],
-        levels=tuple(str(level) for level in item["levels"]),
-    )
-
-
-def _cell(item: Mapping[str, Any]) -> Cell:
-    runs = tuple(DeclaredRun(int(run["replicate"]), str(run["key"])) for run in item["runs"])
-    return Cell(
-        item["cell"], _levels(item["factors"]), item.get("skipped"), runs, item.get("config") or {}
-    )
-
-
-def _levels(factors: Mapping[str, Any] | None) -> dict[str, str]:
-    return {name: str(level) for name, level in (factors or {}).items() if level is not None}
-
-
-def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check(declaration: Declaration, where: str) -> None:
-    if declaration.selection not in SELECTIONS:
-        raise DeclarationError(
-            f"{where}: unknown selection {declaration.selection!r}; known: {', '.join(SELECTIONS)}"
-        )
-    names = [factor.name for factor in declaration.factors]
-    taken = sorted({*RUN_COLUMNS, *OUTCOME_COLUMNS, declaration.metric} & set(names))
-    if taken:
-        raise DeclarationError(
-            f"{where}: factor {taken[0]!r} has the name of a column of the frame; rename the factor"
-        )
-    cells = [cell.cell for cell in declaration.cells]
-    if twice := sorted({cell for cell in cells if cells.count(cell) > 1}):
-        raise DeclarationError(f"{where}: cell {twice[0]!r} is declared twice; declare it once")
-    if declaration.baseline is not None and declaration.baseline not in cells:
-        raise DeclarationError(
-            f"{where}: baseline {declaration.baseline!r} is no declared cell; name one of the cells"
-        )
-    if lost := sorted({*declaration.baselines, *declaration.baselines.values()} - set(cells)):
-        raise DeclarationError(
-            f"{where}: baselines name {lost[0]!r}, which is no declared cell; name the cells"
-        )
-    for cell in declaration.cells:
-        if unknown := sorted(set(cell.factors) - set(names)):
-            raise DeclarationError(
-                f"{where}: cell {cell.cell!r} has a level of {unknown[0]!r}, which is no declared "
-                f"factor; declared: {', '.join(names)}"
-            )
-        for name, level in cell.factors.items():
-            if level not in (levels := declaration.factor(name).levels):
-                raise DeclarationError(
-                    f"{where}: cell {cell.cell!r} has {name}={level!r}; declared levels: "
-                    f"{', '.join(levels)}"
-                )
+    return json.dumps(declaration.model_dump(mode="json"), sort_keys=True)

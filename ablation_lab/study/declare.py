@@ -1,4 +1,4 @@
-"""From a study to its declared runs: the grid with identities, and its description as JSON.
+"""From a study to its declared runs: the grid with identities, and its description.
 
 The declaration is what tables are left-joined on: it names every cell and every run, also those
 that are excluded or were never trained.
@@ -12,11 +12,13 @@ from typing import Any
 
 from ablation_lab.data import DATASETS, checksum
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.claims import claim_json
+from ablation_lab.study import declaration
 from ablation_lab.study.convergence import chance
+from ablation_lab.study.declaration import DataSet, Declaration, DeclaredRun, Excluded
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.metric import METRICS
+from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import SelectionRule, Study, Tuning
 from ablation_lab.study.selection import common_rule, rule_of
@@ -123,77 +125,67 @@ def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
     return {"chosen": dict(cell.tuned), **tuning.model_dump()} if tuning else {}
 
 
-def declaration_json(declared: Declared, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def declaration_of(declared: Declared, provenance: Mapping[str, Any]) -> Declaration:
     """Describe the declared grid for the report; nothing in it depends on results."""
     study = declared.study
-    runs: dict[str, list[dict[str, Any]]] = {cell.name: [] for cell in declared.cells}
+    budget = study.budget(declared.profile)
+    runs: dict[str, list[DeclaredRun]] = {cell.name: [] for cell in declared.cells}
     for run in declared.runs:
-        runs[run.cell].append({"replicate": run.replicate, "key": run.key})
+        runs[run.cell].append(DeclaredRun(replicate=run.replicate, key=run.key))
     included = [cell for cell in declared.cells if not cell.reason]
-    tuning = study.budget(declared.profile).tuning
-    return {
-        "study": study.name,
-        "profile": declared.profile,
-        "title": study.title,
-        "question": study.question,
-        "source": study.source,
-        "setup": study.setup,
-        "needs": study.budget(declared.profile).needs,
-        "metric": study.metric.name,
-        "higher_is_better": study.metric.higher_is_better,
-        "chance": _chance(included) if study.metric.is_share else None,
-        "baseline": _baseline(study, included),
-        "baselines": _baselines(study, included),
-        "selection": common_rule(
+    return Declaration(
+        study=study.name,
+        profile=declared.profile,
+        title=study.title,
+        question=study.question,
+        source=study.source,
+        setup=study.setup,
+        needs=budget.needs,
+        metrics=(study.metric, *study.further),
+        chance=_chance(included) if study.metric.is_share else None,
+        baseline=_baseline(study, included),
+        baselines=_baselines(study, included),
+        selection=common_rule(
             cell.config["training"] for cell in included if "training" in cell.config
         ),
-        "design": study.design.value,
-        "equivalence": study.equivalence,
-        "replicates": study.budget(declared.profile).replicates,
-        "factors": [
-            {
-                "name": factor.name,
-                "role": factor.role.value,
-                "label": factor.label,
-                "levels": list(factor.levels),
-            }
-            for factor in (*study.factors, *study.nuisances)
-        ],
-        "tuning": tuning.model_dump() if tuning else None,
-        "layout": study.layout.model_dump(mode="json") if study.layout else {},
-        "claims": _claims(study, included),
-        "cells": [
-            {
-                "cell": cell.name,
-                "factors": {**cell.factors, **cell.tuned},
-                "skipped": None,
-                "config": dict(cell.config),
-                "runs": runs[cell.name],
-            }
+        design=study.design,
+        equivalence=study.equivalence,
+        replicates=budget.replicates,
+        factors=(*study.factors, *study.nuisances),
+        tuning=budget.tuning,
+        layout=study.layout,
+        references=_references(study, included),
+        cells=tuple(
+            declaration.Cell(
+                cell=cell.name,
+                factors={**cell.factors, **cell.tuned},
+                runs=tuple(runs[cell.name]),
+                config=dict(cell.config),
+            )
             for cell in included
-        ],
-        "excluded": [
-            {"cell": cell.name, "factors": dict(cell.factors), "reason": cell.reason}
+        ),
+        excluded=tuple(
+            Excluded(cell=cell.name, factors=dict(cell.factors), reason=cell.reason)
             for cell in declared.cells
             if cell.reason
-        ],
-        "data": _data_sets(included),
-        "provenance": dict(provenance),
-    }
+        ),
+        data=_data_sets(included),
+        provenance=dict(provenance),
+    )
 
 
-def _data_sets(cells: list[Cell]) -> list[dict[str, Any]]:
+def _data_sets(cells: list[Cell]) -> tuple[DataSet, ...]:
     """Describe every data set that a cell trains on."""
     names = dict.fromkeys(cell.config["data"]["name"] for cell in cells if "data" in cell.config)
-    return [
-        {
-            "name": name,
-            "about": DATASETS.get(name).about,
-            "checksum": checksum(name),
-            "test_is_train": DATASETS.get(name).test_is_train,
-        }
+    return tuple(
+        DataSet(
+            name=name,
+            about=DATASETS.get(name).about,
+            checksum=checksum(name),
+            test_is_train=DATASETS.get(name).test_is_train,
+        )
         for name in names
-    ]
+    )
 
 
 def _chance(cells: list[Cell]) -> float:
@@ -233,13 +225,13 @@ def _answers(cell: Cell, labels: Mapping[str, str]) -> bool:
     return not cell.implicit and labels.items() <= cell.factors.items()
 
 
-def _claims(study: Study, cells: list[Cell]) -> dict[str, list[dict[str, Any]]]:
-    """Bind each claim to the cell that has the levels, and trains on the data, that it names."""
-    bound: dict[str, list[dict[str, Any]]] = {}
-    for claim in study.claims:
+def _references(study: Study, cells: list[Cell]) -> dict[str, tuple[ReferenceValue, ...]]:
+    """Bind each value to the cell that has the levels, and trains on the data, that it names."""
+    bound: dict[str, tuple[ReferenceValue, ...]] = {}
+    for value in study.references:
         for cell in cells:
-            if _answers(cell, claim.cell) and claim.data in ("", _data(cell)):
-                bound.setdefault(cell.name, []).append(claim_json(claim))
+            if _answers(cell, value.cell) and value.data in ("", _data(cell)):
+                bound[cell.name] = (*bound.get(cell.name, ()), value)
                 break
     return bound
 

@@ -45,6 +45,10 @@ _EXPECTED = {
 }
 
 
+class DeclarationError(ValueError):
+    """A stored declaration that cannot be read: names its place, the field and what to do."""
+
+
 class Written(BaseModel):
     """What a user may write: unknown keys are refused, null is the default, as if left out.
 
@@ -120,7 +124,7 @@ def read_model(
         line = line_of(source, stands) if source else 0  # 0: the command line says it
         where = f"{place}, line {line}" if line else place
         full = (".".join(map(str, at)) + _dotted(value, shown)).lstrip(".")
-        lines.append((line, ": ".join(filter(None, (where, full, _said(model, key, each))))))
+        lines.append((line, ": ".join(filter(None, (where, full, sentence(model, key, each))))))
     # Sorting keeps the order within a line.
     lines.sort(key=lambda each: each[0])
     raise ConfigurationError("\n".join(dict.fromkeys(text for _, text in lines))) from None
@@ -139,7 +143,7 @@ def _dotted(value: object, key: Key) -> str:
     return text
 
 
-def _said(model: type[BaseModel], key: Key, error: ErrorDetails) -> str:
+def sentence(model: type[BaseModel], key: Key, error: ErrorDetails) -> str:
     """Translate an error of pydantic's into a sentence."""
     found, context = error["input"], error.get("ctx", {})
     match error["type"]:

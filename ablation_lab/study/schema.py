@@ -27,7 +27,7 @@ from ablation_lab.study.factor import (
 )
 from ablation_lab.study.metric import METRICS, Metric
 from ablation_lab.study.reading import Number, Problem, Whole, Written, read_model, refuse
-from ablation_lab.study.study import Claim
+from ablation_lab.study.references import ReferenceValue
 
 # Tuning replicates are counted from here, so that none of them is a reporting one.
 FIRST_TUNING_REPLICATE = 1_000_000
@@ -124,7 +124,7 @@ class Study(Written):
     ``metric`` is what cells are compared by, ``further`` ones are reported beside it.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("name", "claims")
+    derived: ClassVar[tuple[str, ...]] = ("name", "references")
 
     name: SkipJsonSchema[str] = ""
     title: str = Field(description="A heading.")
@@ -159,7 +159,7 @@ class Study(Written):
     equivalence: Number | None = Field(
         None, description="The band of 'as good as', in the metric's own unit."
     )
-    claims: SkipJsonSchema[tuple[Claim, ...]] = ()
+    references: SkipJsonSchema[tuple[ReferenceValue, ...]] = ()
 
     @property
     def place(self) -> str:

@@ -80,7 +80,7 @@ def test_a_profile_in_the_place_of_everything(forked_call: Call, folder: Path) -
         ("config.yaml", {"defaults": ["study: tiny"], "hydra": {"callbacks": "TARGET"}}),
         ("hydra/callbacks/x.yaml", {"x": "TARGET"}),
         ("model/mlp.yaml", {"family": "mlp", "x": "TARGET"}),
-        ("claims/mine.yaml", {"source": "mine", "claims": "TARGET"}),
+        ("references/mine.yaml", {"source": "mine", "values": "TARGET"}),
         ("study/other.yaml", {"other": {"run": "TARGET"}}),
         ("study/deeper/other.yml", {"other": {"run": "TARGET"}}),
     ],

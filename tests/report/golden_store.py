@@ -21,6 +21,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from ablation_lab.study.references import ReferenceValue
+
 START = 1_760_000_000_000
 STEPS = (1, 3, 10, 30, 100)
 
@@ -114,12 +116,22 @@ def declaration(
     replicates: int, metric: str, **changes: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """The JSON object of a declaration; cells give cell, factors and perhaps skipped."""
+    direction = "maximize" if changes.pop("higher_is_better", True) else "minimize"
+    share = metric == "success" or metric.endswith("accuracy")
+    claims = changes.pop("claims", {})
     made: dict[str, Any] = {
         "study": study, "profile": profile, "title": f"The study {study}",
         "question": f"What does {study} change?", "source": "Deck 2, slide 7",
-        "setup": "A small network, trained for 100 steps.", "metric": metric,
-        "higher_is_better": True, "chance": 0.1, "baseline": None, "selection": "last_epoch",
-        "replicates": replicates, "claims": {}, "excluded": [],
+        "setup": "A small network, trained for 100 steps.",
+        "metrics": [
+            {"name": metric, "direction": direction, "kind": "share" if share else "plain"}
+        ],
+        "chance": 0.1, "baseline": None, "selection": "last_epoch",
+        "replicates": replicates, "excluded": [],
+        "references": {
+            cell: [reference(**item).model_dump(mode="json") for item in items]
+            for cell, items in claims.items()
+        },
         "factors": [
             {"name": name, "role": "scientific", "label": name.replace("_", " "), "levels": levels}
             for name, levels in factors.items()
@@ -137,6 +149,16 @@ def declaration(
         for cell in cells
     ]
     return {**made, **changes}
+
+
+def reference(
+    claim_id: str = "c", kind: str = "dist", *, printed: float | None = None, **rest: Any
+) -> ReferenceValue:
+    """A printed value, whose numbers are `values`, or the one that is printed."""
+    values = [] if printed is None else [printed]
+    return ReferenceValue.model_validate(
+        {"claim_id": claim_id, "kind": kind, "about": "", "values": values, **rest}
+    )
 
 
 def grid(factors: dict[str, list[str]]) -> list[dict[str, Any]]:

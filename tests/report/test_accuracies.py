@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from golden_store import reference
 
 from ablation_lab.report.reference_tables import accuracies, bound_sentence, is_accuracy, percent
 from ablation_lab.report.reference_values import Answer, Verdict, answers
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Interval, mean_interval
-from ablation_lab.study.claims import ledger_json, read_ledger
-from ablation_lab.study.printed import claim
-from ablation_lab.study.printed import read_ledger as stored_ledger
+from ablation_lab.study.references import bind, read_references, read_stored, references_text
 from tests.conftest import CONF
 
 OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
@@ -22,7 +21,7 @@ OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
 
 def answer(claim_id: str, *, ours: Interval | None = None, nc: int = 0, **changes: Any) -> Answer:
     made = {"claim_id": claim_id, "kind": "dist", "about": "a net: test accuracy"}
-    read = claim({**made, "text": "0.9769", "values": [0.9769], **changes})
+    read = reference(**{**made, "text": "0.9769", "values": [0.9769], **changes})
     word = Verdict("inside", "rank") if ours else Verdict("not attempted", "the data is lost")
     return Answer(read, "some", word, ours or mean_interval([]), nc)
 
@@ -74,10 +73,11 @@ def test_percent_keeps_the_digits_of_the_source() -> None:
 
 
 def test_the_ledger_calls_an_accuracy_what_an_accuracy_answers() -> None:
-    files = {group: sorted((CONF / group).glob("*.yaml")) for group in ("claims", "study")}
+    files = {group: sorted((CONF / group).glob("*.yaml")) for group in ("references", "study")}
     read = {g: {p.stem: yaml.safe_load(p.read_bytes()) for p in f} for g, f in files.items()}
     metrics = {name: content[name]["metric"] for name, content in read["study"].items()}
-    ledger = stored_ledger(ledger_json(read_ledger(read["claims"])), "conf/claims")
+    bound_ones = bind(read_references(read["references"]), read["study"])
+    ledger = read_stored(references_text(bound_ones), "conf/references")
     bound = [each for each in ledger if each.study and not each.updates and each.shown]
     by_metric = {e.claim_id for e in bound if (e.metric or metrics[e.study]).endswith("accuracy")}
     assert len(by_metric) > 50

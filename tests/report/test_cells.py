@@ -16,7 +16,7 @@ from ablation_lab.report.study import Study, summarise
 from ablation_lab.report.tables import tables_for
 from ablation_lab.statistics.intervals import mean_interval, paired_sign_flip
 from ablation_lab.study.declaration import Declaration, parse
-from ablation_lab.study.selection_rules import SELECTIONS, selection
+from ablation_lab.study.selection import SELECTIONS, selection
 
 WIDTHS = {"width": ["4", "8", "16"]}
 
@@ -170,7 +170,7 @@ def test_golden_counts(studies: dict[str, Study]) -> None:
 @pytest.mark.parametrize("name", list(SELECTIONS))
 def test_every_selection_is_said_under_every_table(studies: dict[str, Study], name: str) -> None:
     golden = studies["keep_prob"]
-    declared = dataclasses.replace(golden.declaration, selection=name)
+    declared = golden.declaration.model_copy(update={"selection": name})
     tables = tables_for(dataclasses.replace(golden, declaration=declared))
     said = {made.name: selection(name).caption in made.caption for made in tables}
     assert said.pop("values") is False  # one run is compared with runs, whose table says the rule

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from golden_store import declaration, grid
 
-from ablation_lab.study.declaration import DeclarationError, Role, declared_text, parse
+from ablation_lab.study.declaration import declared_text, parse
+from ablation_lab.study.factor import FactorRole
+from ablation_lab.study.reading import DeclarationError
 
 FACTORS = {"depth": ["1", "2"], "activation": ["relu", "tanh"]}
 
@@ -27,7 +29,7 @@ def test_text_and_parse_are_inverse() -> None:
     assert parse(declared_text(first), "there") == first
     assert first.layout is not None
     assert first.layout.rows == ("depth",)
-    assert [f.role for f in first.factors] == [Role.SCIENTIFIC] * 2
+    assert [f.role for f in first.factors] == [FactorRole.SCIENTIFIC] * 2
     assert [r.replicate for r in first.cells[0].runs] == [0, 1]
 
 
@@ -54,8 +56,8 @@ def test_what_is_wrong_is_said_in_one_line(changes: dict[str, Any], words: str) 
 
 def test_a_missing_field_is_named() -> None:
     broken = made()
-    del broken["metric"]
-    with pytest.raises(DeclarationError, match="no field 'metric'"):
+    del broken["metrics"]
+    with pytest.raises(DeclarationError, match="no field 'metrics'"):
         parse(json.dumps(broken), "here")
 
 

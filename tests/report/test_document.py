@@ -86,10 +86,11 @@ def test_provenance_says_what_is_shared_once(new_writer: Callable[[], Writer]) -
     assert common_settings(study.declaration) == {"data.name": "xor"}
     other = replace(
         study,
-        declaration=replace(
-            study.declaration,
-            study="other",
-            provenance={"commit": "fff", "versions": {"torch": "2.13"}},
+        declaration=study.declaration.model_copy(
+            update={
+                "study": "other",
+                "provenance": {"commit": "fff", "versions": {"torch": "2.13"}},
+            }
         ),
     )
     found = {fact.name: fact.value for fact in facts([study, other], profile="quick")}

@@ -195,18 +195,23 @@ def test_no_two_numbers_of_a_stretched_axis_touch(values: list[float]) -> None:
 def test_ensembles_are_drawn_over_the_spread_of_their_members(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
     sizes = dict(zip(("1.0", "0.7", "0.5"), ("1", "3", "7"), strict=True))
-    factor = replace(study.declaration.factor("keep_prob"), name="size", levels=("1", "3", "7"))
+    factor = study.declaration.factor("keep_prob").model_copy(
+        update={"name": "size", "levels": ("1", "3", "7")}
+    )
     cells = [
-        replace(
-            cell,
-            factors={"size": sizes[cell.factors["keep_prob"]]}
-            | {"architecture": cell.factors["architecture"]},
-            config={"ensemble": {"size": 1}},
+        cell.model_copy(
+            update={
+                "factors": {"size": sizes[cell.factors["keep_prob"]]}
+                | {"architecture": cell.factors["architecture"]},
+                "config": {"ensemble": {"size": 1}},
+            }
         )
         for cell in study.declaration.cells
     ]
     others = [f for f in study.declaration.factors if f.name != "keep_prob"]
-    renamed = replace(study.declaration, factors=(factor, *others), cells=tuple(cells), layout=None)
+    renamed = study.declaration.model_copy(
+        update={"factors": (factor, *others), "cells": tuple(cells), "layout": None}
+    )
     ensembles = replace(study, declaration=renamed)
     assert ensemble_size(study.declaration) is None
     assert ensemble_size(renamed) == factor

@@ -27,7 +27,8 @@ from ablation_lab.report.layout import header, narrow
 from ablation_lab.report.letters import apart, fit
 from ablation_lab.report.page import _dots
 from ablation_lab.report.study import Study
-from ablation_lab.study.declaration import Cell, Declaration, Design
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.schema import Design
 
 FIVE = {
     "init": ["normal", "xavier_uniform"],
@@ -125,8 +126,13 @@ def test_single_changes_are_named_by_what_changes(studies: dict[str, Study]) -> 
     made = declared(factors, 2)
     base = made.cells[0]
     one = [c for c in made.cells if sum(c.factors[n] != base.factors[n] for n in factors) < 2]
-    changed = replace(
-        made, cells=tuple(one), baseline=base.cell, design=Design.ONE_AT_A_TIME, layout=None
+    changed = made.model_copy(
+        update={
+            "cells": tuple(one),
+            "baseline": base.cell,
+            "design": Design.ONE_AT_A_TIME,
+            "layout": None,
+        }
     )
     ax = points(with_cells(studies["keep_prob"], changed))
     assert {text.get_text() for text in ax.get_yticklabels()} == {
@@ -137,10 +143,12 @@ def test_single_changes_are_named_by_what_changes(studies: dict[str, Study]) -> 
 def test_printed_values_of_another_metric_make_no_ladder(studies: dict[str, Study]) -> None:
     study = studies["ladder"]
     others = {
-        cell: tuple(replace(claim, metric="train_loss") for claim in claims)
-        for cell, claims in study.declaration.claims.items()
+        cell: tuple(claim.model_copy(update={"metric": "train_loss"}) for claim in claims)
+        for cell, claims in study.declaration.references.items()
     }
-    changed = replace(study, declaration=replace(study.declaration, claims=others))
+    changed = replace(
+        study, declaration=study.declaration.model_copy(update={"references": others})
+    )
     assert "ladder" in figures_for(study)
     assert "ladder" not in figures_for(changed)
 
@@ -149,8 +157,15 @@ def test_a_cell_without_the_factor_of_an_axis_is_a_level_line(studies: dict[str,
     factors = {"width": ["2", "5", "9"], "kind": ["pca", "pixels"]}
     made = declared(factors, 2)
     kept = [cell for cell in made.cells if cell.factors["kind"] == "pca"]
-    whole = Cell("kind=pixels", {"kind": "pixels"}, None, kept[0].runs, kept[0].config)
-    study = with_cells(studies["keep_prob"], replace(made, cells=(whole, *kept), layout=None))
+    whole = Cell(
+        cell="kind=pixels",
+        factors={"kind": "pixels"},
+        runs=kept[0].runs,
+        config=kept[0].config,
+    )
+    study = with_cells(
+        studies["keep_prob"], made.model_copy(update={"cells": (whole, *kept), "layout": None})
+    )
     ax = numeric_curve(study, factor=study.declaration.factor("width"))
     assert [90.0, 90.0] in [list(line.get_ydata()) for line in ax.lines]
 
@@ -213,7 +228,7 @@ def test_lines_of_training_are_levels_of_one_data_set(studies: dict[str, Study])
 
 def test_levels_far_and_near_on_one_axis_do_not_touch(studies: dict[str, Study]) -> None:
     made = declared({"rate": ["1e-10", "0.01", "0.1", "0.2", "1.5"]}, 2)
-    study = with_cells(studies["keep_prob"], replace(made, layout=None))
+    study = with_cells(studies["keep_prob"], made.model_copy(update={"layout": None}))
     ax = numeric_curve(study, factor=study.declaration.factor("rate"))
     figure = ax.get_figure(root=True)
     assert figure

@@ -15,7 +15,8 @@ from golden_store import Writer, accuracy, declaration, grid, run_key
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.store.declared import declarations
 from ablation_lab.store.frame import load_curves, load_frame, load_runs
-from ablation_lab.study.declaration import DeclarationError, parse
+from ablation_lab.study.declaration import parse
+from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.record import Status
 
 ONE = {"width": ["8"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from golden_store import reference
 from mlflow import MlflowClient
 
 from ablation_lab.report.figures import figures_for
@@ -18,12 +18,14 @@ from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import CURVE, Study
 from ablation_lab.report.values import main, summary
 from ablation_lab.statistics.reference_values import judge, printed_unit
-from ablation_lab.study.printed import LedgerError, PrintedClaim, Tolerance, claim, read_ledger
+from ablation_lab.study.metric import METRICS
+from ablation_lab.study.reading import DeclarationError
+from ablation_lab.study.references import ReferenceValue, Tolerance, read_stored, references_text
 
 DRAW = np.random.default_rng(0)
 MANY = list(DRAW.normal(0.9, 0.01, 60))
 FEW = MANY[:8]
-CLOSE = Tolerance((0.01,), 0.0, "two printed decimals")
+CLOSE = Tolerance(absolute=(0.01,), relative=0.0, why="two printed decimals")
 
 
 def column(values: list[float]) -> Any:
@@ -54,7 +56,7 @@ def column(values: list[float]) -> Any:
     ],
 )
 def test_verdicts(kind: str, printed: float | None, values: list[float], word: str) -> None:
-    made = PrintedClaim("c", kind, values=() if printed is None else (printed,))
+    made = reference("c", kind, values=() if printed is None else (printed,))
     assert judge(made, column(values)).word == word
 
 
@@ -69,30 +71,30 @@ def test_verdicts(kind: str, printed: float | None, values: list[float], word: s
     ],
 )
 def test_a_vector_agrees_entry_by_entry(kind: str, ours: list[float], word: str) -> None:
-    made = PrintedClaim("c", kind, values=(0.88, 0.73), tolerance=CLOSE)
+    made = reference("c", kind, values=(0.88, 0.73), tolerance=CLOSE)
     verdict = judge(made, np.array([ours]))
     assert verdict.word == word
     assert "two printed decimals" in verdict.why
 
 
 def test_infinite_values_agree_with_themselves_only() -> None:
-    made = PrintedClaim("c", "exact", values=(0.0, np.inf), tolerance=CLOSE)
+    made = reference("c", "exact", values=(0.0, np.inf), tolerance=CLOSE)
     assert judge(made, np.array([[0.0, np.inf]])).word == "reproduced"
     assert judge(made, np.array([[0.0, 5.0]])).word == "differs"
 
 
 def test_each_value_may_have_its_own_slack() -> None:
-    tolerance = Tolerance((0.0, 0.1), 0.0, "each its own")
-    made = PrintedClaim("c", "exact", values=(1.0, 2.0), tolerance=tolerance)
+    tolerance = Tolerance(absolute=(0.0, 0.1), relative=0.0, why="each its own")
+    made = reference("c", "exact", values=(1.0, 2.0), tolerance=tolerance)
     assert judge(made, np.array([[1.0, 2.05]])).word == "reproduced"
     assert judge(made, np.array([[1.05, 2.0]])).word == "differs"
 
 
 def test_a_curve_is_outside_if_one_point_is() -> None:
     runs = DRAW.normal(0.5, 0.01, (30, 16))
-    inside = PrintedClaim("c", "dist", values=(0.5,) * 16, updates=tuple(range(16)))
+    inside = reference("c", "dist", values=(0.5,) * 16, updates=tuple(range(16)))
     assert judge(inside, runs).word == "inside"
-    off = replace(inside, values=(0.5,) * 15 + (0.6,))
+    off = inside.model_copy(update={"values": (0.5,) * 15 + (0.6,)})
     verdict = judge(off, runs)
     assert verdict.word == "outside"
     assert "15 of 16 points inside" in verdict.why
@@ -103,19 +105,19 @@ def test_a_curve_is_rarely_outside_by_chance() -> None:
     outside = 0
     for _ in range(200):
         runs = DRAW.normal(size=(11, 16))
-        made = PrintedClaim("c", "dist", values=tuple(runs[0]), updates=tuple(range(16)))
+        made = reference("c", "dist", values=tuple(runs[0]), updates=tuple(range(16)))
         outside += judge(made, runs[1:]).word == "outside"
     assert outside <= 22  # 99.9 % of binomial(200, 0.05) lies at or below
 
 
 def test_few_runs_say_that_the_rank_alone_cannot_speak() -> None:
-    made = PrintedClaim("c", "dist", values=(0.8,))
+    made = reference("c", "dist", values=(0.8,))
     assert "the rank alone cannot say outside" in judge(made, column(FEW)).why
     assert "cannot" not in judge(made, column(MANY)).why
 
 
 def test_what_was_not_attempted_says_why() -> None:
-    made = PrintedClaim("c", "cited", values=(1.0,), not_attempted="no such data")
+    made = reference("c", "cited", values=(1.0,), not_attempted="no such data")
     assert judge(made, column(FEW)).why == "no such data"
 
 
@@ -152,7 +154,7 @@ LEDGER = [
 
 
 def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
-    ledger = [claim(item) for item in LEDGER]
+    ledger = [reference(**item) for item in LEDGER]
     table = value_table(answers(studies.values(), ledger)).set_index("id")
     assert list(table.index) == sorted({item["claim_id"] for item in LEDGER} | {
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier"
@@ -169,10 +171,10 @@ def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, S
     assert table.loc["s2-keep", "verdict"] == "inside"
 
 
-def answered(study: Study, made: PrintedClaim, **changes: Any) -> dict[str, Any]:
+def answered(study: Study, made: ReferenceValue, **changes: Any) -> dict[str, Any]:
     """Return the row of one claim on the first cell of a study."""
     cell = study.declaration.cells[0].cell
-    declaration = replace(study.declaration, claims={cell: (made,)})
+    declaration = study.declaration.model_copy(update={"references": {cell: (made,)}})
     made = replace(study, declaration=declaration, **changes)
     (row,) = value_table(answers([made])).to_dict("records")
     return {str(name): value for name, value in row.items()}
@@ -188,22 +190,24 @@ def test_a_printed_curve_meets_ours_where_it_was_recorded(studies: dict[str, Stu
         for step in (10, 20)
     ]
     curves = pd.DataFrame(points, columns=CURVE)
-    made = PrintedClaim(
+    made = reference(
         "c", "dist", values=(0.104, 0.054, 9.0), updates=(10, 20, 15), metric="train_loss"
     )
     row = answered(study, made, claim_curves=curves)
     assert row["verdict"] == "inside"
     assert "2 of 3 printed points are recorded" in row["note"]
     assert row["n"] == len(mine)
-    off = answered(study, replace(made, values=(0.104, 0.5, 9.0)), claim_curves=curves)
+    off = answered(
+        study, made.model_copy(update={"values": (0.104, 0.5, 9.0)}), claim_curves=curves
+    )
     assert off["verdict"] == "outside"
 
 
 def test_only_solved_runs_count_where_the_claim_says_so(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
-    made = PrintedClaim("c", "dist", values=(0.1,), metric="train_loss", among="solved")
+    made = reference("c", "dist", values=(0.1,), metric="train_loss", among="solved")
     cell = study.declaration.cells[-1].cell
-    declaration = replace(study.declaration, claims={cell: (made,)})
+    declaration = study.declaration.model_copy(update={"references": {cell: (made,)}})
     (row,) = value_table(answers([replace(study, declaration=declaration)])).to_dict("records")
     solved = study.frame[(study.frame["cell"] == cell) & (study.frame["success"] == 1.0)]
     assert row["n"] == len(solved) > 0
@@ -213,11 +217,14 @@ def test_only_solved_runs_count_where_the_claim_says_so(studies: dict[str, Study
 def test_a_check_is_compared_with_all_its_numbers(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
     frame = study.frame.assign(value_0=5.0, value_1=25.0)
-    exact = Tolerance((0.0,), 0.0, "whole numbers")
-    made = PrintedClaim("c", "exact", values=(5.0, 25.0), metric="value", tolerance=exact)
+    exact = Tolerance(absolute=(0.0,), relative=0.0, why="whole numbers")
+    made = reference("c", "exact", values=(5.0, 25.0), metric="value", tolerance=exact)
     assert answered(study, made, frame=frame)["verdict"] == "reproduced"
-    assert answered(study, replace(made, values=(5.0, 24.0)), frame=frame)["verdict"] == "differs"
-    short = answered(study, replace(made, values=(5.0, 25.0, 1.0)), frame=frame)
+    assert (
+        answered(study, made.model_copy(update={"values": (5.0, 24.0)}), frame=frame)["verdict"]
+        == "differs"
+    )
+    short = answered(study, made.model_copy(update={"values": (5.0, 25.0, 1.0)}), frame=frame)
     assert short["verdict"] == "not attempted"
     assert "the check gives no value_2" in short["note"]
 
@@ -225,7 +232,12 @@ def test_a_check_is_compared_with_all_its_numbers(studies: dict[str, Study]) -> 
 def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
     assert finding(study)
-    checks = replace(study, declaration=replace(study.declaration, metric="value_0"))
+    checks = replace(
+        study,
+        declaration=study.declaration.model_copy(
+            update={"metrics": (METRICS.get("value_0").metric,)}
+        ),
+    )
     assert finding(checks) == ""
     assert list(figures_for(checks)) == ["verdicts"]
 
@@ -248,7 +260,7 @@ def test_the_summary_fails_for_a_lost_cell(
     arguments = ["--store", uri, "--profile", "quick"]
     assert main(arguments) == 2
     assert "holds no reference values" in capsys.readouterr().err
-    keep(uri, json.dumps([LEDGER[0]]))
+    keep(uri, references_text([reference(**LEDGER[0])]))
     assert main(arguments) == 0
     assert "1 reference values\n  dist         1 not attempted" in capsys.readouterr().out
 
@@ -258,13 +270,13 @@ def test_a_claim_that_is_bound_to_nothing_fails(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'store.db'}"
-    keep(uri, json.dumps([entry("z-unbound")]))
+    keep(uri, references_text([reference(**entry("z-unbound"))]))
     assert main(["--store", uri, "--profile", "quick"]) == 1
     assert "not bound: z-unbound" in capsys.readouterr().err
 
 
 def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> None:
-    text = summary(value_table(answers(studies.values(), [claim(item) for item in LEDGER])))
+    text = summary(value_table(answers(studies.values(), [reference(**item) for item in LEDGER])))
     assert "10 reference values\n" in text
     assert "1 cell lost" in text
     assert "outside: s1-mlp (ladder): printed 0.5;" in text
@@ -272,8 +284,8 @@ def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> 
 
 def test_a_broken_ledger_is_one_line() -> None:
     for text in ("[{}]", "no json", '[{"claim_id": "a", "kind": "dist", "values": ["x"]}]'):
-        with pytest.raises(LedgerError, match=r"here: claims\.json cannot be read"):
-            read_ledger(text, "here")
+        with pytest.raises(DeclarationError, match=r"here: claims\.json cannot be read"):
+            read_stored(text, "here")
 
 
 def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Study]) -> None:
@@ -285,11 +297,11 @@ def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Stu
     frame = study.frame.copy()
     frame.loc[lost, ["test_accuracy", "nc_rule", "nc_recorded"]] = [0.0, "non_finite", "non_finite"]
     frame.loc[other, ["nc_rule", "nc_recorded"]] = "accuracy_at_chance"
-    made = PrintedClaim("c", "dist", values=(0.9,))
+    made = reference("c", "dist", values=(0.9,))
     row = answered(study, made, frame=frame)
     expected = frame.loc[mine, "test_accuracy"].where(frame["nc_rule"] != "non_finite", 0.1)
     assert row["n"] == int(mine.sum())
     assert row["estimate"] == pytest.approx(expected.mean())
-    optimum = answered(study, replace(made, kind="converged"), frame=frame)
+    optimum = answered(study, made.model_copy(update={"kind": "converged"}), frame=frame)
     assert optimum["n"] == int(mine.sum()) - 1
     assert "1 runs that are not finite left out" in optimum["note"]

@@ -31,5 +31,5 @@ def test_the_baseline_is_answered_by_counts_of_verdicts(studies: dict[str, Study
     assert counts
     assert all(f"{count} {word}" in said for word, count in counts.items())
     assert said in finding(study)
-    without = replace(study, declaration=replace(study.declaration, baseline=None))
+    without = replace(study, declaration=study.declaration.model_copy(update={"baseline": None}))
     assert against_baseline(without) == ""

@@ -61,7 +61,9 @@ def test_a_cell_to_which_the_columns_do_not_apply_is_said_once(studies: dict[str
     study = studies["xor_depth"]
     whole, *others = study.declaration.cells
     cells = (replace(whole, factors={"depth": "1"}), *others[1:])
-    table = pivot_table(replace(study, declaration=replace(study.declaration, cells=cells)))
+    table = pivot_table(
+        replace(study, declaration=study.declaration.model_copy(update={"cells": cells}))
+    )
     first, second = table.rows[0][1:]
     assert first.cell == second.cell == whole.cell
     assert first.text != "as left"
@@ -237,7 +239,7 @@ def test_a_cell_of_members_is_named_as_such_and_every_cell_says_what_its_columns
     table = cell_table(
         replace(
             study,
-            declaration=replace(study.declaration, cells=cells),
+            declaration=study.declaration.model_copy(update={"cells": cells}),
             cells=pd.DataFrame([*study.cells.to_dict("records"), row]),
         )
     )

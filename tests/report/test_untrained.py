@@ -6,12 +6,13 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+from golden_store import reference
+
 from ablation_lab.report.cross_study import untrained, untrained_sentence, untrained_table
 from ablation_lab.report.reference_values import answers
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
 from ablation_lab.study.catalogue import Listed
-from ablation_lab.study.printed import claim
 
 LISTED = (
     Listed("deep", "quick", "Deep networks", "How deep?", needs="an accelerator", runs=69),
@@ -26,7 +27,9 @@ def test_each_study_without_results_is_a_row_with_reason_and_command(
     studies: dict[str, Study],
 ) -> None:
     ladder = studies["ladder"]
-    needing = replace(ladder, declaration=replace(ladder.declaration, needs="patience"))
+    needing = replace(
+        ladder, declaration=ladder.declaration.model_copy(update={"needs": "patience"})
+    )
     rows = {row.study: row for row in untrained([needing, studies["xor_depth"]], LISTED)}
     assert list(rows) == ["ladder", "deep", "late", "typo"]
     assert (rows["ladder"].declared, rows["ladder"].lacking) == (12, 3)
@@ -57,7 +60,7 @@ def test_where_everything_has_run_there_is_nothing_to_say(studies: dict[str, Stu
 
 def test_a_claim_on_a_study_that_did_not_run_says_what_it_needs(studies: dict[str, Study]) -> None:
     ledger = [
-        claim({"claim_id": name, "kind": "dist", "values": [0.9], "study": name})
+        reference(name, values=[0.9], study=name)
         for name in ("deep", "only_paper", "typo", "nowhere")
     ]
     found = {a.claim.claim_id: a.verdict.why for a in answers(studies.values(), ledger, LISTED)}

@@ -13,7 +13,7 @@ from ablation_lab.engines.slurm import SlurmSettings
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.composition import compose
 from ablation_lab.runner.configuration import Invocation, Now, read
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.project import open_project
 from ablation_lab.study.run import Run
 
@@ -42,11 +42,11 @@ def test_every_study_parses_and_expands_under_each_profile(invocation: Read, nam
         declared = declare(study, profile)
         keys = [run.key for run in declared.runs]
         assert len(keys) == len(set(keys)) > 0
-        description = declaration_json(declared, {})
+        description = declaration_of(declared, {})
         if profile == "paper":
-            assert (description["baseline"] is None) == (not study.baseline)
-            bound = [entry for claims in description["claims"].values() for entry in claims]
-            assert len(bound) == len(study.claims)
+            assert (description.baseline is None) == (not study.baseline)
+            bound = [entry for claims in description.references.values() for entry in claims]
+            assert len(bound) == len(study.references)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -13,9 +13,9 @@ import pytest
 from ablation_lab.engines.contract import Done
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, parse_study
+from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, Tuning, parse_study
 from ablation_lab.training.execute import validation_score
 
 RATE = "learning_rate"
@@ -165,10 +165,10 @@ def test_the_chosen_level_is_in_the_key_the_run_and_the_declaration() -> None:
     assert run.config["optimizer"]["learning_rate"] == 0.02
     assert run.tuned == {"chosen": {RATE: "0.02"}, "trials": 6, "replicates": 2}
     assert run.factors == {"width": "[4]"}
-    made = declaration_json(declared, {})
-    assert made["tuning"] == {"trials": 6, "replicates": 2}
-    assert [factor["role"] for factor in made["factors"]] == ["scientific", "nuisance"]
-    assert made["cells"][1]["factors"] == {"width": "[8]", RATE: "0.001"}
+    made = declaration_of(declared, {})
+    assert made.tuning == Tuning(trials=6, replicates=2)
+    assert [factor.role for factor in made.factors] == ["scientific", "nuisance"]
+    assert made.cells[1].factors == {"width": "[8]", RATE: "0.001"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.catalogue import catalogue
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.schema import parse_study
 from tests.conftest import CONF
 
@@ -45,7 +45,7 @@ def test_a_study_is_listed_with_the_runs_that_it_declares() -> None:
     study = parse_study("small", STUDY)
     declared = {name: declare(study, name) for name in ("smoke", "paper")}
     assert [len(entry.runs) for entry in declared.values()] == [4, 10]
-    told = {name: declaration_json(entry, {})["needs"] for name, entry in declared.items()}
+    told = {name: declaration_of(entry, {}).needs for name, entry in declared.items()}
     assert told == {"smoke": "", "paper": "patience"}
 
 

@@ -16,11 +16,17 @@ import yaml
 from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.checks import CHECKS
-from ablation_lab.study.claims import check_studies, ledger_json, read_ledger, with_claims
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.grid import expand
+from ablation_lab.study.references import (
+    ReferenceValue,
+    ValueKind,
+    bind,
+    read_references,
+    references_text,
+    with_references,
+)
 from ablation_lab.study.schema import Study, parse_study
-from ablation_lab.study.study import Claim, ClaimKind
 from experiments import checks  # which registers them
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -40,25 +46,26 @@ def loaded(group: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> tuple[Claim, ...]:
-    return read_ledger(loaded("claims"))
+def ledger() -> tuple[ReferenceValue, ...]:
+    return bind(read_references(loaded("references")), loaded("study"))
 
 
 @pytest.fixture(scope="module")
-def studies(ledger: tuple[Claim, ...]) -> dict[str, Study]:
+def studies(ledger: tuple[ReferenceValue, ...]) -> dict[str, Study]:
     found = loaded("study")
     return {
-        name: with_claims(parse_study(name, value[name]), ledger) for name, value in found.items()
+        name: with_references(parse_study(name, value[name]), ledger)
+        for name, value in found.items()
     }
 
 
-def read(**changes: Any) -> Claim:
+def read(**changes: Any) -> ReferenceValue:
     value = {name: entry for name, entry in {**CLAIM, **changes}.items() if entry is not None}
-    (claim,) = read_ledger({"deck": {"source": "a deck", "claims": {"one": value}}})
+    (claim,) = read_references({"deck": {"source": "a deck", "values": {"one": value}}})
     return claim
 
 
-def test_the_whole_list_is_there_and_bound(ledger: tuple[Claim, ...]) -> None:
+def test_the_whole_list_is_there_and_bound(ledger: tuple[ReferenceValue, ...]) -> None:
     assert len(ledger) == len({claim.claim_id for claim in ledger}) == 231
     assert len({claim.source for claim in ledger}) == 5
     assert all(bool(claim.study) != bool(claim.not_attempted) for claim in ledger)
@@ -68,19 +75,18 @@ def test_the_whole_list_is_there_and_bound(ledger: tuple[Claim, ...]) -> None:
 
 
 def test_every_claim_finds_its_cell_under_some_profile(
-    ledger: tuple[Claim, ...], studies: dict[str, Study]
+    ledger: tuple[ReferenceValue, ...], studies: dict[str, Study]
 ) -> None:
-    check_studies(ledger, studies)
     bound = set()
     for study in studies.values():
         for profile in study.budgets:
-            claims = declaration_json(declare(study, profile), {})["claims"]
-            bound |= {entry["claim_id"] for entries in claims.values() for entry in entries}
+            claims = declaration_of(declare(study, profile), {}).references
+            bound |= {entry.claim_id for entries in claims.values() for entry in entries}
     assert bound == {claim.claim_id for claim in ledger if claim.study}
 
 
-def test_no_exact_claim_is_left_out(ledger: tuple[Claim, ...]) -> None:
-    exact = [claim for claim in ledger if claim.kind is ClaimKind.EXACT]
+def test_no_exact_claim_is_left_out(ledger: tuple[ReferenceValue, ...]) -> None:
+    exact = [claim for claim in ledger if claim.kind is ValueKind.EXACT]
     assert {claim.study for claim in exact} == {"computed", "data_facts"}
 
 
@@ -98,25 +104,25 @@ def test_what_a_profile_changes_the_data_of_names_its_data(studies: dict[str, St
     for study in studies.values():
         if {"computed", "data_facts"} & {study.name}:
             continue
-        assert all(claim.data in DATASETS.names() for claim in study.claims)
+        assert all(claim.data in DATASETS.names() for claim in study.references)
 
 
 def test_claims_enter_no_key(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
-    assert study.claims
+    assert study.references
     keys = [run.key for run in declare(study, "smoke").runs]
-    bare = study.model_copy(update={"claims": ()})
+    bare = study.model_copy(update={"references": ()})
     assert [run.key for run in declare(bare, "smoke").runs] == keys
 
 
 def test_an_ensemble_is_not_answered_by_its_members(studies: dict[str, Study]) -> None:
-    bound = declaration_json(declare(studies["ladder"], "paper"), {})["claims"]
-    assert [entry["claim_id"] for entry in bound["step=ensemble"]] == ["s0-cnn-ensemble-acc"]
+    bound = declaration_of(declare(studies["ladder"], "paper"), {}).references
+    assert [entry.claim_id for entry in bound["step=ensemble"]] == ["s0-cnn-ensemble-acc"]
     assert "step=ensemble,members" not in bound
 
 
 def test_claims_bind_only_to_the_data_that_they_name(studies: dict[str, Study]) -> None:
-    assert declaration_json(declare(studies["ladder"], "quick"), {})["claims"] == {}
+    assert declaration_of(declare(studies["ladder"], "quick"), {}).references == {}
 
 
 @pytest.mark.parametrize(
@@ -138,43 +144,50 @@ def test_what_is_compared(
     assert (claim.values, claim.updates) == (values, updates)
 
 
-def test_a_compared_cost_follows_from_the_printed_hypothesis(ledger: tuple[Claim, ...]) -> None:
+def test_a_compared_cost_follows_from_the_printed_hypothesis(
+    ledger: tuple[ReferenceValue, ...],
+) -> None:
     followed = [
         claim for claim in ledger if "hypothesis" in claim.about and claim.study.startswith("xor")
     ]
     assert len(followed) >= 9
     for claim in followed:
         cost = -sum(
-            math.log(h if y else 1 - h) for h, y in zip(claim.printed, (0, 1, 1, 0), strict=True)
+            math.log(h if y else 1 - h) for h, y in zip(claim.written, (0, 1, 1, 0), strict=True)
         )
         assert claim.values == pytest.approx((cost / 4,), rel=1e-6)  # seven digits are kept
 
 
-def test_a_check_is_a_cell_of_the_computed_study() -> None:
-    claim = read(study=None, cell=None, data=None, metric=None, check="and_gate")
-    assert (claim.study, claim.cell, claim.metric) == ("computed", {"check": "and_gate"}, "value")
+def test_a_check_is_a_cell_of_whichever_study_has_it() -> None:
+    read_one = read(study=None, cell=None, data=None, metric=None, check="and_gate")
+    gates = {"factors": {"check": {"key": "check.name", "levels": ["or_gate", "and_gate"]}}}
+    studies = {"others": {"others": {"factors": {}}}, "gates": {"gates": gates}, "wrong": None}
+    (value,) = bind([read_one], studies)
+    assert (value.study, value.cell, value.metric) == ("gates", {"check": "and_gate"}, "value")
+    with pytest.raises(ConfigurationError, match="unknown check 'and_gate'; known: none"):
+        bind([read_one], {"wrong": None})
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
-    ("key", {"prined": 1}, "claims/deck.yaml: one: unknown key 'prined'; nearest: 'printed'"),
-    ("kind", {"kind": "dits"}, "claims/deck.yaml: one.kind: unknown value 'dits'; nearest: 'dist'"),
-    ("unbound", {"study": None, "cell": None}, "claims/deck.yaml: one: expected one of 'check'"),
-    ("both", {"not_attempted": "no"}, "claims/deck.yaml: one: expected one of 'check'"),
-    ("two bindings", {"check": "a"}, "claims/deck.yaml: one: expected 'check' or 'study'"),
-    ("no cell", {"cell": None}, "claims/deck.yaml: one: required key 'cell' is missing"),
-    ("values", {"printed": [0.5, "x"]}, "claims/deck.yaml: one.printed: expected numbers"),
-    ("truth", {"printed": True}, "claims/deck.yaml: one.printed: expected numbers, found True"),
-    ("among", {"among": "sloved"}, "claims/deck.yaml: one.among: unknown value 'sloved'; nearest"),
-    ("tolerance", {"kind": "exact"}, "claims/deck.yaml: one.tolerance: expected one with its reas"),
+    ("key", {"prined": 1}, "values.one: unknown key 'prined'; nearest: 'printed'"),
+    ("kind", {"kind": "dits"}, "values.one.kind: unknown value 'dits'; nearest: 'dist'"),
+    ("unbound", {"study": None, "cell": None}, "values.one: expected one of 'check'"),
+    ("both", {"not_attempted": "no"}, "values.one: expected one of 'check'"),
+    ("two bindings", {"check": "a"}, "values.one: expected 'check' or 'study'"),
+    ("no cell", {"cell": None}, "values.one: required key 'cell' is missing"),
+    ("values", {"printed": [0.5, "x"]}, "values.one.printed: expected numbers"),
+    ("truth", {"printed": True}, "values.one.printed: expected numbers, found True"),
+    ("among", {"among": "sloved"}, "values.one.among: unknown value 'sloved'; nearest"),
+    ("tolerance", {"kind": "exact"}, "values.one.tolerance: expected one with its reas"),
     (
         "reason",
         {"kind": "exact", "tolerance": {"absolute": 1}},
-        "claims/deck.yaml: one.tolerance: required key 'why' is missing",
+        "values.one.tolerance: required key 'why' is missing",
     ),
     (
         "slacks",
         {"kind": "exact", "tolerance": {"absolute": [1, 2], "why": "so"}},
-        "claims/deck.yaml: one.tolerance.absolute: expected one number or one for each of the 1",
+        "values.one.tolerance.absolute: expected one number or one for each of the 1",
     ),
 ]
 
@@ -183,31 +196,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 def test_a_wrong_claim_is_one_line(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         read(**changes)
-    assert str(error.value).startswith(line)
+    assert str(error.value).startswith(f"references/deck.yaml: {line}")
     assert "\n" not in str(error.value)
 
 
 def test_a_claim_stands_once() -> None:
-    file = {"source": "a deck", "claims": {"one": CLAIM}}
-    with pytest.raises(ConfigurationError, match="claim 'one' stands twice"):
-        read_ledger({"deck": file, "other": copy.deepcopy(file)})
+    file = {"source": "a deck", "values": {"one": CLAIM}}
+    with pytest.raises(ConfigurationError, match="value 'one' stands twice"):
+        read_references({"deck": file, "other": copy.deepcopy(file)})
 
 
 def test_a_study_that_nobody_declares_is_named() -> None:
     with pytest.raises(ConfigurationError, match="unknown study 'small'; nearest: 'smal'"):
-        check_studies([read()], ["smal", "other"])
+        bind([read()], {"smal": None, "other": None})
 
 
 def test_a_lost_cell_is_named(new_declaration: Callable[[], dict[str, Any]]) -> None:
     study = parse_study("small", new_declaration())
-    assert with_claims(study, [read()]).claims == (read(),)
+    assert with_references(study, [read()]).references == (read(),)
     with pytest.raises(ConfigurationError, match=r"one: cell\.width: unknown level 'lage'"):
-        with_claims(study, [read(cell={"width": "lage"})])
+        with_references(study, [read(cell={"width": "lage"})])
     with pytest.raises(ConfigurationError, match=r"one: cell: unknown factor 'depth'"):
-        with_claims(study, [read(cell={"depth": 2})])
+        with_references(study, [read(cell={"depth": 2})])
 
 
-def test_the_stored_ledger_is_whole(ledger: tuple[Claim, ...]) -> None:
-    stored = json.loads(ledger_json(ledger))
+def test_the_stored_ledger_is_whole(ledger: tuple[ReferenceValue, ...]) -> None:
+    stored = json.loads(references_text(ledger))
     assert [entry["claim_id"] for entry in stored] == [claim.claim_id for claim in ledger]
     assert all(entry["source"] and entry["about"] and entry["kind"] for entry in stored)

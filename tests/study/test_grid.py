@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.schema import Study, parse_study
 
@@ -74,8 +74,8 @@ def test_design_and_band_are_declared_and_change_no_key(declaration: dict[str, A
     changed = parse_study("small", {**declaration, "equivalence": 0.01})
     other = declare(changed, "smoke")
     assert [run.key for run in other.runs] == [run.key for run in plain.runs]
-    made = declaration_json(other, {})
-    assert (made["design"], made["equivalence"]) == ("factorial", 0.01)
+    made = declaration_of(other, {})
+    assert (made.design, made.equivalence) == ("factorial", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_selection_rule_is_part_of_a_run_and_of_its_declaration(
     declaration["profiles"]["smoke"]["overrides"] = {"data.name": "digits", **settings}
     declaration["selection"] = selection
     made = declare(parse_study("small", declaration), "smoke")
-    assert declaration_json(made, {})["selection"] == declared
+    assert declaration_of(made, {}).selection == declared
     plain = declare(parse_study("small", {**declaration, "selection": "last_epoch"}), "smoke")
     same = {run.key for run in made.runs} == {run.key for run in plain.runs}
     assert same is (selection != "best_on_validation")
@@ -103,7 +103,7 @@ def test_cells_may_follow_different_rules(declaration: dict[str, Any]) -> None:
     declaration["profiles"]["smoke"]["overrides"] = {"data.name": "digits"}
     declaration["factors"]["stop"] = {"levels": {"no": {}, "early": {"training.patience": 2}}}
     made = declare(parse_study("small", declaration), "smoke")
-    assert declaration_json(made, {})["selection"] == "by_cell"
+    assert declaration_of(made, {}).selection == "by_cell"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_excluded_cells_stay_with_their_reason(
     assert [cell.reason for cell in cells] == ["", "second", "", "too slow"]
     declared = declare(parse_study("small", declaration), "smoke")
     assert {run.cell for run in declared.runs} == {cells[0].name, cells[2].name}
-    excluded = declaration_json(declared, {})["excluded"]
-    assert [entry["reason"] for entry in excluded] == ["second", "too slow"]
+    excluded = declaration_of(declared, {}).excluded
+    assert [entry.reason for entry in excluded] == ["second", "too slow"]
 
 
 def test_a_profile_restricts_levels(declaration: dict[str, Any], cells_of: Cells) -> None:

@@ -290,7 +290,7 @@ def test_what_the_command_line_says_has_no_line(
         parse_study("small", {**declaration, "sed": 1}, path)
 
 
-@pytest.mark.parametrize("key", ["name", "claims"])
+@pytest.mark.parametrize("key", ["name", "references"])
 def test_what_the_lab_fills_in_is_not_written(declaration: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigurationError, match=f"small: unknown key '{key}'"):
         parse_study("small", {**declaration, key: "small"})
@@ -308,7 +308,7 @@ def test_a_right_declaration_is_kept_as_it_is(declaration: dict[str, Any]) -> No
     assert study.factors[0].settings["large"] == {"model.widths": [5]}
     assert study.factors[1].settings["relu"] == {"model.activation": "relu"}
     assert study.factors[0].role is FactorRole.SCIENTIFIC
-    assert study.claims == ()
+    assert study.references == ()
 
 
 @pytest.mark.parametrize(

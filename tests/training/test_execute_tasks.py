@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ablation_lab.study.declare import declaration_json, declare
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
@@ -99,7 +99,7 @@ def test_a_study_says_which_way_its_metric_is_better(
     metric: str, declaration: dict[str, Any]
 ) -> None:
     study = parse_study("small", declaration | {"metric": metric})
-    described = declaration_json(declare(study, "smoke"), {})
+    described = declaration_of(declare(study, "smoke"), {})
     share = metric == "success" or metric.endswith("accuracy")
-    assert described["higher_is_better"] is share
-    assert described["chance"] == (0.5 if share else None)
+    assert described.higher_is_better is share
+    assert described.chance == (0.5 if share else None)

@@ -16,13 +16,12 @@ import yaml
 
 from ablation_lab.statistics.reference_values import judge
 from ablation_lab.study.checks import CHECKS, compute
-from ablation_lab.study.claims import COMPUTED, claim_json, read_ledger
-from ablation_lab.study.printed import PrintedClaim
-from ablation_lab.study.printed import claim as printed_claim
+from ablation_lab.study.references import ReferenceValue, bind, read_references
 from tests.experiments.checks.test_checks import ORACLES
 
 CONF = Path(__file__).parents[3] / "conf"
 FACTS = "data_facts"
+COMPUTED = "computed"
 WORDS = {"exact": "reproduced", "erratum": "erratum confirmed", "cited": "arithmetic checked"}
 # The printed mean does not follow from the printed row.
 KNOWN = {"s1-voc2010-map-regionlets": "differs"}
@@ -30,33 +29,36 @@ TWICE = ("erratum confirmed", "differs")
 # Nothing is printed of them; `test_checks` has another computation of each.
 UNPRINTED = {"alexnet_parameters", "alphago_parameters", "inception_3a"}
 
-LEDGER = read_ledger(
-    {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("claims/*.yaml"))}
-)
-CLAIMS = [printed_claim(claim_json(claim)) for claim in LEDGER]
+
+def loaded(group: str) -> dict[str, object]:
+    paths = sorted(CONF.glob(f"{group}/*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text()) for path in paths}
+
+
+CLAIMS = bind(read_references(loaded("references")), loaded("study"))
 COMPUTED_CLAIMS = [claim for claim in CLAIMS if claim.study == COMPUTED]
 FACTS_CLAIMS = [claim for claim in CLAIMS if claim.study == FACTS]
 LEVELS = yaml.safe_load((CONF / "study" / f"{FACTS}.yaml").read_text())[FACTS]["factors"]["check"]
 DATA = {name: settings["data.name"] for name, settings in LEVELS["levels"].items()}
 
 
-def word(claim: PrintedClaim, numbers: tuple[float, ...]) -> str:
+def word(claim: ReferenceValue, numbers: tuple[float, ...]) -> str:
     """Return the verdict on one run of a check; it gives one number for each printed one."""
     assert len(numbers) == len(claim.values)
     return judge(claim, np.array([numbers])).word
 
 
-def expected(claim: PrintedClaim) -> str:
+def expected(claim: ReferenceValue) -> str:
     return KNOWN.get(claim.claim_id, WORDS[claim.kind])
 
 
 @pytest.mark.parametrize("claim", COMPUTED_CLAIMS, ids=lambda claim: claim.claim_id)
-def test_a_computed_check_gets_its_verdict(claim: PrintedClaim) -> None:
+def test_a_computed_check_gets_its_verdict(claim: ReferenceValue) -> None:
     assert word(claim, compute({"check": {"name": claim.cell["check"]}}, None)) == expected(claim)
 
 
 @pytest.mark.parametrize("claim", FACTS_CLAIMS, ids=lambda claim: claim.claim_id)
-def test_a_fact_about_data_gets_its_verdict(claim: PrintedClaim) -> None:
+def test_a_fact_about_data_gets_its_verdict(claim: ReferenceValue) -> None:
     if not os.environ.get("ABLATION_DATA"):
         pytest.skip("real data files are missing: set ABLATION_DATA to the folder that has them")
     name = claim.cell["check"]

@@ -49,11 +49,15 @@ class Metric(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
-    direction: Direction
-    kind: MetricKind = MetricKind.PLAIN
-    format: str = ""
-    label: str = ""
+    name: str = Field(min_length=1, description="The name under which runs log it.")
+    direction: Direction = Field(description="Which way is better.")
+    kind: MetricKind = Field(default=MetricKind.PLAIN, description="What its numbers are.")
+    format: str = Field(
+        default="", description="A format of Python; the lab's own where nothing is said."
+    )
+    label: str = Field(
+        default="", description="What tables call it; its name where nothing is said."
+    )
 
     @property
     def is_share(self) -> bool:

@@ -138,7 +138,8 @@ class Study(Written):
         (), alias="metrics", description="Metrics that are reported beside it."
     )
     selection: SelectionRule = Field(
-        SelectionRule.LAST_EPOCH, description="Which state of a run is reported."
+        SelectionRule.LAST_EPOCH,
+        description="Which state counts: the last one, or the best on validation.",
     )
     seed: Whole = Field(0, description="The number from which all random streams come.")
     baseline: dict[str, Label] = Field(

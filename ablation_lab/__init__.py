@@ -17,13 +17,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablation_lab.report.notebook import figure, load_study, table
+    from ablation_lab.report.notebook import STORE, figure, load_study, load_table, table
     from ablation_lab.study.metric import metric
 
-__all__ = ["figure", "load_study", "metric", "table"]
+__all__ = ["STORE", "figure", "load_study", "load_table", "metric", "table"]
 
 _PLACES = {
-    **dict.fromkeys(("figure", "load_study", "table"), "ablation_lab.report.notebook"),
+    **dict.fromkeys(
+        ("STORE", "figure", "load_study", "load_table", "table"), "ablation_lab.report.notebook"
+    ),
     "metric": "ablation_lab.study.metric",
 }
 

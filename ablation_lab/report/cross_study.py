@@ -47,9 +47,14 @@ class Across:
         if self.answers:
             table = value_table(self.answers)
             table.to_csv(folder / "values.csv", index=False, lineterminator="\n")
-        for made in (self.accuracies, untrained_table(self.untrained)):
-            if made is not None:
-                write_table(made, folder)
+        for made in self.tables:
+            write_table(made, folder)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that have rows."""
+        made = (self.accuracies, untrained_table(self.untrained))
+        return [table for table in made if table is not None]
 
 
 UNTRAINED_HEADER = ("study", "question", "declared", "without result", "why", "command")

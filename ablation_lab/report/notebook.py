@@ -10,14 +10,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation_lab.report.canvas import figure_of
+from ablation_lab.report.cross_study import Across
 from ablation_lab.report.figures import points
-from ablation_lab.report.study import Study, declared, summarise
-from ablation_lab.report.tables import pivot_table
+from ablation_lab.report.study import Study, declared, load, summarise
+from ablation_lab.report.tables import pivot_table, tables_for
+from ablation_lab.report.tabular import markdown
 from ablation_lab.store.connect import refuse_unreadable
+from ablation_lab.store.declared import load_ledger
 from ablation_lab.store.frame import load_frame
 from ablation_lab.study.declaration import Declaration, declared_text, parse
 
 STORE = "sqlite:///runs/mlflow.db"
+
+
+class UnknownTableError(ValueError):
+    """A table was asked for that a report does not have."""
 
 
 def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.DataFrame:
@@ -31,6 +38,30 @@ def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.
     frame = load_frame(store, declaration)
     frame.attrs["declaration"] = declared_text(declaration)
     return frame
+
+
+def load_table(
+    study: str | None, name: str = "main", *, profile: str = "quick", store: str = STORE
+) -> str:
+    """A table of a study's report as Markdown; of what stands across all studies for None.
+
+    Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
+    study for this profile, UnknownTableError where its report has no such table.
+    """
+    refuse_unreadable(store)
+    studies = load(store, profile, only=[study] if study else [])
+    if study is None:
+        made = Across.over(studies, ledger=load_ledger(store)).tables
+    else:
+        made = tables_for(studies[0])
+    known = {table.name: table for table in made}
+    if name not in known:
+        whose = f"study {study!r}" if study else "the report across all studies"
+        raise UnknownTableError(
+            f"{whose} has no table {name!r} with profile {profile!r}; it has: "
+            f"{', '.join(known) or 'none'}"
+        )
+    return markdown(known[name])
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from ablation_lab.report.formatting import (
     bounds_text,
     decimals,
     difference_text,
+    in_percent,
     metric_label,
     p_text,
     rule_caption,
@@ -168,7 +169,7 @@ def _effects_caption(data: Factorial, declaration: Declaration) -> str:
     references = ", ".join(
         f"{declaration.factor(name).label} {level}" for name, level in data.reference.items()
     )
-    unit = " in points" if declaration.is_share else ""
+    unit = " in points" if in_percent(declaration.primary) else ""
     return (
         f"Means over all other factors with the 95 % interval over replicates (their number); "
         f"IQM: mean of the middle half of all runs at that level, stratified bootstrap (number of "

@@ -29,7 +29,7 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.formatting import metric_label
+from ablation_lab.report.formatting import in_percent, metric_label
 from ablation_lab.report.layout import ABSENT, agrees
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -43,7 +43,7 @@ from ablation_lab.report.marks import (
     points_of,
     series,
 )
-from ablation_lab.report.study import Study
+from ablation_lab.report.study import TRAINING_LOSS, Study
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.factor import Factor
 
@@ -102,7 +102,7 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         ax.set_ylim(-3, 103)
     else:
         middles = [point.middle for point in found]
-        (stretched if declaration.is_share else spanning)(ax, middles, "y")
+        (stretched if in_percent(declaration.primary) else spanning)(ax, middles, "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))
         legend(ax, texts, title, dashed=True)
@@ -146,7 +146,8 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     curves, title = grouped(study)
     curves = curves[_recorded_by_all(curves)]
     metric = str(study.curves["metric"].iloc[0])
-    scale = 100 if metric.endswith("accuracy") else 1
+    percent = metric != TRAINING_LOSS and in_percent(study.declaration.primary)
+    scale = 100 if percent else 1
     values = curves.groupby(["group", "step"], observed=True)["value"]
     # Seaborn's own estimator leaves out infinite losses, which here are part of the median.
     middles = (scale * values.median()).reset_index()

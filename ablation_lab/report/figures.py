@@ -33,7 +33,7 @@ from ablation_lab.report.figure_curves import (
     training_curves,
 )
 from ablation_lab.report.figure_layers import layer_figures
-from ablation_lab.report.formatting import metric_label
+from ablation_lab.report.formatting import in_percent, metric_label
 from ablation_lab.report.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -114,9 +114,9 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("the one change" if changes else names_text(declaration, made.rows))
     ax.set_xlabel(f"{metric_label(declaration)}, 95 % interval")
     ax.grid(visible=False, axis="y")
-    if declaration.is_share and not declaration.is_success:
+    if in_percent(declaration.primary) and not declaration.is_success:
         stretched(ax, [value for p in found for value in (p.low, p.middle, p.high)])
-    elif not declaration.is_share and not declaration.computes:
+    elif not in_percent(declaration.primary) and not declaration.computes:
         spanning(ax, [p.middle for p in found])
     if len(made.across) > 1:
         legend(ax, [key_text(key) for key in made.across], names_text(declaration, made.columns))
@@ -148,7 +148,7 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
         values,
         ax=ax,
         annot=True,
-        fmt=".1f" if declaration.is_share else ".3g",
+        fmt=declaration.primary.format or (".1f" if declaration.is_share else ".3g"),
         cmap="cividis" if declaration.higher_is_better else "cividis_r",
         vmin=_lowest(values),
         linewidths=0.5,
@@ -193,7 +193,7 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(found) - 0.5, -0.5)
     ax.set_xlabel(metric_label(declaration))
     ax.grid(visible=False, axis="y")
-    if declaration.is_share and not declaration.is_success:
+    if in_percent(declaration.primary) and not declaration.is_success:
         stretched(ax, shown)
     handles = [
         *ax.plot([], [], "o", color=COLOURS[0], ms=SIZE),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.factor import Factor, FactorRole
+from ablation_lab.study.metric import Metric
 from ablation_lab.study.selection import selection
 
 DASH = "–"
@@ -31,12 +32,24 @@ def sortable(value: object) -> float | None:
     return found if isfinite(found) else None
 
 
+def in_percent(metric: Metric) -> bool:
+    """Whether tables and axes show a metric in percent: a share whose format says nothing else."""
+    return metric.is_share and not metric.format
+
+
 def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
-    """A value of the study's metric: shares in percent, others as plain text."""
+    """A value of what the study's cells are compared by."""
+    return measured_text(value, declaration.primary, digits=digits)
+
+
+def measured_text(value: object, metric: Metric, *, digits: int) -> str:
+    """A value of a metric: in its own format, shares in percent, others as plain text."""
     found = number(value)
-    if declaration.is_share and isfinite(found):
-        return f"{100 * found:.{digits}f}"
-    return plain_text(found)
+    if not isfinite(found):
+        return DASH
+    if metric.format:
+        return format(found, metric.format)
+    return f"{100 * found:.{digits}f}" if in_percent(metric) else plain_text(found)
 
 
 def plain_text(value: object) -> str:
@@ -70,7 +83,7 @@ def printed_text(value: object, declaration: Declaration) -> str:
     found = number(value)
     if not isfinite(found):
         return DASH
-    return f"{100 * found:.6g}" if declaration.is_share else f"{found:.10g}"
+    return f"{100 * found:.6g}" if in_percent(declaration.primary) else f"{found:.10g}"
 
 
 def p_text(value: object) -> str:
@@ -105,7 +118,7 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
         half = (number(row["high"]) - number(row["low"])) / 2
         if not isfinite(half):
             text = value_text(row["estimate"], declaration, digits=digits)
-        elif declaration.is_share:
+        elif declaration.is_share or declaration.primary.format:
             ends = (value_text(v, declaration, digits=digits) for v in (row["estimate"], half))
             text = " ± ".join(ends)
         else:
@@ -127,8 +140,12 @@ def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
 
 def metric_label(declaration: Declaration) -> str:
     """The metric in words, with its unit."""
-    words = "first number" if declaration.computes else declaration.metric.replace("_", " ")
-    return f"{words} (%)" if declaration.is_share else words
+    return "first number" if declaration.computes else label_of(declaration.primary)
+
+
+def label_of(metric: Metric) -> str:
+    """A metric in words, with its unit."""
+    return f"{metric.words} (%)" if in_percent(metric) else metric.words
 
 
 def caption(declaration: Declaration, *, columns: bool = False) -> str:
@@ -191,7 +208,7 @@ def baseline_caption(declaration: Declaration) -> str:
 def comparison_caption(declaration: Declaration) -> str:
     """What the columns of a table of comparisons show, and which rule selected the values."""
     test = "Fisher's exact test" if declaration.is_success else "the paired sign-flip test"
-    unit = " in points" if declaration.is_share else ""
+    unit = " in points" if in_percent(declaration.primary) else ""
     pairs = "" if declaration.is_success else "; n: pairs of replicates that converged in both"
     return (
         f"Differences{unit} with their 95 % interval{pairs}. p of {test}, Holm-corrected over the "
@@ -203,8 +220,8 @@ def comparison_caption(declaration: Declaration) -> str:
 def _verdict_caption(declaration: Declaration) -> str:
     if declaration.equivalence is None:
         return "The study declares no band of equivalence, so no cell is called as good as another."
-    band, points = declaration.equivalence, " points" if declaration.is_share else ""
-    width = f"{100 * band:g}" if declaration.is_share else f"{band:g}"
+    band, percent = declaration.equivalence, in_percent(declaration.primary)
+    width, points = (f"{100 * band:g}", " points") if percent else (f"{band:g}", "")
     return (
         f"As good as: two one-sided tests at 5 %, Holm-corrected, reject a difference of "
         f"{width}{points} or more, the band declared in the study."

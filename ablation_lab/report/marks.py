@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, line_look, line_looks
-from ablation_lab.report.formatting import number
+from ablation_lab.report.formatting import in_percent, number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import FEW
@@ -48,7 +48,7 @@ class Point:
 
 def scale(declaration: Declaration) -> int:
     """What a value is multiplied with on an axis: shares are drawn in percent."""
-    return 100 if declaration.is_share else 1
+    return 100 if in_percent(declaration.primary) else 1
 
 
 def points_of(study: Study) -> list[Point]:

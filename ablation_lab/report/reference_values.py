@@ -17,9 +17,10 @@ import pandas as pd
 from ablation_lab.report.study import Study, headline
 from ablation_lab.statistics.intervals import Floats, Interval, mean_interval
 from ablation_lab.statistics.outcomes import Outcomes
-from ablation_lab.statistics.reference_values import Verdict, judge
+from ablation_lab.statistics.reference_values import Verdict, is_share_named, judge
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.metric import SUCCESS
 from ablation_lab.study.record import NoConvergence, Status
 from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.selection import selection
@@ -172,7 +173,8 @@ def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float
         return []
     own = name == declaration.metric
     values = selection(declaration.selection).values(part, name) if own else part[name]
-    if name.endswith("accuracy") and declaration.chance is not None:
+    share = declaration.is_share if own else is_share_named(name)
+    if share and name != SUCCESS and declaration.chance is not None:
         values = values.mask(part["nc_recorded"] == NoConvergence.NON_FINITE, declaration.chance)
     return [float(value) for value in values]
 

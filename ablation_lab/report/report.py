@@ -35,6 +35,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import header_spans, write_table
+from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def write_study(study: Study, folder: Path) -> Written:
     runs = study.frame.drop(columns="nc", errors="ignore")  # 1 where a rule is named
     data = {
         "runs": whole_numbers(runs).rename(columns=RUNS),
-        "cells": whole_numbers(study.cells).rename(columns=CELLS),
+        "cells": whole_numbers(with_further(study)).rename(columns=CELLS),
         "comparisons": contrasts(study),
     }
     for name, table in data.items():
@@ -165,6 +166,12 @@ def write_study(study: Study, folder: Path) -> Written:
         write_table(made, folder)
     drawings = figures_for(study).items()
     return Written(tables, tuple(save(draw(study), folder, name) for name, draw in drawings))
+
+
+def with_further(study: Study) -> pd.DataFrame:
+    """The cells by the metric that they are compared by, then by the further ones."""
+    more = further_estimates(study.frame, study.declaration)
+    return pd.concat([study.cells, more], ignore_index=True) if len(more) else study.cells
 
 
 def html(model: Document, *, templates: Path = TEMPLATES) -> str:

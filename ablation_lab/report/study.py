@@ -34,6 +34,7 @@ from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
 from ablation_lab.study.declaration import Declaration
 
+TRAINING_LOSS = "train_loss"
 CURVE = ["cell", "replicate", "run_id", "step", "value", "metric"]
 
 
@@ -154,9 +155,13 @@ def _claim_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd
 
 
 def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
-    """Validation accuracy by step where the study measures accuracy, else the training loss."""
-    measures_accuracy = declaration.is_share and not declaration.is_success
-    for metric in ("val_accuracy", "train_loss") if measures_accuracy else ("train_loss",):
+    """The validation curve of a share that runs are measured by, else the training loss."""
+    wanted = [TRAINING_LOSS]
+    if declaration.is_share and not declaration.is_success:
+        measured = declaration.metric.removeprefix("test_").removeprefix("train_")
+        logged = [measured] if measured == declaration.metric else []
+        wanted = [f"val_{measured}", *logged, TRAINING_LOSS]
+    for metric in wanted:
         points = load_curves(uri, frame, metric)
         if points["step"].nunique() > 1:
             return points.assign(metric=metric)

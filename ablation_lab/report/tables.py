@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 from ablation_lab.report.effects import effects_table, shares_table
 from ablation_lab.report.formatting import (
@@ -18,6 +19,8 @@ from ablation_lab.report.formatting import (
     caption,
     decimals,
     estimate_text,
+    label_of,
+    measured_text,
     metric_label,
     not_converged_text,
     number,
@@ -38,8 +41,10 @@ from ablation_lab.report.table_training import (
     steps_table,
 )
 from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.declaration import MEMBERS, Declaration
 from ablation_lab.study.factor import Factor
+from ablation_lab.study.metric import Metric
 
 SAME = "as left"  # in further columns of a cell to which their factor does not apply
 
@@ -118,21 +123,47 @@ def cell_table(study: Study) -> Table:
         metric_label(declaration), "95 % interval", "method", "n", "not converged", "not finite",
         "all runs",
     )  # fmt: skip
+    further = further_entries(study, digits=digits)
     rows = [
         (
             *_names(row, factors),
             *_numbers(row, declaration, digits=digits, notes=notes),
+            *further.get(str(row["cell"]), ()),
         )
         for row in _records(study)
     ]
+    more = [label_of(metric) for metric in declaration.metrics[1:]] if further else []
     return Table(
         name="cells",
         title="Every cell",
         caption=caption(declaration, columns=True),
-        header=((*names, *columns),),
+        header=((*names, *columns, *more),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
     )
+
+
+def further_entries(study: Study, *, digits: int) -> dict[str, list[Entry]]:
+    """Per cell its means of the further metrics, each with its interval; empty without any."""
+    estimates = further_estimates(study.frame, study.declaration)
+    if estimates.empty:
+        return {}
+    known = {(row["cell"], row["metric"]): row for row in estimates.to_dict("records")}
+    return {
+        cell.cell: [
+            _further(known.get((cell.cell, metric.name), {}), metric, digits=digits)
+            for metric in study.declaration.metrics[1:]
+        ]
+        for cell in study.declaration.cells
+    }
+
+
+def _further(row: Mapping[Any, Any], metric: Metric, *, digits: int) -> Entry:
+    middle, low, high = (
+        measured_text(row.get(name), metric, digits=digits) for name in ("estimate", "low", "high")
+    )
+    bounds = "" if low == DASH else f" [{low}, {high}]"
+    return Entry(f"{middle}{bounds} ({row.get('n', 0)})", sortable(row.get("estimate")))
 
 
 def _records(study: Study) -> list[dict[str, object]]:

@@ -75,6 +75,35 @@ def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcome
     }
 
 
+def further_estimates(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+    """Per further metric and cell the mean of its finished runs with its interval; untested."""
+    finished = frame[frame["status"] == Status.FINISHED]
+    rows = []
+    for metric in declaration.metrics[1:]:
+        if metric.name not in finished:
+            continue
+        values = selection(declaration.selection).values(finished, metric.name)
+        for cell in declaration.cells:
+            mine = values[finished["cell"] == cell.cell]
+            found = mean_interval(mine[np.isfinite(mine)])
+            rows.append(
+                {
+                    "study": declaration.study,
+                    "cell": cell.cell,
+                    **cell.factors,
+                    "metric": metric.name,
+                    "n": found.n,
+                    "estimate": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "interval": found.method,
+                    "nc": int((finished.loc[mine.index, "nc_rule"] != "").sum()),
+                    "finished": len(mine),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def difference(first: Outcomes, second: Outcomes, *, success: bool) -> Difference:
     """Compare two cells: Fisher's test on success shares, else the paired sign-flip test.
 

@@ -26,6 +26,7 @@ from ablation_lab.statistics.intervals import (
     prediction_interval,
     rank_p,
 )
+from ablation_lab.study.metric import METRICS
 from ablation_lab.study.references import ReferenceValue, Tolerance
 
 FEWEST = 3
@@ -89,7 +90,7 @@ def in_distribution(claim: ReferenceValue, runs: Floats) -> Verdict:
     if n < FEWEST:
         return Verdict("too few", f"{n} runs; at least {FEWEST} are needed")
     level = LEVEL_OF_TESTS / count
-    share = claim.metric.endswith("accuracy")
+    share = is_share_named(claim.metric)
     placed = [
         place(printed, printed_unit(printed) / 2, ours, level=level, is_share=share)
         for printed, ours in zip(claim.values, runs.T, strict=True)
@@ -106,6 +107,12 @@ def in_distribution(claim: ReferenceValue, runs: Floats) -> Verdict:
     if (needed := runs_for_rank(level)) > n:
         why += f"; with {n} runs the rank alone cannot say outside, with {needed} it could"
     return Verdict(word, why)
+
+
+def is_share_named(name: str) -> bool:
+    """Whether a metric lies in [0, 1]; that of the validation set is what the test set's is."""
+    known = name.replace("val_", "test_", 1) if name.startswith("val_") else name
+    return known in METRICS.names() and METRICS.get(known).metric.is_share
 
 
 def _one_value(placed: Placed) -> str:

@@ -60,7 +60,7 @@ def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
 def test_a_cell_to_which_the_columns_do_not_apply_is_said_once(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
     whole, *others = study.declaration.cells
-    cells = (replace(whole, factors={"depth": "1"}), *others[1:])
+    cells = (whole.model_copy(update={"factors": {"depth": "1"}}), *others[1:])
     table = pivot_table(
         replace(study, declaration=study.declaration.model_copy(update={"cells": cells}))
     )
@@ -233,7 +233,7 @@ def test_a_cell_of_members_is_named_as_such_and_every_cell_says_what_its_columns
 ) -> None:
     study = studies["ladder"]
     last = study.declaration.cells[-1]
-    members = replace(last, cell=f"{last.cell}{MEMBERS}")
+    members = last.model_copy(update={"cell": f"{last.cell}{MEMBERS}"})
     cells = (*study.declaration.cells, members)
     row = study.cells.iloc[-1].to_dict() | {"cell": members.cell}
     table = cell_table(

@@ -6,14 +6,14 @@ In: the studies, the ledger, and every declared study. Out: answers and rows, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.report.reference_tables import accuracies
 from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import Entry, Table, write_table
+from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.record import Status
 from ablation_lab.study.references import ReferenceValue
@@ -93,23 +93,12 @@ def untrained_table(rows: Sequence[Untrained]) -> Table | None:
     """The rows as a table; None where there are none."""
     if not rows:
         return None
-    entries = tuple(
-        (
-            Entry(row.study),
-            Entry(row.question),
-            Entry(str(row.declared), float(row.declared)),
-            Entry(str(row.lacking), float(row.lacking)),
-            Entry(row.why),
-            Entry(row.command),
-        )
-        for row in rows
-    )
-    return Table(
+    return Table.of(
         "untrained",
         "Not trained, or not all of it",
-        UNTRAINED_CAPTION,
-        (UNTRAINED_HEADER,),
-        entries,
+        caption=UNTRAINED_CAPTION,
+        header=(UNTRAINED_HEADER,),
+        rows=map(astuple, rows),
     )
 
 

@@ -5,14 +5,14 @@ In: a Study. Out: `Table` objects; a median or a share never stands without its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
 import pandas as pd
 
 from ablation_lab.report.formatting import DASH, plain_text, share_text, sortable
-from ablation_lab.report.layout import ABSENT, telling
+from ablation_lab.report.layout import ABSENT, level_columns, levels_of, telling
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
 from ablation_lab.statistics.intervals import median_interval, wilson
@@ -38,23 +38,20 @@ def has_steps(study: Study) -> bool:
 
 def steps_table(study: Study) -> Table:
     """How many runs of each cell got there, and after how many steps."""
-    factors = telling(study.declaration)
+    declaration = study.declaration
     finished = study.frame[study.frame["status"] == Status.FINISHED]
     by_cell = dict(list(finished.groupby("cell", sort=False)))
-    rows = tuple(
-        (
-            *_step_levels(cell.cell, cell.factors, factors),
-            *_entries(by_cell.get(cell.cell), cell.cell),
-        )
-        for cell in study.declaration.cells
+    words = ("runs that got there", "95 % interval", "median step", "5–95 %")
+    return Table.of(
+        "steps",
+        "Steps until the whole string is right",
+        caption=STEPS_SAY,
+        header=((*level_columns(declaration), *words),),
+        rows=[
+            (*levels_of(declaration, cell), *_entries(by_cell.get(cell.cell), cell.cell))
+            for cell in declaration.cells
+        ],
     )
-    names = [factor.label for factor in factors] or ["cell"]
-    header = (*names, "runs that got there", "95 % interval", "median step", "5–95 %")
-    return Table("steps", "Steps until the whole string is right", STEPS_SAY, (header,), rows)
-
-
-def _step_levels(cell: str, levels: Mapping[str, str], factors: Sequence[Factor]) -> list[Entry]:
-    return [Entry(levels.get(factor.name, ABSENT)) for factor in factors] or [Entry(cell)]
 
 
 def _entries(runs: pd.DataFrame | None, cell: str) -> list[Entry]:
@@ -119,19 +116,18 @@ def parameters_table(study: Study) -> Table:
         for factor in factors
         if any(_levels(cells, counted, factor) != EVERY for cells in groups.values())
     ]
-    rows = tuple(
+    rows = [
         (
-            *(Entry(_levels(cells, counted, factor)) for factor in shown),
-            *(() if shown else (Entry("; ".join(cell.cell for cell in cells)),)),
-            Entry(str(len(cells)), float(len(cells))),
+            *(_levels(cells, counted, factor) for factor in shown),
+            *(() if shown else ("; ".join(cell.cell for cell in cells),)),
+            len(cells),
             Entry(" or ".join(map(plain_text, numbers)), numbers[0], cell=cells[0].cell),
         )
         for numbers, cells in groups.items()
-    )
+    ]
     names = [factor.label for factor in shown] or ["cell"]
-    return Table(
-        "parameters", "Parameters", PARAMETERS_SAY, ((*names, "cells", "parameters"),), rows
-    )
+    header = ((*names, "cells", "parameters"),)
+    return Table.of("parameters", "Parameters", caption=PARAMETERS_SAY, header=header, rows=rows)
 
 
 def _levels(cells: Sequence[Cell], counted: Sequence[Cell], factor: Factor) -> str:
@@ -162,7 +158,6 @@ SPREAD_SAYS = (
 def gradients_table(study: Study) -> Table:
     """First layer, last layer, their quotients and the spread of activations, for each cell."""
     declaration = study.declaration
-    factors = telling(declaration)
     by_cell = dict(list(ends(study.layers.norms).groupby("cell", sort=False)))
     observed = study.layers.observations
     spreads = any(_spread(one, last=False) is not None for one in observed.values())
@@ -172,23 +167,22 @@ def gradients_table(study: Study) -> Table:
             continue
         found = by_cell[cell.cell]
         before, after = found[found["step"] == 0], found.drop_duplicates("run_id", keep="last")
-        levels = [cell.factors.get(factor.name, ABSENT) for factor in factors] or [cell.cell]
         rows.append(
             (
-                *(Entry(level) for level in levels),
+                *levels_of(declaration, cell),
                 *(_median(before[name], cell.cell) for name in ("first", "last", "ratio")),
                 _median(after["ratio"], cell.cell),
-                Entry(str(len(before)), float(len(before))),
+                len(before),
                 *(_spreads(observed.get(cell.cell)) if spreads else ()),
             )
         )
-    names = [factor.label for factor in factors] or ["cell"]
     header = (
-        *names, "first layer", "last layer", "first / last", "first / last after training", "n",
+        *level_columns(declaration), "first layer", "last layer", "first / last",
+        "first / last after training", "n",
         *(("spread", "spread after training") if spreads else ()),
     )  # fmt: skip
     says = GRADIENTS_SAY + SPREAD_SAYS if spreads else GRADIENTS_SAY
-    return Table("gradients", "Gradients by layer", says, (header,), tuple(rows))
+    return Table.of("gradients", "Gradients by layer", caption=says, header=(header,), rows=rows)
 
 
 def _median(values: pd.Series[float], cell: str) -> Entry:

@@ -5,16 +5,16 @@ Comes in: images or vectors with entries in [0, 1]. Goes out: the same, as remem
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_modules.classifier import Common
 from lightning_modules.layers import sizes
 from lightning_modules.learner import Learner
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 
@@ -38,10 +38,7 @@ class Autoencoder(Learner):
         activation: str = "sigmoid",
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         encoder = sizes("widths", widths)
         if not encoder:
@@ -55,12 +52,9 @@ class Autoencoder(Learner):
         )
         super().__init__(
             network=mirrored,
-            optimizer=optimizer,
-            loss=loss,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
         self.mirrored = mirrored
         self.code_layers = len(encoder)

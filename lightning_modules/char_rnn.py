@@ -4,15 +4,15 @@ Comes in: one-hot characters. Goes out: logits of the next character, for every 
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.classifier import Common
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.learner import Learner
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 
@@ -59,10 +59,7 @@ class CharRNN(Learner):
         width: int | None = None,
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         shape = sizes("input_shape", input_shape)
         if len(shape) != 2:
@@ -74,12 +71,9 @@ class CharRNN(Learner):
         )
         super().__init__(
             network=network,
-            optimizer=optimizer,
-            loss=loss,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:

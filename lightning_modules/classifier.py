@@ -5,7 +5,7 @@ Comes in: a network from inputs to logits, and settings. Goes out: a LightningMo
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import pytorch_lightning as pl
 import torch
@@ -15,9 +15,20 @@ from lightning_modules.initializers import initialize, lsuv, weight_names
 from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss, accuracy, loss_function
 from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
+from lightning_modules.schedulers import scheduled, scheduler_settings
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 PREPARED = "lsuv_prepared"
+
+
+class Common(TypedDict, total=False):
+    """What every family takes beside settings of its own, and hands on to its base."""
+
+    loss: str
+    optimizer: Optimizer
+    scheduler: Optimizer | None
+    l2: float
+    seed: int
 
 
 class Classifier(pl.LightningModule):
@@ -28,6 +39,7 @@ class Classifier(pl.LightningModule):
 
     Arguments: `init` is the name of an initialiser or {"conv": name, "dense": name}; `bias_init`
     one for the biases; `seed` fixes the draws. Initialisation is the last thing that happens.
+    `scheduler` changes the learning rate while a `pl.Trainer` fits (`schedulers`); None: nothing.
     Errors: ValueError that names the setting, what was expected and what was found.
     """
 
@@ -38,6 +50,7 @@ class Classifier(pl.LightningModule):
         classes: int,
         loss: str = Loss.STABLE,
         optimizer: Optimizer = ADAM,
+        scheduler: Optimizer | None = None,
         l2: float = 0.0,
         init: str | Mapping[str, str] = "xavier_uniform",
         bias_init: str = "zeros",
@@ -51,6 +64,7 @@ class Classifier(pl.LightningModule):
         self.criterion = loss_function(loss, classes)
         self.loss = Loss(loss)
         self.optimizer_settings = optimizer_settings(optimizer)
+        self.scheduler_settings = scheduler_settings(scheduler)
         self.l2 = l2
         self.seed = seed
         names = weight_names(init)
@@ -92,9 +106,10 @@ class Classifier(pl.LightningModule):
         x, y = batch
         self._log("test_accuracy", accuracy(self(x), y), len(y))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser that the settings name."""
-        return build_optimizer(self.parameters(), self.optimizer_settings)
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser that the settings name, with its schedule if there is one."""
+        optimizer = build_optimizer(self.parameters(), self.optimizer_settings)
+        return scheduled(optimizer, self.scheduler_settings)
 
     def prepare(self, x: Tensor) -> None:
         """Finish an initialisation that needs data (LSUV) with one training batch x.

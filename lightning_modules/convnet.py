@@ -4,16 +4,15 @@ Comes in: images, as such or flat. Goes out: logits.
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.activations import MONOTONE, activation_along, pieces
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import Convolution, Dense, dropout, sizes
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 CHANNEL_AXIS = 1
@@ -109,10 +108,7 @@ class ConvNet(Classifier):
         bias_init: str = "zeros",
         keep_prob: float = 1.0,
         dense_keep_prob: float | None = None,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         network = ConvNetNetwork(
             input_shape=input_shape,
@@ -128,12 +124,9 @@ class ConvNet(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init={"conv": init, "dense": init if dense_init is None else dense_init},
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
 
 

@@ -4,17 +4,16 @@ Comes in: images, at least 4 x 4. Goes out: logits.
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.activations import activation_along, maxout, pieces
 from lightning_modules.augmentation import mirror_and_crop
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.convnet import CHANNEL_AXIS, image_shape
 from lightning_modules.layers import Convolution, Dense, dropout, sizes
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 # Channels of the 3 x 3 convolutions of each stage; a pool ends each of them.
@@ -95,10 +94,7 @@ class FitNet(Classifier):
         augment: bool = False,
         stages: Sequence[Sequence[int]] = STAGES,
         units: int = UNITS,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         network = FitNetNetwork(
             shape=image_shape(input_shape),
@@ -111,12 +107,9 @@ class FitNet(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
         self.augment = augment
 

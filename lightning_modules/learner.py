@@ -5,6 +5,7 @@ Comes in: a network and settings. Goes out: a LightningModule that any `pl.Train
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +17,7 @@ from lightning_modules.layers import layers_of
 from lightning_modules.losses import Loss
 from lightning_modules.measures import MEASURES
 from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
+from lightning_modules.schedulers import scheduled, scheduler_settings
 from lightning_modules.task import Task
 
 
@@ -23,7 +25,7 @@ class Learner(pl.LightningModule):
     """A network with an objective of its own; subclasses give `task` and `loss_of`.
 
     Objective: the mean loss of the batch + l2 x sum of squared weights (biases excluded).
-    Arguments: `optimizer`, `l2`, `init`, `bias_init` and `seed` as for `Classifier`.
+    Arguments: `optimizer`, `scheduler`, `l2`, `init`, `bias_init` and `seed` as for `Classifier`.
     Errors: ValueError that names the setting, what was expected and what was found.
     """
 
@@ -34,6 +36,7 @@ class Learner(pl.LightningModule):
         *,
         network: nn.Module,
         optimizer: Optimizer = ADAM,
+        scheduler: Optimizer | None = None,
         loss: str = Loss.STABLE,
         l2: float = 0.0,
         init: str | Mapping[str, str] = "xavier_uniform",
@@ -47,7 +50,9 @@ class Learner(pl.LightningModule):
             raise ValueError(f"loss: this family has one form only, 'stable', found {loss!r}")
         self.network = network
         self.optimizer_settings = optimizer_settings(optimizer)
+        self.scheduler_settings = scheduler_settings(scheduler)
         self.l2 = l2
+        self.seed = seed
         initialize(network, weight=init, bias=bias_init, seed=seed)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,9 +99,10 @@ class Learner(pl.LightningModule):
         name, measure = MEASURES[self.task]
         self._log(name.replace("val_", "test_"), measure(self(x), x, y), len(x))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser that the settings name."""
-        return build_optimizer(self.parameters(), self.optimizer_settings)
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser that the settings name, with its schedule if there is one."""
+        optimizer = build_optimizer(self.parameters(), self.optimizer_settings)
+        return scheduled(optimizer, self.scheduler_settings)
 
     def _log(self, name: str, value: Tensor, size: int) -> None:
         if self._trainer is not None:

@@ -5,12 +5,11 @@ Comes in: images or vectors of any shape, flattened here. Goes out: logits.
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import sizes
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 
@@ -28,10 +27,7 @@ class Linear(Classifier):
         classes: int,
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         network = MLPNetwork(
             inputs=math.prod(sizes("input_shape", input_shape)),
@@ -40,10 +36,7 @@ class Linear(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )

@@ -5,15 +5,15 @@ Comes in: vectors, or windows flattened here. Goes out: one number each.
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_modules.classifier import Common
 from lightning_modules.layers import sizes
 from lightning_modules.learner import Learner
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 
@@ -35,20 +35,14 @@ class LinearRegression(Learner):
         classes: int = 0,
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         real_targets("linear_regression", classes)
         super().__init__(
             network=MLPNetwork(inputs=math.prod(sizes("input_shape", input_shape)), outputs=1),
-            optimizer=optimizer,
-            loss=loss,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -4,17 +4,17 @@ Comes in: windows of numbers. Goes out: one number each, in (-1, 1).
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.classifier import Common
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.learner import Learner
 from lightning_modules.linear_regression import real_targets
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 
@@ -69,10 +69,7 @@ class LSTM(Learner):
         init: str = "xavier_uniform",
         recurrent_init: str = "orthonormal",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         shape = sizes("input_shape", input_shape)
         if len(shape) != 2:
@@ -81,14 +78,11 @@ class LSTM(Learner):
         network = KerasLSTM(inputs=shape[1], units=1)
         super().__init__(
             network=network,
-            optimizer=optimizer,
-            loss=loss,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
-        initialize(network.recurrent, weight=recurrent_init, bias="zeros", seed=seed)
+        initialize(network.recurrent, weight=recurrent_init, bias="zeros", seed=self.seed)
         with torch.no_grad():
             network.kernel.bias[network.units : 2 * network.units] = 1.0
 

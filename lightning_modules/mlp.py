@@ -5,14 +5,13 @@ Comes in: images or vectors of any shape, flattened here. Goes out: logits.
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import Dense, dropout, sizes
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 
@@ -76,10 +75,7 @@ class MLP(Classifier):
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
         keep_prob: float = 1.0,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         network = MLPNetwork(
             inputs=math.prod(sizes("input_shape", input_shape)),
@@ -91,10 +87,7 @@ class MLP(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )

@@ -4,15 +4,15 @@ Comes in: examples with entries in [0, 1]; for the pre-training without labels. 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.classifier import Common
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLP
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 BATCH = 100
@@ -75,10 +75,7 @@ class PretrainedMLP(MLP):
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
         keep_prob: float = 1.0,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             input_shape=input_shape,
@@ -88,10 +85,7 @@ class PretrainedMLP(MLP):
             init=init,
             bias_init=bias_init,
             keep_prob=keep_prob,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
-            seed=seed,
+            **common,
         )
         if not 0 < pretrain_rate < float("inf"):
             raise ValueError(f"pretrain_rate: expected a number > 0, found {pretrain_rate!r}")
@@ -100,7 +94,7 @@ class PretrainedMLP(MLP):
         self.pretrained = False
         # Under the paths that the layers have in the network: the draws of an MLP of small weights.
         hidden = nn.ModuleDict({"linears": nn.ModuleList(self._hidden())})
-        initialize(hidden, weight="normal_001", bias="zeros", seed=seed)
+        initialize(hidden, weight="normal_001", bias="zeros", seed=self.seed)
 
     @torch.no_grad()
     def pretrain(self, x: Tensor, y: Tensor | None = None) -> list[list[float]]:

@@ -5,15 +5,14 @@ Comes in: images or vectors. Goes out: logits.
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import sizes
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES, REDUCTIONS
 
 
@@ -53,10 +52,7 @@ class Reduced(Classifier):
         width: int = 2,
         init: str = "xavier_uniform",
         bias_init: str = "zeros",
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         self.entries = math.prod(sizes("input_shape", input_shape))
         network = ReducedNetwork(
@@ -65,12 +61,9 @@ class Reduced(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
         if width > self.entries:
             raise ValueError(f"width: expected at most the {self.entries} entries, found {width}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lightning_modules.losses import Form
     from lightning_modules.optimizers import Builder
     from lightning_modules.reductions import Reduction
+    from lightning_modules.schedulers import Schedule
 
 T = TypeVar("T")
 
@@ -230,7 +231,8 @@ FAMILIES: "Registry[type[pl.LightningModule]]" = Registry("family", words=("fami
 ACTIVATIONS: "Registry[Callable[[Tensor], Tensor]]" = Registry("activation", words=("activation",))
 INITIALIZERS: "Registry[Initializer]" = Registry("initialiser", words=("init", "weight", "bias"))
 OPTIMIZERS: "Registry[Builder]" = Registry("optimiser", words=("optimizer",))
+SCHEDULERS: "Registry[Schedule]" = Registry("scheduler", words=("scheduler",))
 LOSSES: "Registry[Form]" = Registry("loss", words=("loss",))
 REDUCTIONS: "Registry[Reduction]" = Registry("reduction", words=("reduction",))
-for _registry in (FAMILIES, ACTIVATIONS, INITIALIZERS, OPTIMIZERS, LOSSES, REDUCTIONS):
+for _registry in (FAMILIES, ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULERS, LOSSES, REDUCTIONS):
     _registry.found_in("lightning_modules")

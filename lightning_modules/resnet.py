@@ -4,16 +4,15 @@ Comes in: images. Goes out: logits.
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.augmentation import mirror_and_crop
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Common
 from lightning_modules.convnet import image_shape
 from lightning_modules.layers import Dense, sizes
-from lightning_modules.losses import Loss
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 STAGES = 3
@@ -94,10 +93,7 @@ class ResNet(Classifier):
         init: str = "he_normal",
         bias_init: str = "zeros",
         augment: bool = False,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         network = ResNetNetwork(
             shape=image_shape(input_shape),
@@ -108,12 +104,9 @@ class ResNet(Classifier):
         super().__init__(
             network=network,
             classes=classes,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
             init=init,
             bias_init=bias_init,
-            seed=seed,
+            **common,
         )
         self.augment = augment
 

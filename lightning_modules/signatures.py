@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from lightning_modules.registry import UnknownName, unknown
 
@@ -74,6 +74,10 @@ class Signature:
         kept = {name: each for name, each in self.settings.items() if name not in names}
         return Signature(kept, self.open)
 
+    def also(self, more: Mapping[str, Setting]) -> "Signature":
+        """Return the signature with further settings, which others take."""
+        return Signature({**self.settings, **more}, self.open)
+
     def complete(self, owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values given and the defaults of the others, in the order of the arguments.
 
@@ -92,6 +96,10 @@ class Signature:
         defaults = {key: setting.default for key, setting in self.settings.items()}
         values = {**defaults, **given}
         return {key: value for key, value in values.items() if value is not UNTOLD}
+
+
+# When a schedule moves on; every one has it.
+INTERVAL = {"interval": Setting("Literal['epoch', 'step']", "epoch")}
 
 
 def signature_of(thing: Callable[..., Any]) -> Signature:
@@ -141,21 +149,25 @@ def settings_of_torch(signature: Signature) -> Signature:
 
 
 def _of_parameters(parameters: Sequence[inspect.Parameter]) -> Signature:
-    kinds = {parameter.kind for parameter in parameters}
-    many = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return Signature(
-        {each.name: _setting(each) for each in parameters if each.kind not in many},
-        open=inspect.Parameter.VAR_KEYWORD in kinds,
-    )
+    settings: dict[str, Setting] = {}
+    passed: bool = False
+    for each in parameters:
+        if each.kind is inspect.Parameter.VAR_KEYWORD:
+            named = get_args(each.annotation)  # those of Unpack[SomeTypedDict], else none
+            passed = not named
+            kinds = named[0].__annotations__ if named else {}
+            settings |= {key: Setting(_text(kind), UNTOLD) for key, kind in kinds.items()}
+        elif each.kind is not inspect.Parameter.VAR_POSITIONAL:
+            empty = inspect.Parameter.empty
+            default = REQUIRED if each.default is empty else plain(each.default)
+            settings[each.name] = Setting(_text(each.annotation), default)
+    return Signature(settings, open=passed)
 
 
-def _setting(parameter: inspect.Parameter) -> Setting:
-    empty = inspect.Parameter.empty
-    text = parameter.annotation
-    if not isinstance(text, str):
-        text = "" if text is empty else inspect.formatannotation(text)
-    default = REQUIRED if parameter.default is empty else plain(parameter.default)
-    return Setting(text, default)
+def _text(annotation: Any) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return "" if annotation is inspect.Parameter.empty else inspect.formatannotation(annotation)
 
 
 def plain(value: Any) -> Any:

@@ -5,14 +5,14 @@ Comes in: images or vectors of any shape. Goes out: logits.
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 
+from lightning_modules.classifier import Common
 from lightning_modules.initializers import fans
 from lightning_modules.layers import layers_of
-from lightning_modules.losses import Loss
 from lightning_modules.mlp import MLP
-from lightning_modules.optimizers import ADAM, Optimizer
 from lightning_modules.registry import FAMILIES
 
 
@@ -35,10 +35,7 @@ class TorchMLP(MLP):
         activation: str = "relu",
         init: str = "torch_default",
         keep_prob: float = 1.0,
-        loss: str = Loss.STABLE,
-        optimizer: Optimizer = ADAM,
-        l2: float = 0.0,
-        seed: int = 0,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             input_shape=input_shape,
@@ -48,10 +45,7 @@ class TorchMLP(MLP):
             init=init,
             bias_init="uniform",
             keep_prob=keep_prob,
-            loss=loss,
-            optimizer=optimizer,
-            l2=l2,
-            seed=seed,
+            **common,
         )
         with torch.no_grad():
             for _, _, layer in layers_of(self.network):

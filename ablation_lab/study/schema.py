@@ -147,7 +147,9 @@ class Study(Written):
     )
     layout: Layout | None = Field(None, description="How the main table is laid out.")
     run: Settings = Field(
-        description="What all cells have: model, data, optimizer, training, ensemble, or check."
+        description=(
+            "What all cells have: model, data, optimizer, scheduler, training, ensemble, or check."
+        )
     )
     declared: dict[Label, Factor] = Field(alias="factors", description="What varies, by name.")
     exclusions: tuple[Exclusion, ...] = Field(

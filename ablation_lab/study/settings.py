@@ -1,4 +1,4 @@
-"""The resolved configuration of a run: sections model, data, optimizer, training, ensemble.
+"""The resolved configuration of a run: model, data, optimizer, scheduler, training, ensemble.
 
 ``resolve`` lays the study's ``run`` section, the levels of a cell and the profile's ``set`` over
 the defaults of what they name: the settings of a family are the arguments of its class. A setting
@@ -17,8 +17,9 @@ from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.run import BEST_ON_VALIDATION, KEEP, Combination, Training
 from ablation_lab.study.section import Section
-from ablation_lab.study.signatures import Kind, known, signature
-from lightning_modules.signatures import Signature, WrongSetting, signature_of
+from ablation_lab.study.signatures import known, signature
+from lightning_modules.registry import FAMILIES, OPTIMIZERS, SCHEDULERS
+from lightning_modules.signatures import INTERVAL, Signature, WrongSetting, signature_of
 
 # Optional settings that a configuration shows only where they are set.
 NEW = (
@@ -35,7 +36,7 @@ NEW = (
 )
 # Arguments that every family is given beside its own settings.
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
-SECTIONS = ("model", "data", "optimizer", "training", "ensemble", "check")
+SECTIONS = ("model", "data", "optimizer", "scheduler", "training", "ensemble", "check")
 
 
 def resolve(
@@ -55,6 +56,8 @@ def resolve(
         "optimizer": _optimizer(config.get("optimizer"), f"{place}: optimizer"),
         "training": _training(Section(config.get("training", {}), f"{place}: training")),
     }
+    if config.get("scheduler"):
+        resolved["scheduler"] = _scheduler(config, f"{place}: scheduler")
     if config.get("ensemble"):
         resolved["ensemble"] = _ensemble(Section(config["ensemble"], f"{place}: ensemble"))
     return resolved
@@ -93,16 +96,17 @@ def _refuse_unknown(found: Mapping[str, Any], known: tuple[str, ...], place: str
 
 def _model(given: Any, place: str) -> dict[str, Any]:
     """Complete the section of a model by the arguments of its family."""
-    families = known(Kind.FAMILY)
+    families = known(FAMILIES)
     name = _name(given, "family", families, place)
-    arguments = signature(Kind.FAMILY, name)
+    arguments = signature(FAMILIES, name)
     for each in GIVEN:
         if each not in arguments.settings and not arguments.open:
             raise ConfigurationError(
                 f"{place}.family: the class of {name!r} takes no {each!r}, which every family is "
                 f"given; add the argument, or **_ for those that it does not use"
             )
-    return _complete(given, "family", Signature(arguments.without(GIVEN).settings), place)
+    own = Signature(arguments.without((*GIVEN, "scheduler")).settings)
+    return _complete(given, "family", own, place)
 
 
 def _data(given: Any, place: str) -> dict[str, Any]:
@@ -113,8 +117,20 @@ def _data(given: Any, place: str) -> dict[str, Any]:
 
 def _optimizer(given: Any, place: str) -> dict[str, Any]:
     """Complete the section of an optimiser by the arguments of its function."""
-    name = _name(given, "name", known(Kind.OPTIMIZER), place)
-    return _complete(given, "name", signature(Kind.OPTIMIZER, name), place)
+    name = _name(given, "name", known(OPTIMIZERS), place)
+    return _complete(given, "name", signature(OPTIMIZERS, name), place)
+
+
+def _scheduler(config: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Complete the section of a schedule of the learning rate, for a family that takes one."""
+    given, family = config["scheduler"], config["model"]["family"]
+    if "scheduler" not in signature(FAMILIES, family).settings:
+        raise ConfigurationError(
+            f"{place}: the class of {family!r} has no argument 'scheduler' and would ignore it; "
+            "leave it out"
+        )
+    name = _name(given, "name", known(SCHEDULERS), place)
+    return _complete(given, "name", signature(SCHEDULERS, name).also(INTERVAL), place)
 
 
 def _name(given: Any, key: str, names: Sequence[str], place: str) -> str:

@@ -1,6 +1,6 @@
 """The settings of what a study names: arguments of registered functions, read without importing.
 
-Comes in: the kind of thing and its name. Goes out: its signature. Of the families and parts of
+Comes in: a registry and a name. Goes out: its signature. Of the families and parts of
 ``lightning_modules`` it is read from the source, so that planning needs no torch; what a plug-in
 has registered is there already, and is asked itself.
 """
@@ -8,16 +8,13 @@ has registered is there already, and is asked itself.
 from __future__ import annotations
 
 import ast
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lightning_modules.registry import Registry
+from lightning_modules.registry import OPTIMIZERS, Place, Registry
 from lightning_modules.signatures import (
     REQUIRED,
     UNFIT,
@@ -33,39 +30,38 @@ from lightning_modules.signatures import (
 FOLDER = Path(__file__).resolve().parents[2] / "lightning_modules"
 
 
-class Kind(StrEnum):
-    """What has settings; the value is the name of its registry."""
-
-    FAMILY = "FAMILIES"
-    OPTIMIZER = "OPTIMIZERS"
-
-
 @dataclass(frozen=True)
 class _Definition:
-    """A registered function or class in a file."""
+    """A function or class in a file."""
 
     path: Path
     node: ast.FunctionDef | ast.ClassDef
 
 
-def known(kind: Kind) -> tuple[str, ...]:
-    """Return the names of a kind: those of ``lightning_modules``, then those of plug-ins."""
-    added = [name for registry in _loaded(kind) for name in registry.names()]
-    every = dict.fromkeys([*_definitions(kind), *added])
-    if kind is Kind.OPTIMIZER:
-        every |= dict.fromkeys(name for name in _torch_classes() if name not in UNFIT)
-    return tuple(every)
+def known(registry: Registry[Any]) -> tuple[str, ...]:
+    """Return the names that a section can have: those registered, and torch's own optimisers."""
+    torch = _torch_classes() if registry is OPTIMIZERS else {}
+    return tuple(dict.fromkeys([*registry.names(), *(name for name in torch if name not in UNFIT)]))
 
 
-def signature(kind: Kind, name: str) -> Signature:
+def signature(registry: Registry[Any], name: str) -> Signature:
     """Return the settings of what is registered under a name that is ``known``."""
-    built_in = _definitions(kind).get(name)
-    if built_in is not None:
-        return _of_definition(built_in)
-    for registry in _loaded(kind):
-        if name in registry.names():
-            return signature_of(registry.get(name))
-    return settings_of_torch(_of_definition(_torch_class(name)))
+    if name not in registry.names():
+        return settings_of_torch(_of_definition(_torch_class(name)))
+    place = registry.places(name)[0]
+    if place.path.parent != FOLDER:
+        return signature_of(registry.get(name))
+    return _of_definition(_registered(place))
+
+
+def _registered(place: Place) -> _Definition:
+    """Return the function or class that the decorator in a line registers."""
+    for node in _tree(place.path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and place.line in [
+            decorator.lineno for decorator in node.decorator_list
+        ]:
+            return _Definition(place.path, node)
+    raise ValueError(f"{place.path}:{place.line}: expected a decorator that registers what follows")
 
 
 @cache
@@ -89,37 +85,6 @@ def _torch_class(name: str) -> _Definition:
     path, wanted = _torch_classes()[name]
     (node,) = (n for n in _tree(path).body if isinstance(n, ast.ClassDef) and n.name == wanted)
     return _Definition(path, node)
-
-
-def _loaded(kind: Kind) -> list[Registry[Callable[..., Any]]]:
-    """Return the registry of a kind, where a plug-in, or anything else, has imported it."""
-    modules = [module for name, module in sys.modules.items() if name.startswith(FOLDER.name)]
-    found = {id(r): r for module in modules if (r := getattr(module, kind.value, None)) is not None}
-    return list(found.values())
-
-
-@cache
-def _definitions(kind: Kind) -> dict[str, _Definition]:
-    return {
-        name: _Definition(path, node)
-        for path in sorted(FOLDER.glob("*.py"))
-        if f"@{kind.value}.register(" in path.read_text(encoding="utf-8")
-        for node in _tree(path).body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        for name in _labels(node, kind)
-    }
-
-
-def _labels(node: ast.FunctionDef | ast.ClassDef, kind: Kind) -> list[str]:
-    names = []
-    for decorator in node.decorator_list:
-        match decorator:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=registry), attr="register"),
-                args=[ast.Constant(value=str(name))],
-            ) if registry == kind.value:
-                names.append(name)
-    return names
 
 
 @cache
@@ -154,7 +119,20 @@ def _of_function(path: Path, function: ast.FunctionDef) -> Signature:
         )
         for argument, default in pairs
     }
+    match arguments.kwarg:
+        case ast.arg(annotation=ast.Subscript(slice=ast.Name() as named)):  # Unpack[SomeTypedDict]
+            return Signature({**settings, **_of_typed_dict(path, named)})
     return Signature(settings, open=arguments.kwarg is not None)
+
+
+def _of_typed_dict(path: Path, name: ast.Name) -> dict[str, Setting]:
+    found = _base(path, name)
+    fields = found.node.body if found is not None else []
+    return {
+        field.target.id: Setting(ast.unparse(field.annotation), UNTOLD)
+        for field in fields
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
 
 
 def _value(path: Path, node: ast.expr) -> object:

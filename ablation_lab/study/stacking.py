@@ -65,6 +65,8 @@ def _why_never(config: Mapping[str, Any]) -> str:
         return "changed images do not stack: they are drawn for each run"
     if optimizer not in STACKED_OPTIMIZERS:
         return f"optimiser {optimizer} does not stack"
+    if "scheduler" in config:
+        return f"scheduler {config['scheduler']['name']} does not stack"
     if training.get("order"):
         return "a stored order does not stack"
     return ""

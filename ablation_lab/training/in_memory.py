@@ -17,7 +17,7 @@ from ablation_lab.data import TrainingData
 from ablation_lab.study.run import Training
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.order import BatchIndices
-from ablation_lab.training.rules import Rules
+from ablation_lab.training.rules import Rules, Schedule
 from ablation_lab.training.schedule import Chunk, planned
 from ablation_lab.training.trained import EVALUATION_BATCH, Trained, describe, tensors
 from lightning_modules.classifier import Classifier
@@ -69,10 +69,16 @@ class InMemoryLoop(pl.LightningModule):
         self.chunks = len(plan)
         self._batches = iter(order)
         self._recent = torch.empty(0)
+        self._schedules: list[Schedule] = []
 
     def configure_optimizers(self) -> Any:
-        """Let the module choose."""
-        return self.module.configure_optimizers()
+        """Let the module choose; its schedule, if it has one, is this loop's to move on."""
+        chosen: Any = self.module.configure_optimizers()
+        if not isinstance(chosen, dict):
+            return chosen
+        # The window of a loss is an epoch, or all steps where there are less.
+        self._schedules = [Schedule(chosen["lr_scheduler"], self._plan[0].window)]
+        return chosen["optimizer"]
 
     def on_fit_start(self) -> None:
         """Move the data to the device once."""
@@ -99,6 +105,8 @@ class InMemoryLoop(pl.LightningModule):
             loss.backward()
             optimizer.step()
             losses[step] = loss.detach()
+            for schedule in self._schedules:
+                schedule.after_step(self.steps + step + 1, losses[step])
         self.steps += chunk.steps
         self._write(chunk, losses)
 

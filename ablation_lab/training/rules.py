@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,31 @@ class Rules:
         """Set the module to its best state, if a rule selects it."""
         if self._best is not None:
             module.load_state_dict(self._best)
+
+
+class Schedule:
+    """A schedule of the learning rate, in the form that Lightning takes, for epochs of some steps.
+
+    It moves on where Lightning's own loop would: after each step, or after each whole epoch.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], steps_per_epoch: int) -> None:
+        self._scheduler: Any = settings["scheduler"]
+        self._interval = 1 if settings["interval"] == "step" else steps_per_epoch
+        self._watches = isinstance(self._scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        self._losses: list[Tensor] = []
+
+    def after_step(self, step: int, loss: Tensor) -> None:
+        """Note the loss of ``step``, counted from 1, and move on if an interval ends with it."""
+        if self._watches:
+            self._losses.append(loss)
+        if step % self._interval:
+            return
+        if self._watches:
+            self._scheduler.step(float(torch.stack(self._losses).mean()))
+            self._losses.clear()
+        else:
+            self._scheduler.step()
 
 
 class StackRules:

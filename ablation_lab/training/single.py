@@ -57,6 +57,8 @@ def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
     seed_everything(seed)
     model = {key: value for key, value in run.config["model"].items() if key != "family"}
     training = run.config["training"]
+    if "scheduler" in run.config:
+        model["scheduler"] = run.config["scheduler"]
     return build_family(
         run.config["model"]["family"],
         input_shape=dataset.shape,

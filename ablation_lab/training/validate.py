@@ -71,6 +71,11 @@ def validate_module(
         # A setting that the optimiser would ignore is refused here.
         module.configure_optimizers()
     if devices > 1:
+        if "scheduler" in run.config:
+            raise ValueError(
+                f"scheduler: {run.config['scheduler']['name']!r} is for a run on one device, found "
+                f"{devices}; leave it out, or {FEWER}"
+            )
         size = run.config["data"]["train_size"]
         examples = min(dataset.examples, size or dataset.examples)
         validate_devices(training, examples=examples, devices=devices)

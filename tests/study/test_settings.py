@@ -58,6 +58,15 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("optimizer.lr", 0.1, ": optimizer: unknown key 'lr'"),
     ("optimizer", {"learning_rate": 1.0}, ": optimizer: expected a mapping with 'name', fo"),
+    ("scheduler", {"name": "cosin"}, ": scheduler.name: unknown name 'cosin'; nearest: 'cosine'"),
+    ("scheduler", {"name": "cosine"}, ": scheduler.T_max: expected a value (int), found none"),
+    ("scheduler", {"T_max": 3}, ": scheduler: expected a mapping with 'name', found {'T_max': 3}"),
+    ("scheduler", {"name": "step", "step_sise": 3}, ": scheduler: unknown key 'step_sise'; near"),
+    (
+        "scheduler",
+        {"name": "step", "step_size": 3, "interval": "batch"},
+        ": scheduler.interval: expected Literal['epoch', 'step'], found 'batch'",
+    ),
     ("training.steps", 0, ": training.steps: expected at least 1, found 0"),
     ("training.steps", None, ": training: expected either 'epochs' or 'steps', found epochs=None"),
     ("training.epochs", 3, ": training: expected either 'epochs' or 'steps', found epochs=3 and"),
@@ -92,6 +101,23 @@ def test_unknown_section_of_the_run(config: dict[str, Any]) -> None:
 def test_dotted_key_into_a_value_that_is_no_mapping() -> None:
     with pytest.raises(ConfigurationError, match=r"small\.model: expected a mapping, found 'mlp'"):
         resolve({"model": "mlp"}, [{"model.init": "normal"}], PLACE)
+
+
+def test_a_schedule_is_complete_or_absent(config: dict[str, Any]) -> None:
+    assert "scheduler" not in resolve(config, [], PLACE)
+    given = {"scheduler.name": "step", "scheduler.step_size": 5}
+    assert resolve(config, [given], PLACE)["scheduler"] == {
+        "name": "step",
+        "step_size": 5,
+        "gamma": 0.1,
+        "interval": "epoch",
+    }
+
+
+def test_a_family_that_would_ignore_a_schedule_refuses_it(config: dict[str, Any]) -> None:
+    schedule = {"name": "step", "step_size": 5}
+    with pytest.raises(ConfigurationError, match="'gan' has no argument 'scheduler' and would ig"):
+        resolve(config, [{"model": {"family": "gan"}, "scheduler": schedule}], PLACE)
 
 
 LINEAR = {"family": "linear", "init": "xavier_uniform", "bias_init": "zeros"}

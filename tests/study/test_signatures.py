@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.settings import GIVEN, resolve
-from ablation_lab.study.signatures import Kind, known, signature
+from ablation_lab.study.signatures import known, signature
 from lightning_modules.families import FAMILIES
 from lightning_modules.learner import Learner
 from lightning_modules.optimizers import OPTIMIZERS, optimizer_settings, torch_optimizers
@@ -53,10 +53,10 @@ def plugged() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", FAMILIES.names())
 def test_the_source_of_a_family_says_what_its_class_says(name: str) -> None:
-    read, loaded = signature(Kind.FAMILY, name), signature_of(FAMILIES.get(name))
+    read, loaded = signature(FAMILIES, name), signature_of(FAMILIES.get(name))
     assert list(read.settings) == list(loaded.settings)
     assert read.open is loaded.open is False
-    for key in set(read.settings) - set(GIVEN):
+    for key in set(read.settings) - {*GIVEN, "scheduler"}:
         assert read.settings[key].default == loaded.settings[key].default
         assert read.settings[key].default is not UNTOLD
     assert set(GIVEN) <= set(read.settings)
@@ -64,24 +64,26 @@ def test_the_source_of_a_family_says_what_its_class_says(name: str) -> None:
 
 def test_everything_built_in_is_found_without_torch() -> None:
     code = (
-        "import sys; from ablation_lab.study.signatures import Kind, known, signature;"
-        "[signature(kind, name) for kind in Kind for name in known(kind)];"
-        "assert 'torch' not in sys.modules; print(*known(Kind.FAMILY))"
+        "import sys; from ablation_lab.study.signatures import known, signature;"
+        "from lightning_modules.registry import FAMILIES, OPTIMIZERS, SCHEDULERS;"
+        "every = (FAMILIES, OPTIMIZERS, SCHEDULERS);"
+        "[signature(registry, name) for registry in every for name in known(registry)];"
+        "assert 'torch' not in sys.modules; print(*known(FAMILIES))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(said.stdout.split()) == set(known(Kind.FAMILY)) == set(FAMILIES.names())
+    assert set(said.stdout.split()) == set(known(FAMILIES)) == set(FAMILIES.names())
 
 
-@pytest.mark.parametrize("name", known(Kind.OPTIMIZER))
+@pytest.mark.parametrize("name", known(OPTIMIZERS))
 def test_the_source_of_an_optimizer_says_what_its_function_says(name: str) -> None:
     values = optimizer_settings({"name": name, "learning_rate": 0.1})
-    read = signature(Kind.OPTIMIZER, name).complete(name, {"learning_rate": 0.1})
+    read = signature(OPTIMIZERS, name).complete(name, {"learning_rate": 0.1})
     assert {"name": name, **read} == values
-    assert all(setting.annotation for setting in signature(Kind.OPTIMIZER, name).settings.values())
+    assert all(setting.annotation for setting in signature(OPTIMIZERS, name).settings.values())
 
 
 def test_every_optimizer_is_known_to_a_plan() -> None:
-    assert set(known(Kind.OPTIMIZER)) == {*OPTIMIZERS.names(), *torch_optimizers()}
+    assert set(known(OPTIMIZERS)) == {*OPTIMIZERS.names(), *torch_optimizers()}
 
 
 def planned(model: dict[str, Any]) -> dict[str, Any]:

@@ -9,24 +9,77 @@ are first used::
     frame = load_study("xor_depth", profile="quick", store="sqlite:///runs/mlflow.db")
     table(frame)
     figure(frame)
+
+What a study can name is registered by decorators, in a plug-in of one's own; the keyword arguments
+of what they decorate are its settings::
+
+    from ablation_lab import family, initializer, optimizer
+
+    @optimizer("sign")
+    def sign(parameters, *, learning_rate: float): ...
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablation_lab.data import DATASETS
     from ablation_lab.report.notebook import STORE, figure, load_study, load_table, table
+    from ablation_lab.study.checks import CHECKS
     from ablation_lab.study.metric import metric
+    from lightning_modules.registry import (
+        ACTIVATIONS,
+        FAMILIES,
+        INITIALIZERS,
+        OPTIMIZERS,
+        REDUCTIONS,
+        SCHEDULERS,
+    )
 
-__all__ = ["STORE", "figure", "load_study", "load_table", "metric", "table"]
+    activation = ACTIVATIONS.register
+    check = CHECKS.register
+    dataset = DATASETS.register
+    family = FAMILIES.register
+    initializer = INITIALIZERS.register
+    optimizer = OPTIMIZERS.register
+    reduction = REDUCTIONS.register
+    scheduler = SCHEDULERS.register
 
+__all__ = [
+    "STORE",
+    "activation",
+    "check",
+    "dataset",
+    "family",
+    "figure",
+    "initializer",
+    "load_study",
+    "load_table",
+    "metric",
+    "optimizer",
+    "reduction",
+    "scheduler",
+    "table",
+]
+
+# Public name -> the module that has it, and what it is there.
 _PLACES = {
-    **dict.fromkeys(
-        ("STORE", "figure", "load_study", "load_table", "table"), "ablation_lab.report.notebook"
-    ),
-    "metric": "ablation_lab.study.metric",
+    **{
+        name: ("ablation_lab.report.notebook", name)
+        for name in ("STORE", "figure", "load_study", "load_table", "table")
+    },
+    "activation": ("lightning_modules.registry", "ACTIVATIONS.register"),
+    "check": ("ablation_lab.study.checks", "CHECKS.register"),
+    "dataset": ("ablation_lab.data", "DATASETS.register"),
+    "family": ("lightning_modules.registry", "FAMILIES.register"),
+    "initializer": ("lightning_modules.registry", "INITIALIZERS.register"),
+    "metric": ("ablation_lab.study.metric", "metric"),
+    "optimizer": ("lightning_modules.registry", "OPTIMIZERS.register"),
+    "reduction": ("lightning_modules.registry", "REDUCTIONS.register"),
+    "scheduler": ("lightning_modules.registry", "SCHEDULERS.register"),
 }
 
 
@@ -34,4 +87,5 @@ def __getattr__(name: str) -> Any:
     """Load a public name when it is first used."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
-    return getattr(import_module(_PLACES[name]), name)
+    module, inside = _PLACES[name]
+    return attrgetter(inside)(import_module(module))

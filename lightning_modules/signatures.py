@@ -249,4 +249,6 @@ def _entries(inner: ast.expr) -> list[ast.expr]:
 
 
 def _last(name: ast.expr) -> str:
+    if isinstance(name, ast.Name):
+        return name.id
     return name.attr if isinstance(name, ast.Attribute) else ast.unparse(name)

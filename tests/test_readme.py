@@ -36,8 +36,8 @@ def test_the_example_study_is_shown_as_it_is() -> None:
 
 def test_what_is_shown_of_the_example_package_is_in_it_and_is_short() -> None:
     text = (ROOT / "docs" / "examples" / "my_package.py").read_text(encoding="utf-8")
-    shown = [block for block in BLOCKS if ".register(" in block]
-    assert [block.split(".")[0] for block in shown] == ["@FAMILIES", "DATASETS"]
+    shown = [block for block in BLOCKS if re.match(r"@?(family|dataset)\(", block)]
+    assert [block.split("(")[0] for block in shown] == ["@family", "dataset"]
     assert all(block in text for block in shown)
     assert sum(block.count("\n") for block in shown) <= 35
 

@@ -36,6 +36,8 @@ NEW = (
 )
 # Arguments that every family is given beside its own settings.
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
+# What can be asked of every data set.
+OF_DATA = signature_of(load).without(("root", "split_seed"))
 SECTIONS = ("model", "data", "optimizer", "scheduler", "training", "ensemble", "check")
 
 
@@ -112,7 +114,7 @@ def _model(given: Any, place: str) -> dict[str, Any]:
 def _data(given: Any, place: str) -> dict[str, Any]:
     """Complete the section of a data set by what can be asked of every one."""
     _name(given, "name", sorted(DATASETS.names()), place)
-    return _complete(given, "name", signature_of(load).without(("root", "split_seed")), place)
+    return _complete(given, "name", OF_DATA, place)
 
 
 def _optimizer(given: Any, place: str) -> dict[str, Any]:

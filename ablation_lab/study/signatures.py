@@ -54,6 +54,7 @@ def signature(registry: Registry[Any], name: str) -> Signature:
     return _of_definition(_registered(place))
 
 
+@cache
 def _registered(place: Place) -> _Definition:
     """Return the function or class that the decorator in a line registers."""
     for node in _tree(place.path).body:

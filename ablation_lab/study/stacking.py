@@ -56,20 +56,17 @@ def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
 
 def _why_never(config: Mapping[str, Any]) -> str:
     family, optimizer = config["model"]["family"], config["optimizer"]["name"]
-    training = config["training"]
-    if is_own_stack(family):
-        return "a stored order does not stack" if training.get("order") else ""
-    if family not in STACKED_FAMILIES:
-        return f"family {family} does not stack"
-    if config["model"].get("augment"):
-        return "changed images do not stack: they are drawn for each run"
-    if optimizer not in STACKED_OPTIMIZERS:
-        return f"optimiser {optimizer} does not stack"
-    if "scheduler" in config:
-        return f"scheduler {config['scheduler']['name']} does not stack"
-    if training.get("order"):
-        return "a stored order does not stack"
-    return ""
+    scheduler = config.get("scheduler", {}).get("name")
+    if not is_own_stack(family):
+        if family not in STACKED_FAMILIES:
+            return f"family {family} does not stack"
+        if config["model"].get("augment"):
+            return "changed images do not stack: they are drawn for each run"
+        if optimizer not in STACKED_OPTIMIZERS:
+            return f"optimiser {optimizer} does not stack"
+    if scheduler:
+        return f"scheduler {scheduler} does not stack"
+    return "a stored order does not stack" if config["training"].get("order") else ""
 
 
 def is_own_stack(family: str) -> bool:

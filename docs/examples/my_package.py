@@ -5,17 +5,17 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from ablation_lab.data import DATASETS, Dataset, Part, TrainingData
+from ablation_lab import dataset, family, initializer
+from ablation_lab.data import Dataset, Part, TrainingData
 from lightning_modules.initializers import initialize
-from lightning_modules.registry import FAMILIES, INITIALIZERS
 
 
-@INITIALIZERS.register("wide")
+@initializer("wide")
 def wide(weight, *, generator):
     weight.uniform_(-3, 3, generator=generator)
 
 
-@FAMILIES.register("my_net")
+@family("my_net")
 class MyNet(pl.LightningModule):
     # Its step depends on parameters, buffers and batch alone: replicates train as one program.
     stacks = True
@@ -50,7 +50,7 @@ def read_rings(files):
     return TrainingData(train, validation), test
 
 
-DATASETS.register("rings")(
+dataset("rings")(
     Dataset(
         name="rings",
         shape=(2,),

@@ -265,7 +265,8 @@ def test_wrong_names_and_settings() -> None:
 
 def test_the_settings_of_a_family_can_be_listed() -> None:
     assert settings_of("linear") == (
-        "input_shape", "classes", "init", "bias_init", "loss", "optimizer", "l2", "seed",
+        "input_shape", "classes", "init", "bias_init",
+        "loss", "optimizer", "scheduler", "l2", "seed",
     )  # fmt: skip
 
 

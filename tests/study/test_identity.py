@@ -31,6 +31,15 @@ OTHER = configured(
 SMALL = configured()
 # What a family needs beside its name, and data of the shape that it takes.
 DATA = {"lstm": "ramp", "char_rnn": "hihello", "linear_regression": "test_scores"}
+# What a schedule needs beside its name.
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "step": {"step_size": 1},
+    "multi_step": {"milestones": [1]},
+    "exponential": {"gamma": 0.5},
+    "cosine": {"T_max": 2},
+    "cosine_restarts": {"T_0": 2},
+    "one_cycle": {"max_lr": 1.0, "total_steps": 20},
+}
 # The metrics that come with the lab are names of what it logs: no code of their own.
 REGISTERED = [
     (word, name)
@@ -54,6 +63,7 @@ def using(word: str, name: str) -> dict[str, Any]:
         },
         "reduction": {"model": {"family": "reduced", "reduction": name}},
         "optimizer": {"optimizer": {"name": name, "learning_rate": 0.1}},
+        "scheduler": {"scheduler": {"name": name, **SCHEDULES.get(name, {})}},
         "data": {"data": {"name": name}},
     }
     return configured(**settings.get(word, {f"model__{word}": name}))
@@ -95,7 +105,8 @@ def test_a_changed_statement_changes_the_keys_of_its_runs_alone(word: str, name:
 
 def test_everything_is_tried() -> None:
     assert {word for word, _ in REGISTERED} == {
-        *("family", "activation", "init", "optimizer", "loss", "reduction", "data", "check")
+        *("family", "activation", "init", "optimizer", "scheduler", "loss", "reduction"),
+        *("data", "check"),
     }
     assert len(REGISTERED) > 150
 

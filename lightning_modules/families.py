@@ -1,4 +1,4 @@
-"""Model families by name; importing this file loads the built-in ones.
+"""Model families by name; a built-in one is imported when it is asked for.
 
 Comes in: a name and settings. Goes out: a LightningModule, initialised and ready to fit.
 A family of one's own: decorate a LightningModule class with `@FAMILIES.register("my_family")`;
@@ -7,42 +7,10 @@ its keyword arguments are its settings.
 
 import pytorch_lightning as pl
 
-from lightning_modules import (
-    autoencoder,
-    char_rnn,
-    convnet,
-    fitnet,
-    gan,
-    linear,
-    linear_regression,
-    lstm,
-    mlp,
-    rbm_mlp,
-    reduced,
-    resnet,
-    torch_mlp,
-)
 from lightning_modules.registry import FAMILIES
 from lightning_modules.signatures import WrongSetting, signature_of
 
-__all__ = [
-    "FAMILIES",
-    "autoencoder",
-    "build_family",
-    "char_rnn",
-    "convnet",
-    "fitnet",
-    "gan",
-    "linear",
-    "linear_regression",
-    "lstm",
-    "mlp",
-    "rbm_mlp",
-    "reduced",
-    "resnet",
-    "settings_of",
-    "torch_mlp",
-]
+__all__ = ["FAMILIES", "build_family", "settings_of"]
 
 
 def settings_of(name: str) -> tuple[str, ...]:

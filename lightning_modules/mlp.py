@@ -7,11 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Unpack
 
+import torch
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
 from lightning_modules.classifier import Classifier, Common
-from lightning_modules.layers import Dense, dropout, sizes
+from lightning_modules.initializers import fans
+from lightning_modules.layers import Dense, dropout, layers_of, sizes
 from lightning_modules.registry import FAMILIES
 
 
@@ -91,3 +93,41 @@ class MLP(Classifier):
             bias_init=bias_init,
             **common,
         )
+
+
+@FAMILIES.register("torch_mlp")
+class TorchMLP(MLP):
+    """An MLP whose biases start from U(-a, a), a = 1 / sqrt(fan_in), as those of `nn.Linear`.
+
+    So do its weights, unless `init` says otherwise. The draws are those of every other network
+    here: a hash of the seed, the parameter's name and its shape.
+
+    Arguments: as for `MLP`, without `bias_init`.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int,
+        widths: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        init: str = "torch_default",
+        keep_prob: float = 1.0,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(
+            input_shape=input_shape,
+            classes=classes,
+            widths=widths,
+            activation=activation,
+            init=init,
+            bias_init="uniform",
+            keep_prob=keep_prob,
+            **common,
+        )
+        with torch.no_grad():
+            for _, _, layer in layers_of(self.network):
+                # An initialiser sees the bias alone, which does not know its fan_in: U(-1, 1).
+                if layer.bias is not None:
+                    layer.bias.mul_(1 / math.sqrt(fans(layer.weight)[0]))

@@ -1,11 +1,14 @@
-"""Random bits that belong to one run: a hash of its stream, the step, the call and the position.
+"""Random changes: dropout masks that belong to one run, and images that keep their class.
 
-Comes in: one number per run. Goes out: dropout masks that depend on nothing else, so that a run in
-a stack draws the same masks whatever its neighbours are, on every device.
+Comes in: a batch, and for a mask one number per run. Goes out: a batch of the same shape. A mask is
+a hash of the run's stream, the step, the call and the position, so that a run in a stack draws the
+same masks whatever its neighbours are, on every device. Mirrored and moved images are drawn from
+torch's global generator, as torch's own dropout is.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 # The largest number of 24 bits, which float32 holds exactly, plus one.
 RANGE = 1 << 24
@@ -57,3 +60,24 @@ class OwnDropout(nn.Module):
         positions = torch.arange(x.numel(), dtype=torch.int32, device=x.device).view(x.shape)
         bits = _shifted(mix(positions ^ key), 8)
         return torch.where(bits < self.keep_prob * RANGE, x / self.keep_prob, 0.0)
+
+
+MARGIN = 4
+
+
+def mirror_and_crop(x: Tensor) -> Tensor:
+    """Return every image mirrored with probability 1/2, and moved by up to 4 pixels each way.
+
+    What moves in from outside is 0. Shapes: (B, C, H, W) -> the same.
+    """
+    count, _, height, width = x.shape
+    padded = functional.pad(x, (MARGIN,) * 4)
+    top, left = torch.randint(0, 2 * MARGIN + 1, (2, count, 1), device=x.device)
+    rows = top + torch.arange(height, device=x.device)
+    columns = left + torch.arange(width, device=x.device)
+    mirrored = torch.rand(count, 1, device=x.device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    images = torch.arange(count, device=x.device)[:, None, None]
+    # Indexed axes come first: (B, H, W, C).
+    moved = padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)

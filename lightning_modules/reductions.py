@@ -1,18 +1,22 @@
-"""Feature reductions by name: from many numbers per example to a few, before a classifier.
+"""Features instead of pixels: reductions by name, and a linear classifier on what they give.
 
-Comes in: training examples (N, D), their labels (N,), how many features. Goes out: a module from
-(B, D) to (B, width) that nothing trains further.
+Comes in: training examples, with labels where they are asked for. Goes out: a module from entries
+to features, found before the fit and kept; logits of the classifier.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.registry import REDUCTIONS
+from lightning_modules.classifier import Classifier, Common
+from lightning_modules.layers import sizes
+from lightning_modules.mlp import MLPNetwork
+from lightning_modules.registry import FAMILIES, REDUCTIONS
 
 Reduction: TypeAlias = Callable[[Tensor, Tensor, int, int], nn.Module]
 
@@ -119,3 +123,71 @@ def autoencoder(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
 def _batches(examples: int, generator: torch.Generator) -> Iterator[Tensor]:
     while True:
         yield from torch.randperm(examples, generator=generator).split(BATCH)
+
+
+class ReducedNetwork(nn.Module):
+    """logits = W r(x) + b, with a reduction r that is found before the fit and then stays."""
+
+    def __init__(self, *, width: int, outputs: int) -> None:
+        super().__init__()
+        self.reduction: nn.Module | None = None
+        self.classify = MLPNetwork(inputs=width, outputs=outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits. Shapes: (B, ...) with D entries per example -> (B, C)."""
+        if self.reduction is None:
+            raise RuntimeError("the reduction is not there yet: call pretrain(x, y) before the fit")
+        logits: Tensor = self.classify(self.reduction(x.flatten(1)))
+        return logits
+
+
+@FAMILIES.register("reduced")
+class Reduced(Classifier):
+    """Softmax (or logistic) regression on `width` features that a `reduction` makes.
+
+    Call `pretrain` with the training examples before the fit; a plain `pl.Trainer` that finds it
+    was not called does it from its loader.
+
+    Arguments: `reduction` one of `reductions`; `width` how many features; the others as for
+    `Classifier`.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int,
+        reduction: str = "pca",
+        width: int = 2,
+        init: str = "xavier_uniform",
+        bias_init: str = "zeros",
+        **common: Unpack[Common],
+    ) -> None:
+        self.entries = math.prod(sizes("input_shape", input_shape))
+        network = ReducedNetwork(
+            width=sizes("width", (width,))[0], outputs=sizes("classes", (classes,))[0]
+        )
+        super().__init__(
+            network=network,
+            classes=classes,
+            init=init,
+            bias_init=bias_init,
+            **common,
+        )
+        if width > self.entries:
+            raise ValueError(f"width: expected at most the {self.entries} entries, found {width}")
+        self.reduced = network
+        self.width = width
+        self.reduce = REDUCTIONS.get(reduction)
+
+    @torch.no_grad()
+    def pretrain(self, x: Tensor, y: Tensor) -> None:
+        """Find the reduction from training examples (N, ...) and labels (N,)."""
+        self.reduced.reduction = self.reduce(x.flatten(1), y, self.width, self.seed)
+
+    def on_train_start(self) -> None:
+        """Find it from the loader, where nobody has done so before."""
+        if self.reduced.reduction is None:
+            batches = list(self.trainer.train_dataloader)  # type: ignore[arg-type]
+            x, y = (torch.cat([batch[part] for batch in batches]) for part in (0, 1))
+            self.pretrain(x.to(self.device), y.to(self.device))

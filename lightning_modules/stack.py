@@ -1,19 +1,28 @@
-"""K multilayer perceptrons of equal shape as one module, the run axis innermost.
+"""K modules of equal structure as one, by two layouts; nothing mixes the runs.
 
-Comes in: K classifiers, initialised one by one. Goes out: one module with weights (D, M, K) and
-biases (M, K), whose forward pass gives logits (B, C, K); nothing mixes the runs. ("Horizontal
-fusion": Wang et al., HFTA, MLSys 2021.)
+Comes in: K modules, initialised one by one. Goes out: one module that gives what each of the K
+gives. `MLPStack` has the run axis innermost, weights (D, M, K): small perceptrons without dropout,
+whose whole step a compiler fuses. `ModuleStack` has it first, parameters (K, ...): the module's own
+forward pass and its own loss are mapped over the runs by `torch.func`, so that dense layers become
+batched matrix products and convolutions grouped ones. ("Horizontal fusion": Wang et al., HFTA,
+MLSys 2021.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
 from lightning_modules.classifier import Classifier
-from lightning_modules.losses import per_example_loss
+from lightning_modules.convnet import ConvNetNetwork
+from lightning_modules.layers import layers_of
+from lightning_modules.learner import Learner
+from lightning_modules.losses import Loss, per_example_loss
 from lightning_modules.mlp import MLPNetwork
+from lightning_modules.noise import OwnDropout
+from lightning_modules.optimizers import build_optimizer
 
 
 class MLPStack(nn.Module):
@@ -88,3 +97,165 @@ def _t(layer: nn.Linear) -> Tensor:
 
 def _stack(tensors: Sequence[Tensor]) -> nn.Parameter:
     return nn.Parameter(torch.stack([tensor.detach() for tensor in tensors], -1).contiguous())
+
+
+Module: TypeAlias = Classifier | Learner
+
+
+class ModuleStack(nn.Module):
+    """K modules that differ in values, dropout, loss and L2, but not in structure.
+
+    A module's objective is its loss, a function of what it gives, of x and of y alone, plus its L2.
+    Arguments: `modules`, whose networks are taken over; `streams`, one number for each run, from
+    which its dropout masks come.
+    Errors: ValueError if there is none; RuntimeError of torch if structures differ.
+    """
+
+    def __init__(self, modules: Sequence[Module], streams: Sequence[int]) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("a stack needs at least one run, found none")
+        _give_own_dropout([module.network for module in modules], streams)
+        for module in modules:
+            if isinstance(module.network, ConvNetNetwork):
+                module.network.memory_format = torch.contiguous_format
+        parameters, buffers = torch.func.stack_module_state(list(modules))
+        self.size = len(modules)
+        self.names = tuple(parameters)
+        self.values = nn.ParameterList(parameters.values())
+        # In tuples, so that they are no part of this module: they only say what is computed.
+        self._module = (modules[0],)
+        self._of_loss = tuple(_by_loss(modules))
+        self.buffers_of_runs = buffers
+        weights = {f"{path}.weight" for path, _, _ in layers_of(modules[0])}
+        self._weights = [name in weights for name in self.names]
+        self.register_buffer("l2", torch.tensor([module.l2 for module in modules]))
+        self.l2: Tensor
+        self.has_l2 = any(module.l2 for module in modules)
+
+    def to_device(self, device: torch.device) -> None:
+        """Move the numbers that belong to the runs, which are no parameters, to the device."""
+        self.buffers_of_runs = {n: b.to(device) for n, b in self.buffers_of_runs.items()}
+        self._of_loss = tuple((module, runs.to(device)) for module, runs in self._of_loss)
+
+    def forward(self, x: Tensor, *, own: bool = False) -> Tensor:
+        """Return the outputs (K, B, ...) for x (B, ...), or x (K, B, ...) where each has its own.
+
+        They are what the task gives: logits (K, B, C) of a classifier.
+        """
+        axis = 0 if own else None
+        return self._outputs(list(self.values), self.buffers_of_runs, x, axis, training=False)
+
+    def at(self, values: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Return the outputs (B, ...) at one run's values: its parameters, then its buffers."""
+        one = [value.unsqueeze(0) for value in values]
+        count = len(self.names)
+        buffers = dict(zip(self.buffers_of_runs, one[count:], strict=True))
+        return self._outputs(one[:count], buffers, x, None, training=False)[0]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone; the parameters are new ones."""
+        index = torch.tensor(rows, device=self.l2.device)
+        self.size = len(rows)
+        self.values = nn.ParameterList(value.detach()[index] for value in self.values)
+        self.l2 = self.l2[index]
+        self.buffers_of_runs = {n: b[index] for n, b in self.buffers_of_runs.items()}
+        kept = ((module, torch.isin(index, runs).nonzero()[:, 0]) for module, runs in self._of_loss)
+        self._of_loss = tuple((module, runs) for module, runs in kept if len(runs))
+
+    def at_step(self, step: int | Tensor) -> None:
+        """Begin a step: its dropout masks are those of this number."""
+        for module in self._module[0].modules():
+            if isinstance(module, OwnDropout):
+                module.at_step(step)
+
+    def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
+        """Return what each run minimises, (K,), on its batch.
+
+        Shapes: x (K, B, ...) and y (K, B, ...) where each run has its own batch, else (B, ...).
+        """
+        axis = 0 if own else None
+        values = list(self.values)
+        outputs = self._outputs(values, self.buffers_of_runs, x, axis, training=True)
+        losses = self._losses(outputs, x, y, axis)
+        if self.has_l2:
+            squares = [
+                value.square().flatten(1).sum(1)
+                for value, counts in zip(self.values, self._weights, strict=True)
+                if counts
+            ]
+            losses = losses + self.l2 * torch.stack(squares).sum(0)
+        return losses
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser that the modules' settings name, for the values of all runs."""
+        return build_optimizer(self.parameters(), self._module[0].optimizer_settings)
+
+    def _losses(self, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
+        """Apply each loss to the runs that have it, and to no other: 0 x NaN would be NaN."""
+        losses = torch.empty(self.size, device=outputs.device)
+        for module, runs in self._of_loss:
+            if len(runs) == self.size:
+                return _losses(module, outputs, x, y, axis)
+            mine = (x, y) if axis is None else (x[runs], y[runs])
+            losses = losses.index_put((runs,), _losses(module, outputs[runs], *mine, axis))
+        return losses
+
+    def _outputs(
+        self,
+        values: Sequence[Tensor],
+        buffers: dict[str, Tensor],
+        x: Tensor,
+        batch_axis: int | None,
+        *,
+        training: bool,
+    ) -> Tensor:
+        module = self._module[0].train(training)
+
+        def call(own: dict[str, Tensor], more: dict[str, Tensor], batch: Tensor) -> Tensor:
+            outputs: Tensor = torch.func.functional_call(module, (own, more), (batch,))
+            return outputs
+
+        named = dict(zip(self.names, values, strict=True))
+        outputs: Tensor = torch.vmap(call, in_dims=(0, 0, batch_axis))(named, buffers, x)
+        return outputs
+
+
+def _by_loss(modules: Sequence[Module]) -> Iterator[tuple[Module, Tensor]]:
+    """Yield a module for each loss that occurs, and the runs that have it."""
+    losses = [_name_of_loss(module) for module in modules]
+    for loss in dict.fromkeys(losses):
+        runs = [run for run, name in enumerate(losses) if name is loss]
+        yield modules[runs[0]], torch.tensor(runs)
+
+
+def _name_of_loss(module: Module) -> Loss:
+    """Return the form of the loss; a learner has one only."""
+    return module.loss if isinstance(module, Classifier) else Loss.STABLE
+
+
+def _losses(module: Module, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
+    """Return the mean losses (K,) of batches, without the L2 term, by the loss of one module."""
+    if not isinstance(module, Classifier):
+        losses: Tensor = torch.vmap(module.loss_of, in_dims=(0, axis, axis))(outputs, x, y)
+        return losses
+    # The same for every example of every run: mapped, cross-entropy takes twice the time.
+    labels = y.expand(len(outputs), *y.shape) if axis is None else y
+    criterion = per_example_loss(module.loss, module.classes)
+    each = criterion(outputs.flatten(0, 1), labels.flatten()).view(labels.shape)
+    return each.mean(1)
+
+
+def _give_own_dropout(networks: Sequence[nn.Module], streams: Sequence[int]) -> None:
+    """Replace dropout, wherever one of the networks has it, by one with masks of the run's own."""
+    paths = {
+        path
+        for network in networks
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Dropout)
+    }
+    for network, stream in zip(networks, streams, strict=True):
+        for number, path in enumerate(sorted(paths)):
+            module = network.get_submodule(path)
+            keep = 1.0 - module.p if isinstance(module, nn.Dropout) else 1.0
+            network.set_submodule(path, OwnDropout(keep_prob=keep, stream=stream + number))

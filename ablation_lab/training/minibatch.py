@@ -20,7 +20,7 @@ from ablation_lab.training.own_stack import OwnStack
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk
 from ablation_lab.training.trained import EVALUATION_BATCH
-from lightning_modules.module_stack import Module, ModuleStack
+from lightning_modules.stack import Module, ModuleStack
 from lightning_modules.task import task_of
 
 

@@ -34,7 +34,7 @@ RELATIVE, ABSOLUTE = 1e-3, 1e-5
 class OwnStack(nn.Module):
     """K modules of one class that differ in parameters and buffers alone; ``modules[0]`` says how.
 
-    It has the interface of ``lightning_modules.module_stack.ModuleStack``.
+    It has the interface of ``lightning_modules.stack.ModuleStack``.
     """
 
     def __init__(self, modules: Sequence[pl.LightningModule]) -> None:

@@ -30,7 +30,7 @@ from ablation_lab.training.single import build_module
 from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained, tensors
 from lightning_modules.classifier import Classifier
 from lightning_modules.measures import MEASURES
-from lightning_modules.module_stack import Module
+from lightning_modules.stack import Module
 from lightning_modules.task import task_of
 
 

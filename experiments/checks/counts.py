@@ -10,8 +10,7 @@ from ablation_lab.study.checks import CHECKS
 from lightning_modules.convnet import ConvNet
 from lightning_modules.gan import GAN
 from lightning_modules.layers import layers_of
-from lightning_modules.linear import Linear
-from lightning_modules.linear_regression import LinearRegression
+from lightning_modules.linear import Linear, LinearRegression
 from lightning_modules.mlp import MLP
 
 IMAGE = (1, 28, 28)

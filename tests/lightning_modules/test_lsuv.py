@@ -5,9 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.convnet import ConvNetNetwork
-from lightning_modules.initializers import initialize, lsuv
+from lightning_modules.initializers import TOLERANCE, initialize, lsuv
 from lightning_modules.layers import layers_of, pieces_of
-from lightning_modules.lsuv import TOLERANCE
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import ACTIVATIONS
 

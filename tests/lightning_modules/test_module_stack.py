@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_modules.mlp import MLP
-from lightning_modules.module_stack import ModuleStack
+from lightning_modules.stack import ModuleStack
 
 STEP = 5
 # Inputs of this size make the printed loss NaN, and not the stable one.

@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from lightning_modules import reductions
-from lightning_modules.reduced import Reduced
+from lightning_modules.reductions import Reduced
 from lightning_modules.registry import REDUCTIONS
 
 

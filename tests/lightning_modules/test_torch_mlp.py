@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.layers import layers_of
-from lightning_modules.mlp import MLP
-from lightning_modules.torch_mlp import TorchMLP
+from lightning_modules.mlp import MLP, TorchMLP
 
 WIDE = {"input_shape": (400,), "classes": 300, "widths": (900,)}
 Part = Callable[[nn.Linear], Tensor]

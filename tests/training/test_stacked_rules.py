@@ -10,7 +10,7 @@ import pytest
 from ablation_lab.study.stacking import descends_innermost, why_alone
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch
-from lightning_modules.module_stack import ModuleStack
+from lightning_modules.stack import ModuleStack
 from tests.training.stacks import (
     DIGITS,
     MakeRun,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.lab import ONE_WORKER, Lab
+from tests.cli.lab import ALL, Lab
 
 PLACES = """
 SELECT artifact_location FROM experiments WHERE experiment_id <> 0
@@ -34,9 +34,9 @@ def test_a_project_that_was_moved_trains_what_is_missing_and_reports_all(
     some_missing(lab)
     moved = lab.moved(tmp_path.with_name(f"{tmp_path.name} Labor (Kopie) ü"))
     stores = {"MLFLOW_TRACKING_URI": uri} if uri else {}
-    outcome = moved.call("study=gain", ONE_WORKER, **stores)
+    outcome = moved.call(*ALL, **stores)
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.splitlines()[0].startswith("1 study, 2 cells, 6 runs: 4 done, 2 to do")
+    assert outcome.out.splitlines()[0].startswith("3 studies, 10 cells, 22 runs: 20 done, 2 to do")
     assert not tmp_path.exists()
     with closing(sqlite3.connect(moved.folder / "runs" / "mlflow.db")) as store:
         places = [place for (place,) in store.execute(PLACES)]
@@ -44,5 +44,5 @@ def test_a_project_that_was_moved_trains_what_is_missing_and_reports_all(
     # The other studies' declarations and figures were read from where they are now.
     for study in ("gain", "width", "my_study"):
         assert (moved.folder / "reports" / "smoke" / study / "runs.csv").exists()
-    again = moved.call("study=gain", ONE_WORKER, **stores)
-    assert again.out.splitlines()[0] == "1 study, 2 cells, 6 runs: 6 done, nothing to do"
+    again = moved.call(*ALL, **stores)
+    assert again.out.splitlines()[0] == "3 studies, 10 cells, 22 runs: 22 done, nothing to do"

@@ -8,13 +8,12 @@ finished so far kept.
 from __future__ import annotations
 
 import argparse
-import importlib
+import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ablation_lab.study.project import Project
 
 WORDS = "[key=value ...]"
-PLUGINS = "ablation_lab.plugins"  # the group of entry points
+KEYS = "keys=FILE | from=FILE"
 
 SETTINGS = """\
 settings (key=value, as in conf/config.yaml):
@@ -38,6 +37,12 @@ settings (key=value, as in conf/config.yaml):
   now.where.FACTOR=L   train only cells with this level now
   now.minutes=M        hand out no more work after this long
   adopt=true           take over runs of earlier code that come out the same
+"""
+
+
+MOVE = """\
+At the commit before a change that is known to compute the same: ablation rekey keys=BEFORE.json.
+At the commit after it: ablation rekey from=BEFORE.json, which carries the store's runs over.
 """
 
 
@@ -134,52 +139,14 @@ def _enter(call: Call) -> Project:
 
     Every path of a call (store, reports, data) is relative to the project.
     """
+    from ablation_lab.runner.plugins import import_plugins, typed_plugins
     from ablation_lab.study.project import open_project
 
     project = open_project(call.project)
     os.chdir(call.project)
     sys.path.insert(0, str(call.project))
-    return replace(project, settings={**project.settings, "plugins": _plugins(call, project)})
-
-
-def _plugins(call: Call, project: Project) -> list[str]:
-    """Import what is installed for the lab, then the project's packages, then those of the call."""
-    installed = [entry.module for entry in entry_points(group=PLUGINS)]
-    typed = [name for word in call.words for name in _typed_plugins(word)]
-    names = [*dict.fromkeys([*installed, *project.plugins, *call.plugins, *typed])]
-    for name in names:
-        _import_plugin(name, call.project)
-    return names
-
-
-def _typed_plugins(word: str) -> list[str]:
-    key, _, value = word.lstrip("+").partition("=")
-    if key != "plugins":
-        return []
-    if not (value.startswith("[") and value.endswith("]")):
-        raise ConfigurationError(f"plugins: expected a list, [{value}], found {value!r}")
-    return [name.strip().strip("'\"") for name in value[1:-1].split(",") if name.strip()]
-
-
-def _import_plugin(name: str, folder: Path) -> None:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise ConfigurationError(_plugin_line(name, error)) from None
-        raise ConfigurationError(
-            f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
-        ) from None
-    except Exception as error:  # a user's package may raise whatever it likes
-        raise ConfigurationError(_plugin_line(name, error)) from None
-
-
-def _plugin_line(name: str, error: Exception) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    # A syntax error names its place itself; its last frame is the import machinery's.
-    place = "" if isinstance(error, SyntaxError) else f" ({last.filename}:{last.lineno})"
-    return f"plugins: {name!r} cannot be imported: {reason}{place}"
+    plugins = import_plugins(project, [*call.plugins, *typed_plugins(call.words)])
+    return replace(project, settings={**project.settings, "plugins": plugins})
 
 
 def _invocation(call: Call) -> Invocation:
@@ -247,6 +214,44 @@ def _new(call: Call) -> int:
     return 0
 
 
+def _schema(call: Call) -> int:
+    from ablation_lab.study.reference import json_schema
+
+    say(json.dumps(json_schema(), indent=1))
+    return 0
+
+
+def _rekey(call: Call) -> int:
+    """Write the keys of all declared runs down, or carry the store over from such a file."""
+    from ablation_lab.runner.rekey import carry, listing
+
+    given = dict(word.partition("=")[::2] for word in call.words if word[:5] in ("keys=", "from="))
+    others = tuple(word for word in call.words if word[:5] not in ("keys=", "from="))
+    invocation = _invocation(replace(call, words=others))
+    if not given:
+        raise ConfigurationError(
+            "rekey: expected keys=FILE, which writes today's keys down, or from=FILE with those of "
+            "before"
+        )
+    now = listing([invocation.conf])
+    if "keys" in given:
+        Path(given["keys"]).write_text(json.dumps(now, indent=0), encoding="utf-8")
+        say(f"{len(now)} runs: {given['keys']}")
+    if "from" in given:
+        say(carry(_keys_of(Path(given["from"])), now, invocation.tracking_uri).line)
+    return 0
+
+
+def _keys_of(path: Path) -> dict[str, str]:
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"rekey: from={path}: cannot be read: {error}") from None
+    if not isinstance(keys, dict):
+        raise ConfigurationError(f"rekey: from={path}: expected keys of runs, found {keys!r:.80}")
+    return keys
+
+
 def _doctor(call: Call) -> int:
     from ablation_lab.runner.doctor import examine
 
@@ -260,6 +265,10 @@ VERBS: dict[str, Verb] = {
     "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
     "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
+    "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
+    "rekey": Verb(
+        "give stored runs the keys of today's code", "keys=FILE | from=FILE", _rekey, MOVE
+    ),
     "doctor": Verb("say what is installed, and which devices and stores answer", "", _doctor),
 }
 

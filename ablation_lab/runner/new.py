@@ -6,14 +6,18 @@ from ``ablation_lab/templates/project`` with the name in them.
 
 from __future__ import annotations
 
+import json
 import keyword
 from importlib.util import find_spec
 from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.project import CONF
+from ablation_lab.study.reference import json_schema
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "templates" / "project"
 PLACEHOLDER = "NAME"
+SCHEMA = "study.schema.json"  # which editors read, by the first line of the study
 HIDDEN = {"gitignore": ".gitignore"}  # packages leave out files that begin with a dot
 
 
@@ -36,6 +40,9 @@ def write_project(name: str, folder: Path) -> list[str]:
             text = path.read_text(encoding="utf-8").replace(PLACEHOLDER, name)
             place.write_text(text, encoding="utf-8")
             written.append(f"  {place.relative_to(folder)}")
+    schema = target / CONF / SCHEMA
+    schema.write_text(json.dumps(json_schema(), indent=1), encoding="utf-8")
+    written.append(f"  {schema.relative_to(folder)}")
     return ["written:", *written, f"next: cd {name} && ablation plan && ablation run"]
 
 

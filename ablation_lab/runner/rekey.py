@@ -10,27 +10,23 @@ which they are a fixed function.
 ``carry`` is for a change that is known to compute the same, such as another way to take keys: the
 keys of all declared runs are written down before it and after, and runs go from one to the other::
 
-    python -m ablation_lab.runner.rekey --keys BEFORE.json      # at the commit before
-    python -m ablation_lab.runner.rekey --from BEFORE.json --store sqlite:///runs/mlflow.db
+    ablation rekey keys=BEFORE.json      # at the commit before
+    ablation rekey from=BEFORE.json      # at the commit after it
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.output import say
 from ablation_lab.study.declare import declare
-from ablation_lab.study.files import files_of, read_root, read_yaml
+from ablation_lab.study.files import files_of, read_yaml
 from ablation_lab.study.key import content
 from ablation_lab.study.record import Curve
 from ablation_lab.study.run import Run, Stack
@@ -200,30 +196,3 @@ def carry(before: Mapping[str, str], now: Mapping[str, str], uri: str) -> Carrie
                 f"{keys[key]} and not {now[place]}; one run cannot become two"
             )
     return carry_over(uri, keys)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write today's keys down, or carry a store over from those of before."""
-    parser = argparse.ArgumentParser(prog="python -m ablation_lab.runner.rekey")
-    parser.add_argument("--keys", type=Path, metavar="FILE", help="write today's keys there")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="before", help="keys of before")
-    parser.add_argument("--store", help="the database whose runs are carried over")
-    parser.add_argument(
-        "--conf", type=Path, default=Path("conf"), help="the folder of the declarations"
-    )
-    given = parser.parse_args(arguments)
-    if not given.keys and not (given.before and given.store):
-        parser.error("expected --keys FILE, or --from FILE and --store ADDRESS")
-    for plugin in read_root(given.conf / "config.yaml").get("plugins", ()):
-        import_module(plugin)
-    now = listing([given.conf])
-    if given.keys:
-        given.keys.write_text(json.dumps(now, indent=0), encoding="utf-8")
-        say(f"{len(now)} runs: {given.keys}")
-    if given.before:
-        say(carry(json.loads(given.before.read_text("utf-8")), now, given.store).line)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -27,7 +27,9 @@ def some_missing(lab: Lab) -> None:
         store.commit()
 
 
-@pytest.mark.parametrize("uri", ["", "sqlite:///runs/mlflow.db", "sqlite:///conf/../runs/mlflow.db"])
+@pytest.mark.parametrize(
+    "uri", ["", "sqlite:///runs/mlflow.db", "sqlite:///conf/../runs/mlflow.db"]
+)
 def test_a_project_that_was_moved_trains_what_is_missing_and_reports_all(
     lab: Lab, tmp_path: Path, uri: str
 ) -> None:

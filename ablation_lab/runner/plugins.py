@@ -1,0 +1,66 @@
+"""Plug-ins: packages that register families, data sets, metrics and the like by being imported.
+
+Comes in: a project and what a call names besides. Goes out: the names of all that was imported, for
+workers to import as well. They come from entry points of the group ``ablation_lab.plugins``, from
+``plugins`` in the project's ``conf/config.yaml``, and from ``-p`` or ``plugins=[...]``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.project import Project
+
+GROUP = "ablation_lab.plugins"
+
+
+def import_plugins(project: Project, further: Sequence[str]) -> list[str]:
+    """Import what is installed for the lab, then the project's packages, then those of the call.
+
+    Errors: ``ConfigurationError`` for one that is not there or raises.
+    """
+    installed = [entry.module for entry in entry_points(group=GROUP)]
+    names = [*dict.fromkeys([*installed, *project.plugins, *further])]
+    for name in names:
+        _import_plugin(name, project.folder)
+    return names
+
+
+def typed_plugins(words: Iterable[str]) -> list[str]:
+    """Return what ``plugins=[...]`` among the words of a call names."""
+    return [name for word in words for name in _typed_plugins(word)]
+
+
+def _typed_plugins(word: str) -> list[str]:
+    key, _, value = word.lstrip("+").partition("=")
+    if key != "plugins":
+        return []
+    if not (value.startswith("[") and value.endswith("]")):
+        raise ConfigurationError(f"plugins: expected a list, [{value}], found {value!r}")
+    return [name.strip().strip("'\"") for name in value[1:-1].split(",") if name.strip()]
+
+
+def _import_plugin(name: str, folder: Path) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise ConfigurationError(_plugin_line(name, error)) from None
+        raise ConfigurationError(
+            f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
+        ) from None
+    except Exception as error:  # a user's package may raise whatever it likes
+        raise ConfigurationError(_plugin_line(name, error)) from None
+
+
+def _plugin_line(name: str, error: Exception) -> str:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    # A syntax error names its place itself; its last frame is the import machinery's.
+    place = "" if isinstance(error, SyntaxError) else f" ({last.filename}:{last.lineno})"
+    return f"plugins: {name!r} cannot be imported: {reason}{place}"

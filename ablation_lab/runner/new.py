@@ -51,7 +51,8 @@ def _validate(name: str) -> None:
         raise ConfigurationError(
             f"new: {name!r}: expected a name that a Python file can have, such as demo"
         )
-    if find_spec(name) is not None:
+    spec = find_spec(name)
+    if spec is not None and spec.origin is not None:  # a mere folder has no origin
         raise ConfigurationError(
             f"new: {name!r}: a package of this name can be imported already; choose another name"
         )

@@ -257,6 +257,7 @@ class FirstCall:
         """End it, if no test waited for it."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.stdout and not self.process.stdout.closed:
             self.process.communicate()
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import yaml
 
+import ablation_lab
+from ablation_lab.cli import VERBS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(?:yaml|python)\n(.*?)```", README, flags=re.DOTALL)
@@ -87,6 +90,29 @@ def test_the_ladder_is_that_of_the_committed_runs() -> None:
     lines = [line for line in table.splitlines() if line.startswith("|")]
     assert len(lines) == 10
     assert "\n".join(lines) in README
+
+
+def test_the_verdicts_of_the_demo_are_those_of_a_run() -> None:
+    table = (ROOT / "docs/results/demo.md").read_text(encoding="utf-8").split("**Against")[1]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert "\n".join(lines) in README
+
+
+def test_the_first_screen_is_a_study_of_ones_own_in_ten_lines() -> None:
+    block = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)[0]
+    assert block.count("\n") <= 10
+    assert README[: README.index(block)].count("\n") <= 10
+    named = re.findall(r"^(?:.*&& )?ablation (\w+)", block, flags=re.MULTILINE)
+    assert named == ["new", "plan", "run", "serve"]
+
+
+def test_every_verb_and_decorator_exists() -> None:
+    assert set(re.findall(r"(?:`|^)ablation ([a-z]+)", README, flags=re.MULTILINE)) <= set(VERBS)
+    (listed,) = re.findall(r"Every decorator of `ablation_lab` (.*?);", README, flags=re.DOTALL)
+    names = re.findall(r"`(\w+)`", listed)
+    assert names
+    assert set(names) <= set(ablation_lab.__all__)
 
 
 def test_what_a_card_gains_is_what_was_measured() -> None:

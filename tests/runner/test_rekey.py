@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from ablation_lab.runner.rekey import (
     carry,
     disagreement,
     listing,
-    main,
     shortened,
 )
 from ablation_lab.store.archive import Archive
@@ -193,14 +191,9 @@ def test_nothing_is_carried_over_in_a_store_that_is_no_database(tmp_path: Path) 
 
 
 def test_the_keys_of_all_declared_runs_are_written_down(tmp_path: Path) -> None:
-    conf = tmp_path / "conf"
-    (conf / "study").mkdir(parents=True)
-    (conf / "config.yaml").write_text("plugins: [experiments]\n")
-    shutil.copy(CONF / "study" / "dropout.yaml", conf / "study")
-    file = tmp_path / "keys.json"
-    assert main(["--keys", str(file), "--conf", str(conf)]) == 0
-    keys = json.loads(file.read_text())
-    assert keys == listing([conf])
+    (tmp_path / "study").mkdir()
+    shutil.copy(CONF / "study" / "dropout.yaml", tmp_path / "study")
+    keys = listing([tmp_path])
     declared = declare(parse_study("dropout", read_yaml(CONF / "study/dropout.yaml")["dropout"]),
                        "smoke")  # fmt: skip
     expected = {f"dropout|smoke|{run.cell}|{run.replicate}": run.key for run in declared.runs}

@@ -15,8 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import typst
-
 from ablation_lab.report.document import Document, Picture, Section
 from ablation_lab.report.letters import FAMILY, korean_font, needs_korean
 from ablation_lab.report.tabular import Table, header_spans
@@ -44,11 +42,18 @@ APPENDED = (
 )  # long tables, in the appendix across the page
 
 
+class PaperError(RuntimeError):
+    """A paper that could not be typeset, with what the typesetter said."""
+
+
 def write_paper(model: Document, *, folder: Path, templates: Path, name: str = "paper") -> None:
     """Compile `templates/paper.typ` with the model into `folder/<name>.pdf`.
 
-    Raises typst.TypstError for a template that does not compile.
+    Raises PaperError for a template that does not compile.
     """
+    # Not before it is needed: it starts threads of its own, after which no process may fork.
+    import typst
+
     text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
     font = korean_font() if needs_korean([text]) else None
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -59,14 +64,17 @@ def write_paper(model: Document, *, folder: Path, templates: Path, name: str = "
         fonts.mkdir()
         if font is not None:
             shutil.copy(font, fonts)
-        typst.compile(
-            work / "paper.typ",
-            folder / f"{name}.pdf",
-            root=folder,
-            font_paths=[fonts],
-            ignore_system_fonts=True,
-            sys_inputs={"korean": FAMILY if font is not None else ""},
-        )
+        try:
+            typst.compile(
+                work / "paper.typ",
+                folder / f"{name}.pdf",
+                root=folder,
+                font_paths=[fonts],
+                ignore_system_fonts=True,
+                sys_inputs={"korean": FAMILY if font is not None else ""},
+            )
+        except typst.TypstError as error:
+            raise PaperError(str(error)) from error
 
 
 def paper_values(model: Document) -> dict[str, Any]:

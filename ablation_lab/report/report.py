@@ -22,7 +22,6 @@ from threading import active_count
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import typst
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from ablation_lab.report.canvas import save
@@ -30,7 +29,7 @@ from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, Written
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.page import document
-from ablation_lab.report.paper import write_paper
+from ablation_lab.report.paper import PaperError, write_paper
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
@@ -115,7 +114,7 @@ class Pages:
         (folder / f"{page}.html").write_text(text, encoding="utf-8")
         try:
             write_paper(model, folder=folder, templates=self.templates, name=paper)
-        except typst.TypstError as error:
+        except PaperError as error:
             raise _broken("paper.typ", error) from error
 
     def write_study(self, study: Study, folder: Path) -> Written:
@@ -143,8 +142,10 @@ def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> li
     write = partial(pages.write_study, folder=folder)
     if workers < 2 or len(studies) < FEW_STUDIES:
         return list(map(write, studies))
-    # A fork starts at once but copies no other thread, so it is safe only where there is none.
-    method = "fork" if sys.platform == "linux" and active_count() == 1 else "spawn"
+    # A fork starts at once but copies no other thread, so it is safe only where there is none; the
+    # typesetter has some that Python does not count.
+    alone = active_count() == 1 and "typst" not in sys.modules
+    method = "fork" if sys.platform == "linux" and alone else "spawn"
     with ProcessPoolExecutor(workers, mp_context=get_context(method)) as pool:
         return list(pool.map(write, studies))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.engines.registry import ENGINES
+from ablation_lab.study.files import PRODUCT
 from tests.engines.lab import ROOT, Jobs, Start, lives, until
 
 pytestmark = pytest.mark.usefixtures("fake_torch")
@@ -31,7 +32,7 @@ if __name__ == "__main__":
 
 
 def test_every_engine_is_under_contract_and_has_its_settings_file() -> None:
-    files = {path.stem for path in (ROOT / "conf" / "engine").glob("*.yaml")}
+    files = {path.stem for path in (PRODUCT / "engine").glob("*.yaml")}
     assert files == set(ENGINES) == {"local", "ray", "slurm"}
 
 

@@ -130,8 +130,9 @@ def main() -> None:
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as reports, server(options.store, options.port) as base:
-        command = [sys.executable, "-m", "analysis", "--store", options.store, "--reports", reports]
-        command += ["--profile", options.profile, "--base-url", base, "--publish"]
+        command = [sys.executable, "-m", "ablation_lab.report", "--store", options.store]
+        command += ["--reports", reports, "--profile", options.profile]
+        command += ["--base-url", base, "--publish"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         report = (Path(reports) / options.profile / "index.html").as_uri()
         pictures(report, options.study, options.into)

@@ -102,7 +102,7 @@ def test_every_property_of_its_kind_holds_of_each() -> None:
 
 @pytest.mark.slow
 def test_with_the_functions_in_their_files_the_tests_of_their_kinds_pass(tmp_path: Path) -> None:
-    for name in ("experiments", "lightning_modules", "tests"):
+    for name in ("ablation_lab", "conf", "experiments", "lightning_modules", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     files = []

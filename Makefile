@@ -39,7 +39,7 @@ ablation: .venv/.ready  ## train what is missing of the four ablations, on embed
 paper: .venv/.ready  ## the same on the real data sets, at the settings of the decks
 	@$(run) profile=paper 'study=[$(or $(STUDY),$(STUDIES)$(comma)data_facts)]' $(ARGS)
 
-toys: .venv/.ready  ## the small systems of the decks, on embedded data, so that claims decides theirs too
+toys: .venv/.ready  ## the small systems of the decks, on embedded data, so that values decides theirs too
 	@$(run) profile=$(PROFILE) study=[$(TOYS)] $(ARGS)
 
 lectures: .venv/.ready  ## the other systems and tables of the decks, on embedded data

@@ -23,7 +23,7 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
         return ()
     names = ",".join(study.name for study in studies)
     return (
-        Fact("command", f"python -m ablation_lab profile={profile} study=[{names}]"),
+        Fact("command", f"ablation run profile={profile} study=[{names}]"),
         *_shared(studies),
         *_data(studies),
         *(Fact(f"time of {study.name}", _time(study)) for study in studies),

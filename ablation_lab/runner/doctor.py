@@ -80,7 +80,10 @@ def _project(folder: Path) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("project", str(error))
         return
-    yield Finding("project", f"{folder}: {len(project.declared)} studies")
+    yield Finding(
+        "project",
+        f"{folder}: {len(project.declared)} stud{'y' if len(project.declared) == 1 else 'ies'}",
+    )
     for name in project.plugins:
         spec = find_spec(name)
         found = str(spec.origin) if spec else "not found in the project or on PYTHONPATH"

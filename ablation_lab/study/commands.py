@@ -1,18 +1,14 @@
 """What to type to train what is missing, and why it is.
 
-In: the names of a study and a profile. Out: a command line of the Makefile, and words around it.
+In: the names of a study and a profile. Out: a command line, and words around it.
 """
 
 from __future__ import annotations
 
-TARGETS = {"paper": "make paper", "quick": "make ablation"}
-
 
 def command(study: str, profile: str) -> str:
     """The command that trains what is missing of a study, and nothing else."""
-    if profile in TARGETS:
-        return f"{TARGETS[profile]} STUDY={study}"
-    return f"make ablation STUDY={study} PROFILE={profile}"
+    return f"ablation run study={study} profile={profile}"
 
 
 def untrained_because(needs: str, study: str, profile: str) -> str:

@@ -48,7 +48,7 @@ def write_study(folder: Path, text: str) -> None:
         (
             "run.optimizer.learning_rate",
             -0.1,
-            "optimizer.learning_rate: expected a positive number, found -0.1",
+            "optimizer.learning_rate: expected a finite number > 0, found -0.1",
         ),
         ("run.model.keep_prob", 0, "model.keep_prob: expected a probability to keep in (0, 1]"),
         ("run.model.keep_prob", 1.2, "probability to keep in (0, 1], found 1.2"),

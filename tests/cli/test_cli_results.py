@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import lzma
+import shutil
 import sqlite3
 import sys
 from collections import Counter
@@ -32,8 +33,9 @@ def pack(lab: Lab) -> None:
     with closing(sqlite3.connect(lab.folder / "runs" / "mlflow.db")) as store:
         store.execute("VACUUM INTO ?", (str(folder / "mlflow.db"),))
     (folder / "mlflow.db.xz").write_bytes(lzma.compress((folder / "mlflow.db").read_bytes()))
-    for path in (folder / "mlflow.db", *(lab.folder / "runs").iterdir()):
-        path.unlink()
+    (folder / "mlflow.db").unlink()
+    shutil.rmtree(lab.folder / "runs")
+    (lab.folder / "runs").mkdir()
 
 
 def files(folder: Path) -> set[Path]:

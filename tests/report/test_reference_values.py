@@ -134,7 +134,7 @@ def test_no_claim_is_dropped(studies: dict[str, Study]) -> None:
         "s1-dropout": "not attempted", "s1-mlp": "outside", "s1-softmax": "inside",
         "s1-xavier": "reported", "s2-keep": "inside",
     }  # fmt: skip
-    told = "3 missing: not run; make ablation STUDY=ladder trains what is missing"
+    told = "3 missing: not run; ablation run study=ladder profile=quick trains what is missing"
     assert told in table.loc["s1-dropout", "note"]
     assert table.loc["s2-keep", "n"] == 10
 

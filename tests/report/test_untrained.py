@@ -34,7 +34,7 @@ def test_each_study_without_results_is_a_row_with_reason_and_command(
     assert list(rows) == ["ladder", "deep", "late", "typo"]
     assert (rows["ladder"].declared, rows["ladder"].lacking) == (12, 3)
     assert rows["ladder"].why == "3 not run, needs patience"
-    assert rows["ladder"].command == "make ablation STUDY=ladder"
+    assert rows["ladder"].command == "ablation run study=ladder profile=quick"
     assert (rows["deep"].lacking, rows["deep"].why) == (69, "not run, needs an accelerator")
     assert rows["deep"].question == "How deep?"
     assert rows["late"].why == "not run"
@@ -65,10 +65,10 @@ def test_a_claim_on_a_study_that_did_not_run_says_what_it_needs(studies: dict[st
     ]
     found = {a.claim.claim_id: a.verdict.why for a in answers(studies.values(), ledger, LISTED)}
     assert found["deep"] == (
-        "study deep: not run, needs an accelerator; make ablation STUDY=deep trains it"
+        "study deep: not run, needs an accelerator; ablation run study=deep profile=quick trains it"
     )
     assert found["only_paper"] == (
-        "study only_paper: does not have this profile; make paper STUDY=only_paper trains it"
+        "study only_paper: does not have this profile; ablation run study=only_paper profile=paper trains it"
     )
     for name in ("typo", "nowhere"):
         assert found[name] == f"study {name} was not run under this profile"
@@ -86,6 +86,6 @@ def test_the_report_shows_them_and_writes_their_table(
     for name in rows:
         assert f"<td>{name}</td>" in text
     assert "not run, needs an accelerator" in text
-    assert "make ablation STUDY=deep" in text
+    assert "ablation run study=deep profile=quick" in text
     assert "4 were not trained and 1 only in part" in text
     assert (index.parent / "paper.pdf").stat().st_size > 0

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch.multiprocessing import ProcessRaisedException
 
+from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training import distributed, single, stacked
@@ -106,7 +107,8 @@ def test_check_says_what_is_wrong_before_anything_trains(make_run: MakeRun) -> N
     place = "study/small.yaml: width=2: "
     assert line(model__init="xaviar_uniform").startswith(place + "unknown initialiser 'xaviar_unif")
     assert "nearest: 'xavier_uniform'" in line(model__init="xaviar_uniform")
-    assert line(optimizer__name="sdg").startswith(place + "unknown optimiser 'sdg'")
+    with pytest.raises(ConfigurationError, match=r"optimizer\.name: unknown name 'sdg'; nearest"):
+        line(optimizer__name="sdg")
     assert line(model__bias_init="he_normal").startswith(place + "initialiser 'he_normal' for")
 
 

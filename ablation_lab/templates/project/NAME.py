@@ -6,11 +6,11 @@ same way.
 
 import pytorch_lightning as pl
 import torch
-from lightning_modules.registry import FAMILIES
+from ablation_lab import family
 from torch import nn
 
 
-@FAMILIES.register("NAME")
+@family("NAME")
 class Network(pl.LightningModule):
     """One hidden layer with dropout. What the study calls model.width is the argument `width`."""
 

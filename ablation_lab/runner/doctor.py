@@ -80,10 +80,7 @@ def _project(folder: Path) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("project", str(error))
         return
-    yield Finding(
-        "project",
-        f"{folder}: {len(project.declared)} stud{'y' if len(project.declared) == 1 else 'ies'}",
-    )
+    yield Finding("project", f"{folder}: {', '.join(project.declared)}")
     for name in project.plugins:
         spec = find_spec(name)
         found = str(spec.origin) if spec else "not found in the project or on PYTHONPATH"

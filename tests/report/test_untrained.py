@@ -68,7 +68,8 @@ def test_a_claim_on_a_study_that_did_not_run_says_what_it_needs(studies: dict[st
         "study deep: not run, needs an accelerator; ablation run study=deep profile=quick trains it"
     )
     assert found["only_paper"] == (
-        "study only_paper: does not have this profile; ablation run study=only_paper profile=paper trains it"
+        "study only_paper: does not have this profile; "
+        "ablation run study=only_paper profile=paper trains it"
     )
     for name in ("typo", "nowhere"):
         assert found[name] == f"study {name} was not run under this profile"

@@ -116,7 +116,7 @@ def test_what_only_cards_stack_is_stacked_on_all_cards_of_a_cluster(
     lab.declare("images", IMAGES)
     arguments = ("study=images", "reports=null", "engine=ray", f"engine.address={ray_cluster}")
     planned = lab.plan(*arguments)
-    assert "4 × solo, 1 run each: convolutions" in planned.out
+    assert "4 × single, 1 run each: convolutions" in planned.out
     assert f"  planned without GPUs: those of the cluster at {ray_cluster} are" in planned.out
     call = lab.call(*arguments)
     assert (call.status, call.err) == (0, "")

@@ -266,9 +266,7 @@ VERBS: dict[str, Verb] = {
     "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
-    "rekey": Verb(
-        "give stored runs the keys of today's code", "keys=FILE | from=FILE", _rekey, MOVE
-    ),
+    "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, MOVE),
     "doctor": Verb("say what is installed, and which devices and stores answer", "", _doctor),
 }
 

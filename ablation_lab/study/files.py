@@ -30,6 +30,8 @@ PACKAGE_HEADER = re.compile(r"^\s*#\s*@", re.MULTILINE)
 DIRECTIVE = re.compile(r"_[a-z]+_")
 RESOLVER = re.compile(r"\$\{\s*(?P<name>[^{}:'\"]*(?:\$\{[^{}]*\}[^{}:'\"]*)*):")
 RESOLVERS = ("oc.env",)
+# An interpolation within a name: what it asks for is known only when it is resolved.
+COMPUTED = re.compile(r"\$\{[^:{}]*\$\{")
 
 
 def read_yaml(path: Path) -> Any:
@@ -111,6 +113,11 @@ def refuse_resolvers(text: str, place: str) -> None:
                 f"{place}: unknown resolver {name!r}; expected a value, ${{key}} or "
                 f"${{oc.env:NAME,default}}, found {text[:80]!r}"
             )
+    if COMPUTED.search(text):
+        raise ConfigurationError(
+            f"{place}: expected a key as it is called, such as ${{key}}, found a name that is "
+            f"computed: {text[:80]!r}"
+        )
 
 
 def _checked(path: Path) -> Any:

@@ -44,6 +44,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("tiny: {x: 'a ${hydra:job.name}'}", "tiny.x: unknown resolver 'hydra'"),
         ("tiny: {x: '${ now:%Y}'}", "tiny.x: unknown resolver 'now'"),
         ("tiny: {x: '${${tiny.y}:a}', y: oc.create}", "unknown resolver '${tiny.y}'"),
+        ("tiny: {x: '${${${tiny.y}}:a}', y: z, z: oc.create}", "tiny.x: expected a key as it is"),
         ("tiny: {x: '${oc.env:${oc.decode:A}}'}", "unknown resolver 'oc.decode'"),
         ("tiny: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         (BOMB, "line 5: expected at most 100,000 values, found more"),

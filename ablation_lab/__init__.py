@@ -6,7 +6,7 @@ The way of the data is one direction: ``study`` (what is declared: grid, runs, k
 are first used::
 
     from ablation_lab import figure, load_study, table
-    frame = load_study("xor_depth", profile="quick", store="sqlite:///runs/mlflow.db")
+    frame = load_study("demo", profile="quick", store="sqlite:///runs/mlflow.db")
     table(frame)
     figure(frame)
 

@@ -1,4 +1,4 @@
-"""``ablation run study=xor_depth profile=quick``: the start of every call.
+"""``ablation run study=demo profile=quick``: the start of every call.
 
 Imports alone take a second. A Ctrl-C in it ends the call with one line, as at any later time:
 nothing has been started yet.

@@ -84,7 +84,7 @@ class ConvNetNetwork(nn.Module):
 class ConvNet(Classifier):
     """A convolutional network by its settings.
 
-    The decks' ones: channels (32, 64) with 50,090 parameters, 50,186 with `conv_bias`; channels
+    For MNIST: channels (32, 64) with 50,090 parameters, 50,186 with `conv_bias`; channels
     (32, 64, 128) and dense (625,) with 1,379,333.
 
     Arguments: `input_shape` (channels, H, W) or (H, W); `channels` after each convolution;

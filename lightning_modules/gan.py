@@ -23,15 +23,14 @@ from lightning_modules.task import Task
 
 @FAMILIES.register("gan")
 class GAN(pl.LightningModule):
-    """Generator 100-256-784 and discriminator 784-256-1 on MNIST, as in the deck.
+    """Generator 100-256-784 and discriminator 784-256-1 on MNIST.
 
     z ~ U(-1, 1). D ascends log D(x) + log(1 - D(G(z))), G ascends log D(G(z)) (non-saturating;
     Goodfellow et al., 2014). Both gradients are taken at the same weights and the same z, then both
     step, as one `sess.run` does it.
 
-    Arguments: `latent` size of z; `width` of both hidden layers (ReLU); `init` of both, the deck's
-    "glorot_init" is he_normal; `loss` "printed" takes the logarithm of a float32 sigmoid, without
-    clipping; `l2` must be 0.
+    Arguments: `latent` size of z; `width` of both hidden layers (ReLU); `init` of both; `loss`
+    "printed" takes the logarithm of a float32 sigmoid, without clipping; `l2` must be 0.
     """
 
     task = Task.GENERATION

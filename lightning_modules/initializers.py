@@ -114,7 +114,7 @@ def fans(weight: Tensor) -> tuple[int, int]:
 
 @INITIALIZERS.register("normal")
 def normal(weight: Tensor, *, generator: torch.Generator) -> None:
-    """N(0, 1), the decks' `tf.random_normal`."""
+    """N(0, 1), TensorFlow's `tf.random_normal`."""
     weight.normal_(generator=generator)
 
 
@@ -138,7 +138,7 @@ def xavier_uniform(weight: Tensor, *, generator: torch.Generator) -> None:
 
 @INITIALIZERS.register("xavier_fan_in")
 def xavier_fan_in(weight: Tensor, *, generator: torch.Generator) -> None:
-    """N(0, 1 / fan_in), the decks' numpy line `randn / sqrt(fan_in)`."""
+    """N(0, 1 / fan_in), in numpy `randn / sqrt(fan_in)`."""
     weight.normal_(generator=generator).mul_(1 / math.sqrt(fans(weight)[0]))
 
 

@@ -19,11 +19,11 @@ LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 class Loss(StrEnum):
-    """How cross-entropy is computed: from the logits, or as printed in the decks.
+    """How cross-entropy is computed: from the logits, or as it is often printed.
 
     PRINTED takes the logarithm of a float32 sigmoid or softmax without clipping: once it
-    saturates, 0 x log(0) is NaN, as in the decks' programs. STABLE removes that, and so changes
-    results.
+    saturates, 0 x log(0) is NaN, as in programs that follow the formula. STABLE removes that, and
+    so changes results.
     """
 
     STABLE = "stable"
@@ -58,7 +58,7 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Return which examples are classified rightly: bool (B,).
 
     Binary: class 1 where the float32 sigmoid(z) > 0.5. That is not quite z > 0: near 0 the sigmoid
-    rounds to 0.5, which is class 0, as in the decks. A row with a NaN is wrong.
+    rounds to 0.5, which is class 0. A row with a NaN is wrong.
     """
     binary = logits.shape[-1] == 1
     predicted = (
@@ -109,7 +109,7 @@ def _stable_mean(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _printed(logits: Tensor, labels: Tensor) -> Tensor:
     h = torch.softmax(logits.float(), -1)
-    # The sum runs over all classes, as in the decks: 0 x log(0) of another class is NaN too.
+    # The sum runs over all classes, as in the formula: 0 x log(0) of another class is NaN too.
     y = (labels.unsqueeze(-1) == torch.arange(h.shape[-1], device=h.device)).to(h.dtype)
     return -(y * torch.log(h)).sum(-1)
 

@@ -1,7 +1,7 @@
 """Optimisers by name: the keyword arguments of each function are its settings.
 
 Comes in: parameters and settings. Goes out: a torch optimiser, fused where torch has a fused kernel
-for the parameters' device. Here are those of the decks, with TensorFlow's defaults; every other one
+for the parameters' device. Here are those that TensorFlow 1 had, with its defaults; every other one
 of torch goes by its name in small letters (adamw, nadam, ...), with its own arguments and defaults.
 Everywhere torch's `lr` is `learning_rate` and its `eps` is `epsilon`. L2 as part of the loss is no
 business of the optimiser: `weight_decay` is torch's.

@@ -46,10 +46,10 @@ class BasicRNNNetwork(nn.Module):
 
 @FAMILIES.register("char_rnn")
 class CharRNN(Learner):
-    """Predicts the next character of a text; the deck's one has 705 parameters.
+    """Predicts the next character of a text.
 
     Arguments: `input_shape` (T, D) of one text, `classes` how many characters there are, `width`
-    of the state (None: as many as characters, as in the deck); the others as for `Learner`.
+    of the state (None: as many as characters); the others as for `Learner`.
     """
 
     task = Task.SEQUENCE

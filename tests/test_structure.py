@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lightning_modules.registry import ROLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ablation_lab", "lightning_modules", "experiments")
@@ -80,6 +84,49 @@ def test_the_product_knows_nothing_of_the_lectures() -> None:
     assert not importers("ablation_lab", "experiments", "analysis", "tests")
     assert not importers("lightning_modules", "experiments", "analysis", "tests", "ablation_lab")
     assert not importers("lightning_modules", "mlflow", "optuna", "hydra")
+
+
+# Names of the lectures' that are also words of the field, or of a family, data set or setting.
+SHARED = frozenset(
+    {
+        *("argmax", "batch_size", "boundaries", "computed", "dropout", "ensemble", "factorial"),
+        *("features", "gradients", "ladder", "learning_rate", "optimizers", "rbm", "train_size"),
+    }
+)
+
+
+def lectures_names() -> set[str]:
+    """Return every name of a study, check or data set that is the lectures' and theirs alone."""
+    importlib.import_module("experiments")
+    theirs = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")}
+    ours: set[str] = set()
+    for registry in ROLES.values():
+        for name in registry.names():
+            places = registry.places(name)
+            belongs = any(place.path.is_relative_to(ROOT / "experiments") for place in places)
+            (theirs if belongs else ours).add(name)
+    return theirs - ours
+
+
+def sentences(package: str) -> Iterator[tuple[str, str]]:
+    """Yield (place, line) of every text that is shipped with a package."""
+    for path in sorted((ROOT / package).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            for number, line in enumerate(text.splitlines(), start=1):
+                yield f"{path.relative_to(ROOT)}:{number}", line
+
+
+@pytest.mark.parametrize("package", ["ablation_lab", "lightning_modules"])
+def test_no_source_of_the_product_has_a_word_of_the_lectures(package: str) -> None:
+    names = lectures_names()
+    assert {"xor_depth", "points6", "and_gate"} <= names
+    assert names >= SHARED
+    words = sorted(re.escape(name) for name in names - SHARED)
+    theirs = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)|(?i:\b(?:deck|lecture|slide)s?\b)")
+    assert theirs.search("as in the decks")
+    found = [(place, line) for place, line in sentences(package) if theirs.search(line)]
+    assert found == []
 
 
 def test_the_report_needs_nothing_that_trains() -> None:

@@ -41,7 +41,7 @@ def precision(name: str | None) -> Iterator[None]:
     repeatable = library.deterministic
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     library.allow_tf32 = name == "tf32"
-    # Measured on an H200: a step of the decks' networks takes the same time.
+    # Measured on an H200: a step of networks for MNIST takes the same time.
     library.deterministic = True
     try:
         with _products_in_bfloat16() if name == "bf16" else nullcontext():

@@ -1,6 +1,6 @@
 """When a run takes its steps, and when it writes a point of its curves. Pure, without torch.
 
-As in the decks, the remainder of an epoch that does not fill a batch is dropped, unless the recipe
+The remainder of an epoch that does not fill a batch is dropped, unless the recipe
 keeps it: then an epoch has as many steps as if its last batch were full.
 """
 

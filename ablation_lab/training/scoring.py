@@ -37,7 +37,7 @@ COMPARED = 1000
 def predictions(scores: Floats) -> Labels:
     """Return the class of each example: the largest score, or sigmoid(z) > 0.5 where C = 1.
 
-    The sigmoid is computed in float32, as in the decks: near z = 0 it rounds to 0.5, class 0.
+    The sigmoid is computed in float32, as in the loss: near z = 0 it rounds to 0.5, class 0.
     """
     if scores.shape[-1] > 1:
         return np.asarray(scores.argmax(-1), dtype=np.int64)

@@ -19,7 +19,7 @@ from ablation_lab.errors import StoreError
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.store.connect import refuse_unreadable
-from ablation_lab.store.declared import load_ledger
+from ablation_lab.store.declared import load_references
 from ablation_lab.store.publish import load_published
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.reading import DeclarationError
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         refuse_unreadable(options.store)
         studies = load(options.store, options.profile, only=options.studies)
-        ledger = load_ledger(options.store)
+        ledger = load_references(options.store)
     except (DeclarationError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT

@@ -16,7 +16,7 @@ from ablation_lab.report.study import Study, declared, load, summarise
 from ablation_lab.report.tables import pivot_table, tables_for
 from ablation_lab.report.tabular import markdown
 from ablation_lab.store.connect import refuse_unreadable
-from ablation_lab.store.declared import load_ledger
+from ablation_lab.store.declared import load_references
 from ablation_lab.store.frame import load_frame
 from ablation_lab.study.declaration import Declaration, declared_text, parse
 
@@ -51,7 +51,7 @@ def load_table(
     refuse_unreadable(store)
     studies = load(store, profile, only=[study] if study else [])
     if study is None:
-        made = Across.over(studies, ledger=load_ledger(store)).tables
+        made = Across.over(studies, ledger=load_references(store)).tables
     else:
         made = tables_for(studies[0])
     known = {table.name: table for table in made}

@@ -19,7 +19,7 @@ from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.reference_values import LOST, answers, value_table
 from ablation_lab.report.study import load
 from ablation_lab.store.connect import refuse_unreadable
-from ablation_lab.store.declared import load_ledger
+from ablation_lab.store.declared import load_references
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.reading import DeclarationError
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         refuse_unreadable(options.store)
-        ledger = load_ledger(options.store)
+        ledger = load_references(options.store)
         if not ledger:
             raise StoreError(
                 f"store {redact(options.store)}: it holds no reference values; run a study first"

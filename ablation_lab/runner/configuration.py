@@ -60,7 +60,7 @@ class Invocation:
     """
 
     studies: tuple[Study, ...]
-    ledger: tuple[ReferenceValue, ...]
+    references: tuple[ReferenceValue, ...]
     profile: str
     tracking_uri: str
     queue_uri: str
@@ -98,17 +98,17 @@ def read(config: DictConfig, project: Project) -> Invocation:
     contents = _study_files(folders)
     tracking, engine, data = (top.section(name) for name in ("tracking", "engine", "data"))
     artifacts = tracking.take("artifacts", str, None)
-    ledger = _references(folders, contents)
+    references = _references(folders, contents)
     files = files_of("study", folders)
     studies = [
         parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
     ]
     overrides = _overrides(top.section("overrides", required=False), studies)
     invocation = Invocation(
-        studies=tuple(with_references(_with(study, overrides), ledger) for study in studies),
+        studies=tuple(with_references(_with(study, overrides), references) for study in studies),
         every_study={study.name for study in studies} >= set(project.studies),
         conf=project.conf,
-        ledger=ledger,
+        references=references,
         profile=top.take("profile", str),
         tracking_uri=tracking.take("uri", str),
         queue_uri=tracking.take("queue", str),

@@ -29,11 +29,17 @@ class Report:
     """The report folder of one profile."""
 
     def __init__(
-        self, store: str, profile: str, reports: Path, *, ledger: str = "", conf: Path | None = None
+        self,
+        store: str,
+        profile: str,
+        reports: Path,
+        *,
+        references: str = "",
+        conf: Path | None = None,
     ) -> None:
         self.store = store
         self.conf = conf
-        self.ledger = ledger
+        self.references = references
         self.profile = profile
         self.folder = reports / profile
         self.index = self.folder / "index.html"
@@ -75,7 +81,7 @@ class Report:
 
     def _digest(self, entry: Declared, stored: Stored) -> str:
         digest = hashlib.sha256(self.store.encode())
-        digest.update(self.ledger.encode())
+        digest.update(self.references.encode())
         digest.update(declared_text(declaration_of(entry, {})).encode())
         digest.update(json.dumps(sorted(stored[entry.study.name].items())).encode())
         for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*")):

@@ -72,7 +72,7 @@ def carry_out(invocation: Invocation) -> int:
             invocation.tracking_uri,
             invocation.profile,
             invocation.reports,
-            ledger=references_text(invocation.ledger),
+            references=references_text(invocation.references),
             conf=invocation.conf if invocation.every_study else None,
         )
         if not report.is_current(declared, stored):
@@ -251,8 +251,8 @@ def _declare(invocation: Invocation, declared: list[Declared]) -> None:
     from ablation_lab.store.write import Tracker
 
     tracker = Tracker(invocation.tracking_uri, invocation.artifacts)
-    if invocation.ledger:
-        tracker.keep_ledger(references_text(invocation.ledger))
+    if invocation.references:
+        tracker.keep_references(references_text(invocation.references))
     for entry in declared:
         tracker.declare(
             entry.study.name,

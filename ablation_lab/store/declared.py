@@ -1,13 +1,13 @@
-"""What a store declares: the grids of its studies, and the printed values beside them.
+"""What a store declares: the grids of its studies, and the reference values beside them.
 
-In: the address of a store and a profile. Out: declarations, and every printed value, also those
+In: the address of a store and a profile. Out: declarations, and every reference value, also those
 that no study of a profile answers.
 """
 
 from __future__ import annotations
 
 from ablation_lab.store.client import Store, readable
-from ablation_lab.store.tags import LEDGER, REPLICATES, File, Kind, Tag, having
+from ablation_lab.store.tags import REFERENCES, REPLICATES, File, Kind, Tag, having
 from ablation_lab.study.declaration import Declaration, parse
 from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.references import ReferenceValue, read_stored
@@ -40,16 +40,16 @@ def declaration_of(store: Store, study: str, profile: str) -> tuple[str, str] | 
     )
 
 
-def load_ledger(uri: str) -> tuple[ReferenceValue, ...]:
-    """Every printed claim that the store knows; none in a store that was never given any.
+def load_references(uri: str) -> tuple[ReferenceValue, ...]:
+    """Every reference value that the store knows; none in a store that was never given any.
 
-    Raises StoreError where the store cannot be read, DeclarationError where its ledger cannot.
+    Raises StoreError where the store cannot be read, DeclarationError where its values cannot.
     """
     with readable(uri):
         store = Store(uri)
         # Every runner writes to the first one.
-        run = next(store.search(LEDGER, having({Tag.KIND: Kind.LEDGER})), None)
+        run = next(store.search(REFERENCES, having({Tag.KIND: Kind.REFERENCES})), None)
         if run is None:
             return ()
-        text = store.text(run.info.run_id, File.CLAIMS)
-    return read_stored(text, f"experiment {LEDGER}")
+        text = store.text(run.info.run_id, File.REFERENCES)
+    return read_stored(text, f"experiment {REFERENCES}")

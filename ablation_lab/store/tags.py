@@ -41,7 +41,7 @@ class Kind(StrEnum):
 
     CELL = "cell"
     REPORT = "report"
-    LEDGER = "ledger"
+    REFERENCES = "ledger"
 
 
 class File(StrEnum):
@@ -52,14 +52,14 @@ class File(StrEnum):
     OBSERVATION = "observation.json"
     TRACEBACK = "traceback.txt"
     DECLARATION = "declaration.json"
-    CLAIMS = "claims.json"
+    REFERENCES = "claims.json"
 
 
 # MLflow's own: the text above a run, and the shared views of a run table.
 NOTE = "mlflow.note.content"
 VIEW = "mlflow.sharedViewState"
-# The experiment of the printed values; every study has two of its own.
-LEDGER = "claims"
+# The experiment of the reference values; every study has two of its own.
+REFERENCES = "claims"
 REPLICATES = ".replicates"
 
 

@@ -20,7 +20,7 @@ from ablation_lab.store import process
 from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.pictures import write_grid
 from ablation_lab.store.runs import finished_runs, stored_runs
-from ablation_lab.store.tags import LEDGER, NOTE, File, Kind, Tag, having, plain, replicates_of
+from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
 from ablation_lab.store.writers import Entry, writer_for
 from ablation_lab.study.record import Record, Status
 
@@ -55,15 +55,15 @@ class Tracker:
         self._client.log_text(run, text, File.DECLARATION)
         self._client.set_tag(run, NOTE, declaration["question"])
 
-    def keep_ledger(self, text: str) -> None:
-        """Keep the ledger of printed claims, which the report needs whole."""
+    def keep_references(self, text: str) -> None:
+        """Keep the reference values, which the report needs whole."""
         self._store.settle()
-        tags = {Tag.KIND: Kind.LEDGER}
-        known = next(self._store.search(LEDGER, having(tags)), None)
+        tags = {Tag.KIND: Kind.REFERENCES}
+        known = next(self._store.search(REFERENCES, having(tags)), None)
         run = known or self._client.create_run(
-            self._store.experiment(LEDGER), run_name="ledger", tags=plain(tags)
+            self._store.experiment(REFERENCES), run_name="reference values", tags=plain(tags)
         )
-        self._client.log_text(run.info.run_id, text, File.CLAIMS)
+        self._client.log_text(run.info.run_id, text, File.REFERENCES)
         if known is None:
             self._client.set_terminated(run.info.run_id)
 

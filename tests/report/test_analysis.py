@@ -1,20 +1,17 @@
-"""The scripts of analysis/: each prints its table from a store, through public names alone."""
+"""The tables of analysis/, printed from a store through public names alone."""
 
 from __future__ import annotations
 
 import ast
 import shutil
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import ablation_lab
-from analysis.printing import command
+from analysis.__main__ import TABLES, main
 from tests.report.golden_store import START, Writer, accuracy, declaration, grid
 
-ROOT = Path(__file__).resolve().parents[2] / "analysis"
-SCRIPTS = sorted(path.stem for path in ROOT.glob("t[0-9][0-9]_*.py"))
 TWO = {"depth": ["2", "3"], "keep_prob": ["1.0", "0.5"]}
 STUDIES = (
     "xor_depth", "gradients_xor", "full_model", "factorial", "init_activation", "dropout",
@@ -71,7 +68,7 @@ def write_checks(writer: Writer) -> None:
 
 @pytest.fixture(scope="module")
 def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small store of every study that a script prints."""
+    """A small store of every study that a table shows."""
     folder = tmp_path_factory.mktemp("lectures")
     shutil.copy(template, folder / "mlflow.db")
     writer = Writer(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
@@ -82,27 +79,24 @@ def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return writer.uri
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_prints_its_tables_and_keeps_them(
-    script: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_is_printed_and_kept(
+    table: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--profile", "quick", "--store", store, "--folder", str(tmp_path)]
-    assert command(script, import_module(f"analysis.{script}").text, arguments) == 0
+    assert main([table, "--store", store, "--folder", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("**")
-    assert "\n| --- |" in printed
-    assert (tmp_path / "quick" / f"{script}.md").read_text(encoding="utf-8") == printed
+    assert printed.count("\n| --- |") >= len(TABLES[table])
+    assert (tmp_path / "quick" / f"{table}.md").read_text(encoding="utf-8") == printed
 
 
-def test_there_is_a_script_for_every_table_of_the_lectures() -> None:
-    assert [name[:3] for name in SCRIPTS] == [f"t{number:02}" for number in range(1, 13)]
+def test_every_table_of_the_lectures_is_there() -> None:
+    assert list(TABLES) == [f"T{number}" for number in range(1, 13)]
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_is_short_and_uses_public_names_alone(script: str) -> None:
-    text = (ROOT / f"{script}.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 40
-    tree = ast.parse(text + (ROOT / "printing.py").read_text(encoding="utf-8"))
+def test_only_public_names_are_used() -> None:
+    assert main.__module__ == "analysis.__main__"
+    tree = ast.parse(Path(main.__code__.co_filename).read_text(encoding="utf-8"))
     taken = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     ours = [node for node in taken if str(node.module).startswith("ablation_lab")]
     assert {node.module for node in ours} == {"ablation_lab"}
@@ -118,10 +112,18 @@ def test_a_script_is_short_and_uses_public_names_alone(script: str) -> None:
     ],
 )
 def test_a_table_that_is_not_there_is_named_with_those_that_are(
-    study: str | None, name: str, words: str, store: str, capsys: pytest.CaptureFixture[str]
+    *,
+    study: str | None,
+    name: str,
+    words: str,
+    store: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["--store", store]
-    assert command("t", lambda source: source.table(study, name), arguments) == 2
+    monkeypatch.setitem(TABLES, "T1", ((study, name),))  # type: ignore[arg-type]
+    assert main(["T1", "--store", store, "--folder", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

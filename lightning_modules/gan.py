@@ -30,7 +30,7 @@ class GAN(pl.LightningModule):
     step, as one `sess.run` does it.
 
     Arguments: `latent` size of z; `width` of both hidden layers (ReLU); `init` of both; `loss`
-    "printed" takes the logarithm of a float32 sigmoid, without clipping; `l2` must be 0.
+    "unclipped" takes the logarithm of a float32 sigmoid, without clipping; `l2` must be 0.
     """
 
     task = Task.GENERATION

@@ -19,15 +19,15 @@ LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 class Loss(StrEnum):
-    """How cross-entropy is computed: from the logits, or as it is often printed.
+    """How cross-entropy is computed: from the logits, or as the formula is written.
 
-    PRINTED takes the logarithm of a float32 sigmoid or softmax without clipping: once it
+    UNCLIPPED takes the logarithm of a float32 sigmoid or softmax without clipping: once it
     saturates, 0 x log(0) is NaN, as in programs that follow the formula. STABLE removes that, and
     so changes results.
     """
 
     STABLE = "stable"
-    PRINTED = "printed"
+    UNCLIPPED = "unclipped"
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ def _binary_stable_mean(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(z, labels.to(z.dtype))
 
 
-def _binary_printed(logits: Tensor, labels: Tensor) -> Tensor:
+def _binary_unclipped(logits: Tensor, labels: Tensor) -> Tensor:
     h = torch.sigmoid(logits[..., 0].float())
     y = labels.to(h.dtype)
     return -(y * torch.log(h) + (1 - y) * torch.log(1 - h))
 
 
-def _binary_printed_mean(logits: Tensor, labels: Tensor) -> Tensor:
-    return _binary_printed(logits, labels).mean()
+def _binary_unclipped_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    return _binary_unclipped(logits, labels).mean()
 
 
 def _stable(logits: Tensor, labels: Tensor) -> Tensor:
@@ -107,21 +107,21 @@ def _stable_mean(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits, labels)
 
 
-def _printed(logits: Tensor, labels: Tensor) -> Tensor:
+def _unclipped(logits: Tensor, labels: Tensor) -> Tensor:
     h = torch.softmax(logits.float(), -1)
     # The sum runs over all classes, as in the formula: 0 x log(0) of another class is NaN too.
     y = (labels.unsqueeze(-1) == torch.arange(h.shape[-1], device=h.device)).to(h.dtype)
     return -(y * torch.log(h)).sum(-1)
 
 
-def _printed_mean(logits: Tensor, labels: Tensor) -> Tensor:
-    return _printed(logits, labels).mean()
+def _unclipped_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    return _unclipped(logits, labels).mean()
 
 
 # Module-level functions: a classifier can be pickled.
 LOSSES.register("stable")(
     Form(binary=(_binary_stable_mean, _binary_stable), many=(_stable_mean, _stable))
 )
-LOSSES.register("printed")(
-    Form(binary=(_binary_printed_mean, _binary_printed), many=(_printed_mean, _printed))
+LOSSES.register("unclipped")(
+    Form(binary=(_binary_unclipped_mean, _binary_unclipped), many=(_unclipped_mean, _unclipped))
 )

@@ -30,7 +30,7 @@ XOR: dict[str, Any] = {
     "model": {"family": "mlp", "widths": [3], "bias_init": "normal", "init": "normal"},
     "data": {"name": "xor"},
     "optimizer": {"name": "sgd", "learning_rate": 0.1},
-    "training": {"steps": 20, "loss": "printed"},
+    "training": {"steps": 20, "loss": "unclipped"},
 }
 
 DECLARATION: dict[str, Any] = {

@@ -22,7 +22,7 @@ from ablation_lab.report.layout import grid
 from ablation_lab.report.marks import key_text, names_text
 from ablation_lab.report.panels import Panels, lacking, say, split
 from ablation_lab.report.study import Study
-from ablation_lab.store.layers import Histogram, Observation, Surface, courses
+from ablation_lab.store.layers import Histogram, Probed, Surface, courses
 
 LONG = 100  # times the first step that is looked at: then steps are spaced in logarithms
 COURSES = {
@@ -32,15 +32,15 @@ COURSES = {
 
 
 def layer_figures(study: Study) -> dict[str, Callable[[Study], Axes]]:
-    """The figures that the observed runs of a study allow, by name."""
+    """The figures that the probed runs of a study allow, by name."""
     if study.layers.norms.empty:
         return {}
     drawn: dict[str, Callable[[Study], Axes]] = {"gradients": gradient_norms}
     if study.layers.norms["step"].nunique() > 1:
         drawn["gradients_first"] = partial(gradient_course, quantity="first")
         drawn["gradients_ratio"] = partial(gradient_course, quantity="ratio")
-    observed = study.layers.observations.values()
-    if any(observation.surface for observation in observed):
+    probed = study.layers.probed.values()
+    if any(one.surface for one in probed):
         drawn["boundaries"] = boundaries
     return drawn | histogram_figures(study)
 
@@ -119,7 +119,7 @@ def boundaries(study: Study) -> Axes:
         ax.set_yticks([])
         ax.grid(visible=False)
         place = made.places.get((down, across))
-        seen = study.layers.observations.get(place.cell) if place else None
+        seen = study.layers.probed.get(place.cell) if place else None
         if seen is None or seen.surface is None:
             say(ax, lacking(place))
         elif all(value is None for row in seen.surface.values for value in row):
@@ -159,14 +159,14 @@ Floats = NDArray[np.float64]
 
 
 def histogram_figures(study: Study) -> dict[str, Callable[[Study], Axes]]:
-    """The figures of histograms that the observed runs of a study allow, by name."""
-    observed = study.layers.observations.values()
+    """The figures of histograms that the probed runs of a study allow, by name."""
+    probed = study.layers.probed.values()
     drawn: dict[str, Callable[[Study], Axes]] = {}
     for quantity, name, draw in (
         ("activation", "activations", activation_histograms),
         ("gradient", "gradients_entries", gradient_histograms),
     ):
-        if any(one.of(quantity, last=False) for one in observed):
+        if any(one.of(quantity, last=False) for one in probed):
             drawn[name] = partial(draw, last=False)
             drawn[f"{name}_trained"] = partial(draw, last=True)
     return drawn
@@ -179,7 +179,7 @@ def activation_histograms(study: Study, *, last: bool) -> Axes:
     Before the first step, or after the last one that was looked at.
     """
 
-    def hidden(seen: Observation) -> tuple[Histogram, ...]:
+    def hidden(seen: Probed) -> tuple[Histogram, ...]:
         return seen.of("activation", last=last)[:-1]
 
     return _panels(study, hidden, _draw_values, ("hidden layer", "activation"))
@@ -189,7 +189,7 @@ def activation_histograms(study: Study, *, last: bool) -> Axes:
 def gradient_histograms(study: Study, *, last: bool) -> Axes:
     """How often the entries of each layer's gradient have which magnitude."""
 
-    def layers(seen: Observation) -> tuple[Histogram, ...]:
+    def layers(seen: Probed) -> tuple[Histogram, ...]:
         return seen.of("gradient", last=last)
 
     return _panels(study, layers, _draw_magnitudes, ("layer", "magnitude of the gradient"))
@@ -197,7 +197,7 @@ def gradient_histograms(study: Study, *, last: bool) -> Axes:
 
 def _panels(
     study: Study,
-    layers_of: Callable[[Observation], tuple[Histogram, ...]],
+    layers_of: Callable[[Probed], tuple[Histogram, ...]],
     draw: Callable[[Axes, Sequence[Histogram]], None],
     words: tuple[str, str],
 ) -> Axes:
@@ -206,7 +206,7 @@ def _panels(
     panels = Panels.of(study.declaration, made, down=upper, across=lower)
     for ax, first, second in panels:
         place = made.places.get((made.down[-1], (*first, *second)))
-        seen = study.layers.observations.get(place.cell) if place else None
+        seen = study.layers.probed.get(place.cell) if place else None
         layers = layers_of(seen) if seen else ()
         if any(one.counts for one in layers):
             ax.grid(visible=False)

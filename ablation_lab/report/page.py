@@ -50,7 +50,7 @@ COURSE = (
 DARKNESS = (
     "First replicate of each cell in the last row of the layout; darkness is the share of a "
     "layer's values in a fortieth of the axis, in every panel alike: white none, black a quarter "
-    "or more. Cross: a layer with values that are not finite; 'not observed': no run was looked "
+    "or more. Cross: a layer with values that are not finite; 'not probed': no run was looked "
     "into."
 )
 SHOWN = {

@@ -130,7 +130,7 @@ def lacking(place: Place | None) -> str:
     """Why a place of the layout has nothing to show: a word, or 'x' where there is no cell."""
     if place is None:
         return "x"
-    return "excluded" if place.excluded else "not observed"
+    return "excluded" if place.excluded else "not probed"
 
 
 @styled()

@@ -16,7 +16,7 @@ from ablation_lab.report.layout import ABSENT, level_columns, levels_of, telling
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
 from ablation_lab.statistics.intervals import median_interval, wilson
-from ablation_lab.store.layers import Observation, ends
+from ablation_lab.store.layers import Probed, ends
 from ablation_lab.study.declaration import Cell
 from ablation_lab.study.factor import Factor
 from ablation_lab.study.record import Status
@@ -159,8 +159,8 @@ def gradients_table(study: Study) -> Table:
     """First layer, last layer, their quotients and the spread of activations, for each cell."""
     declaration = study.declaration
     by_cell = dict(list(ends(study.layers.norms).groupby("cell", sort=False)))
-    observed = study.layers.observations
-    spreads = any(_spread(one, last=False) is not None for one in observed.values())
+    probed = study.layers.probed
+    spreads = any(_spread(one, last=False) is not None for one in probed.values())
     rows = []
     for cell in declaration.cells:
         if cell.cell not in by_cell:
@@ -173,7 +173,7 @@ def gradients_table(study: Study) -> Table:
                 *(_median(before[name], cell.cell) for name in ("first", "last", "ratio")),
                 _median(after["ratio"], cell.cell),
                 len(before),
-                *(_spreads(observed.get(cell.cell)) if spreads else ()),
+                *(_spreads(probed.get(cell.cell)) if spreads else ()),
             )
         )
     header = (
@@ -196,13 +196,13 @@ def _median(values: pd.Series[float], cell: str) -> Entry:
     return Entry(text, sortable(made.estimate), cell=cell)
 
 
-def _spread(seen: Observation, *, last: bool) -> float | None:
+def _spread(seen: Probed, *, last: bool) -> float | None:
     """The spread of the last hidden layer; None where it was not kept or no layer is hidden."""
     by_layer = seen.number(SPREAD, last=last)
     return by_layer[-2] if len(by_layer) > 1 else None
 
 
-def _spreads(seen: Observation | None) -> list[Entry]:
+def _spreads(seen: Probed | None) -> list[Entry]:
     """Before and after training."""
     values = [None if seen is None else _spread(seen, last=last) for last in (False, True)]
     return [Entry(plain_text(value), sortable(value)) for value in values]

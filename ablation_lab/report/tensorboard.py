@@ -1,7 +1,7 @@
 """`python -m ablation_lab.report.tensorboard`: tracked runs as a log that TensorBoard reads.
 
 In: the address of a store, a profile, studies. Out: one folder of events per run, with every curve
-as scalars and, for observed runs, the histograms of their layers. Exit status 0, or 2 with one line
+as scalars and, for probed runs, the histograms of their layers. Exit status 0, or 2 with one line
 on what is wrong. The store stays the truth: the log is written anew at every call.
 """
 
@@ -24,7 +24,7 @@ from ablation_lab.report.study import UnknownStudyError, declared
 from ablation_lab.store.client import readable
 from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.frame import load_curves, load_frame
-from ablation_lab.store.layers import Histogram, Observation, stored_observations
+from ablation_lab.store.layers import Histogram, Probed, stored_probed
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.reading import DeclarationError
@@ -67,20 +67,20 @@ def write_log(uri: str, declaration: Declaration, folder: Path) -> str:
     points = pd.concat(tables, ignore_index=True)
     drawn = points[np.isfinite(points["value"])]
     by_run = dict(list(drawn.groupby("run_id")))
-    observed = stored_observations(uri, runs["run_id"]) if layered else {}
+    probed = stored_probed(uri, runs["run_id"]) if layered else {}
     for row in runs[["cell", "replicate", "run_id"]].itertuples(index=False, name=None):
         cell, replicate, run_id = row
         with SummaryWriter(str(place / _name(cell) / f"r{replicate}")) as writer:
             for metric, step, value in _scalars(by_run.get(run_id)):
                 writer.add_scalar(metric, value, step)
-            if run_id in observed:
-                _add_histograms(writer, observed[run_id])
+            if run_id in probed:
+                _add_histograms(writer, probed[run_id])
     said = [f"{declaration.study}: {len(runs)} runs"]
     if len(drawn) < len(points):
         said.append(f"{len(points) - len(drawn)} points that are not finite are left out")
-    if layered and len(observed) < len(runs):
-        lost = len(runs) - len(observed)
-        said.append(f"{lost} have lost their {File.OBSERVATION} and so their histograms")
+    if layered and len(probed) < len(runs):
+        lost = len(runs) - len(probed)
+        said.append(f"{lost} have lost their {File.PROBED} and so their histograms")
     return "; ".join(said)
 
 
@@ -94,8 +94,8 @@ def _scalars(points: pd.DataFrame | None) -> Iterator[tuple[str, int, float]]:
         yield from points[["metric", "step", "value"]].itertuples(index=False, name=None)
 
 
-def _add_histograms(writer: SummaryWriter, observation: Observation) -> None:
-    for (quantity, step), layers in sorted(observation.histograms.items()):
+def _add_histograms(writer: SummaryWriter, probed: Probed) -> None:
+    for (quantity, step), layers in sorted(probed.histograms.items()):
         for number, histogram in enumerate(layers, start=1):
             if histogram.counts:
                 _add(writer, f"{quantity}/layer_{number}", histogram, step)

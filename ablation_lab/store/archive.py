@@ -10,6 +10,7 @@ from typing import Any
 from ablation_lab.store.client import open_client
 from ablation_lab.store.runs import points_of, runs_of
 from ablation_lab.store.tags import Tag, replicates_of
+from ablation_lab.study.former import of_today
 from ablation_lab.study.record import Curve
 
 WHAT_IT_WAS = (Tag.KEY, Tag.STATUS, Tag.CONFIG, Tag.PROVENANCE, Tag.REPLICATE)
@@ -43,7 +44,7 @@ class Archive:
                 yield Trained(
                     run_id=run.run_id,
                     key=run.key,
-                    config=json.loads(run.tags[Tag.CONFIG]),
+                    config=of_today(json.loads(run.tags[Tag.CONFIG])),
                     replicate=int(run.tags[Tag.REPLICATE]),
                     members=tuple(provenance.get("members", "").split()),
                 )

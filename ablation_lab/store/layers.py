@@ -1,4 +1,4 @@
-"""What reached the layers of observed runs.
+"""What reached the layers of probed runs.
 
 In: the store and the frame of a study. Out: the norms of the gradients by layer and step, and for
 each cell what its first finished replicate kept of its layers and of its answer surface.
@@ -45,7 +45,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Observation:
+class Probed:
     """Histograms and numbers of one run by quantity and step, and its surface.
 
     Both have one entry for each layer in order; a number that was not finite is NaN.
@@ -77,12 +77,12 @@ class Layers:
     """The gradient norms of all runs (one row per run, layer and step), and one run per cell."""
 
     norms: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
-    observations: Mapping[str, Observation] = field(default_factory=dict)
+    probed: Mapping[str, Probed] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
 def load_layers(uri: str, frame: pd.DataFrame) -> Layers:
-    """What the observed runs of a study left; empty where none was observed."""
+    """What the probed runs of a study left; empty where none was probed."""
     names = [str(name) for name in frame.columns if str(name).startswith(CURVES)]
     finished = frame[frame["status"] == Status.FINISHED]
     if not names or finished.empty:
@@ -93,8 +93,8 @@ def load_layers(uri: str, frame: pd.DataFrame) -> Layers:
     ]
     norms = pd.concat(tables, ignore_index=True)
     order = ["cell", "replicate", "step", "layer"]
-    observations, problems = _observations(uri, finished)
-    return Layers(norms.sort_values(order, ignore_index=True), observations, problems)
+    probed, problems = _probed(uri, finished)
+    return Layers(norms.sort_values(order, ignore_index=True), probed, problems)
 
 
 def ends(norms: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +128,7 @@ def courses(norms: pd.DataFrame, quantity: str) -> dict[str, pd.Series[float]]:
     return made
 
 
-def parse_observation(text: str, run_id: str) -> Observation:
+def parse_probed(text: str, run_id: str) -> Probed:
     """Read what a run keeps as observation.json."""
     stored = json.loads(text)
     histograms: dict[tuple[str, int], list[Histogram]] = {}
@@ -139,7 +139,7 @@ def parse_observation(text: str, run_id: str) -> Observation:
         for name, kept in point["histograms"].items():
             made = Histogram(kept["low"], kept["high"], tuple(kept["counts"]))
             histograms.setdefault((name, point["step"]), []).append(made)
-    return Observation(
+    return Probed(
         run_id,
         {key: tuple(layers) for key, layers in histograms.items()},
         None if stored["surface"] is None else _surface(stored["surface"]),
@@ -156,26 +156,24 @@ def _surface(stored: Mapping[str, Any]) -> Surface:
     )
 
 
-def stored_observations(uri: str, run_ids: Iterable[str]) -> dict[str, Observation]:
+def stored_probed(uri: str, run_ids: Iterable[str]) -> dict[str, Probed]:
     """What these runs kept, by run id; a run whose file the store has not is left out."""
     store = Store(uri)
     return {
-        run_id: parse_observation(store.text(run_id, File.OBSERVATION), run_id)
+        run_id: parse_probed(store.text(run_id, File.PROBED), run_id)
         for run_id in run_ids
-        if store.has(run_id, File.OBSERVATION)
+        if store.has(run_id, File.PROBED)
     }
 
 
-def _observations(
-    uri: str, finished: pd.DataFrame
-) -> tuple[dict[str, Observation], tuple[str, ...]]:
-    """The observation of each cell's first finished replicate, and how many cells lack it."""
+def _probed(uri: str, finished: pd.DataFrame) -> tuple[dict[str, Probed], tuple[str, ...]]:
+    """What was seen in each cell's first finished replicate, and how many cells lack it."""
     first = finished.sort_values("replicate", kind="stable").drop_duplicates("cell")
-    by_run = stored_observations(uri, first["run_id"])
+    by_run = stored_probed(uri, first["run_id"])
     cells = dict(zip(first["run_id"], first["cell"], strict=True))
-    found = {cells[run_id]: observation for run_id, observation in by_run.items()}
+    found = {cells[run_id]: probed for run_id, probed in by_run.items()}
     lost = [cell for cell in first["cell"] if cell not in found]
     if not lost:
         return found, ()
-    said = f"{len(lost)} cells, such as {lost[0]}: the store has no {File.OBSERVATION}"
+    said = f"{len(lost)} cells, such as {lost[0]}: the store has no {File.PROBED}"
     return found, (f"{said} of the first replicate, so the figures of layers leave them out",)

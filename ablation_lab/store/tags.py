@@ -49,7 +49,7 @@ class File(StrEnum):
 
     LOGITS = "test_logits.npz"
     SAMPLES = "samples.png"
-    OBSERVATION = "observation.json"
+    PROBED = "observation.json"
     TRACEBACK = "traceback.txt"
     DECLARATION = "declaration.json"
     REFERENCES = "claims.json"

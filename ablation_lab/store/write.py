@@ -151,11 +151,11 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
 
 def _files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
-    if record.logits is None and record.images is None and not (record.error or record.observation):
+    if record.logits is None and record.images is None and not (record.error or record.probed):
         return None
     folder.mkdir()
-    if record.observation:
-        (folder / File.OBSERVATION).write_text(record.observation, encoding="utf-8")
+    if record.probed:
+        (folder / File.PROBED).write_text(record.probed, encoding="utf-8")
     if record.logits is not None:
         np.savez_compressed(folder / File.LOGITS, logits=record.logits)
     if record.images is not None:

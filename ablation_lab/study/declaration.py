@@ -8,11 +8,12 @@ declared can vanish.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ablation_lab.study.factor import Factor, FactorRole
+from ablation_lab.study.former import of_today
 from ablation_lab.study.metric import Metric
 from ablation_lab.study.reading import DeclarationError, sentence
 from ablation_lab.study.references import ReferenceValue
@@ -44,7 +45,7 @@ class Cell(Stored):
     factors: dict[str, str]
     skipped: str | None = None
     runs: tuple[DeclaredRun, ...]
-    config: dict[str, Any] = Field({})
+    config: Annotated[dict[str, Any], AfterValidator(of_today)] = Field({})
 
     @property
     def data(self) -> str:

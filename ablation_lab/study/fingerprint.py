@@ -26,7 +26,7 @@ from lightning_modules.registry import ROLES, Place, Registry
 CARRIERS = frozenset(
     {
         *("Run", "Stack", "Training", "TrainerName", "Combination"),
-        *("Record", "Status", "NoConvergence", "Observation"),
+        *("Record", "Status", "NoConvergence", "Probed"),
         *("Dataset", "Part", "TrainingData", "DataFile", "Alternative"),
         *("DATASETS", "load", "checksum", "verified_sources"),
         *("Registry", "build_family", "unknown"),

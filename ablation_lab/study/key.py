@@ -23,7 +23,7 @@ TRAINERS: dict[TrainerName, tuple[Entry, ...]] = {
     TrainerName.STACKED: (("ablation_lab.training.stacked", "train"), RECORD),
     TrainerName.PROBED: (
         ("ablation_lab.training.probe", "train"),
-        ("ablation_lab.training.record", "with_observation"),
+        ("ablation_lab.training.record", "with_probed"),
         RECORD,
     ),
     TrainerName.ENSEMBLE: (
@@ -35,7 +35,7 @@ TRAINERS: dict[TrainerName, tuple[Entry, ...]] = {
 # What counts only for runs that say so: those that are asked something, those with fewer bits,
 # those on a part of the examples.
 FURTHER: dict[tuple[str, str], Entry] = {
-    ("training", "ask"): ("ablation_lab.training.scoring", "answers"),
+    ("training", "predict_at"): ("ablation_lab.training.scoring", "answers"),
     ("training", "precision"): ("ablation_lab.training.computing", "precision"),
     ("data", "train_size"): ("ablation_lab.data.loading", "_subset"),
 }

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.files import line_of
+from ablation_lab.study.former import former
 
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -52,12 +53,12 @@ class DeclarationError(ValueError):
 class Written(BaseModel):
     """What a user may write: unknown keys are refused, null is the default, as if left out.
 
-    ``renamed`` maps keys of former versions to those of today; ``derived`` are fields that the lab
-    fills in and nobody writes.
+    ``section`` is what keys of former versions belong to; ``derived`` are fields that the lab fills
+    in and nobody writes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    renamed: ClassVar[Mapping[str, str]] = {}
+    section: ClassVar[str] = ""
     derived: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -167,8 +168,8 @@ def sentence(model: type[BaseModel], key: Key, error: ErrorDetails) -> str:
 def _unknown_key(model: Any, key: object) -> str:
     if not _is(model, Written):
         return f"unknown key {key!r}"
-    if key in model.renamed:
-        return f"key {key!r} is called {model.renamed[key]!r} now; rename it"
+    if renamed := former(model.section, str(key)):
+        return renamed.refusal
     return f"unknown key {key!r}; {nearest(key, model.known())}"
 
 

@@ -38,8 +38,8 @@ class Record:
     """Everything that a run leaves: final metrics, curves, status, provenance.
 
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
-    ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``observation`` is
-    the text of an observed run's layers. ``fits`` is false for a run that failed because its device
+    ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``probed`` is
+    the text of a probed run's layers. ``fits`` is false for a run that failed because its device
     has no room for it, which is the user's to mend.
     """
 
@@ -59,4 +59,4 @@ class Record:
     provenance: Mapping[str, str] = field(default_factory=dict)
     logits: np.ndarray | None = None
     images: np.ndarray | None = None
-    observation: str = ""
+    probed: str = ""

@@ -172,7 +172,7 @@ class ReferenceValue(Written):
 class ReferenceFile(Written):
     """A file of ``conf/references``: the values that one source prints."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"claims": "values"}
+    section: ClassVar[str] = "references"
 
     source: str = Field(description="Where the values are printed.")
     values: dict[Label, ReferenceValue] = Field(description="The values, by a name of each.")

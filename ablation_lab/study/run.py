@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 BEST_ON_VALIDATION = "best_on_validation"
-KEEP = "keep"
 
 
 class TrainerName(StrEnum):
@@ -25,18 +24,17 @@ class TrainerName(StrEnum):
 class Training:
     """How long and on what cost a run trains; ``batch_size`` None is the full batch.
 
-    ``order`` "stored" keeps the examples in their order, None shuffles them in every epoch.
-    ``remainder`` "keep" trains on the examples that do not fill a last batch of an epoch too, None
-    leaves them out.
+    ``shuffle`` false keeps the examples in the order in which they are stored, in every epoch.
+    ``drop_last`` false trains on the examples that do not fill a last batch of an epoch too.
     ``selection`` "best_on_validation" gives back the state of the best point of the validation
     curve, None the last state.
     ``points`` are updates after which the curves get a point besides the usual ones.
     ``patience`` stops after that many points of the validation curve without a better one, and
-    gives back the best state; ``divide_rate_at`` are the steps at which the learning rate is
+    gives back the best state; ``lr_milestones`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
-    ``observe`` keeps what reaches each layer at every point of the curves, and changes no result.
-    ``ask`` are points whose answers become metrics of the run, ``metrics`` the names of registered
-    functions that its study measures by.
+    ``probe`` keeps what reaches each layer at every point of the curves, and changes no result.
+    ``predict_at`` are points whose answers become metrics of the run, ``metrics`` the names of
+    registered functions that its study measures by.
     """
 
     epochs: int | None
@@ -44,16 +42,26 @@ class Training:
     batch_size: int | None
     loss: str
     l2: float
-    order: str | None = None
-    remainder: str | None = None
+    shuffle: bool = True
+    drop_last: bool = True
     points: tuple[int, ...] | None = None
     patience: int | None = None
-    divide_rate_at: tuple[int, ...] | None = None
+    lr_milestones: tuple[int, ...] | None = None
     selection: str | None = None
     precision: str | None = None
-    observe: bool | None = None
-    ask: tuple[tuple[float, ...], ...] | None = None
+    probe: bool = False
+    predict_at: tuple[tuple[float, ...], ...] | None = None
     metrics: tuple[str, ...] | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that have a default and are not it."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {
+            name: value
+            for name, (value, default) in values.items()
+            if default is not MISSING and value != default
+        }
 
 
 class Combination(StrEnum):

@@ -7,7 +7,7 @@ schema: what YAML is read into, what the store keeps a part of, what the report 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +84,7 @@ class Exclusion(Written):
 class Adjustment(Written):
     """Settings that a profile changes in some cells only."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"set": "overrides"}
+    section: ClassVar[str] = "adjustments"
 
     where: WrittenWhere = Field(description="Levels of factors, all of which a cell has.")
     overrides: Settings = Field(description="Settings as dotted keys, such as model.widths.")
@@ -100,7 +100,7 @@ class Tuning(Written):
 class Budget(Written):
     """What one profile spends on a study: replicates a cell, and changed settings."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"set": "overrides", "adjust": "adjustments"}
+    section: ClassVar[str] = "profiles"
 
     replicates: Annotated[Whole, Field(ge=1, le=FIRST_TUNING_REPLICATE)] = Field(
         description="Runs of every cell."

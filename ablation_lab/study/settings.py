@@ -10,30 +10,20 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError, nearest
-from ablation_lab.study.run import BEST_ON_VALIDATION, KEEP, Combination, Training
+from ablation_lab.study.former import former
+from ablation_lab.study.run import BEST_ON_VALIDATION, Combination, Training
 from ablation_lab.study.section import Section
 from ablation_lab.study.signatures import known, signature
 from lightning_modules.registry import FAMILIES, OPTIMIZERS, SCHEDULERS
 from lightning_modules.signatures import INTERVAL, Signature, WrongSetting, signature_of
 
-# Optional settings that a configuration shows only where they are set.
-NEW = (
-    "order",
-    "remainder",
-    "points",
-    "patience",
-    "divide_rate_at",
-    "selection",
-    "precision",
-    "observe",
-    "ask",
-    "metrics",
-)
+# Settings that every configuration shows; the others only where they are not the default.
+SHOWN = ("epochs", "steps", "batch_size", "loss", "l2")
+LOSSES = ("stable", "unclipped")
 # Arguments that every family is given beside its own settings.
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
 # What can be asked of every data set.
@@ -56,7 +46,7 @@ def resolve(
         "model": _model(config.get("model"), f"{place}: model"),
         "data": _data(config.get("data"), f"{place}: data"),
         "optimizer": _optimizer(config.get("optimizer"), f"{place}: optimizer"),
-        "training": _training(Section(config.get("training", {}), f"{place}: training")),
+        "training": _training(config.get("training", {}), f"{place}: training"),
     }
     if config.get("scheduler"):
         resolved["scheduler"] = _scheduler(config, f"{place}: scheduler")
@@ -220,22 +210,26 @@ def _points(section: Section, key: str) -> tuple[tuple[float, ...], ...] | None:
     return tuple(tuple(float(value) for value in point) for point in points)
 
 
-def _training(section: Section) -> dict[str, Any]:
+def _training(given: Any, place: str) -> dict[str, Any]:
+    section = Section(given, place)
+    for key, value in given.items():
+        if renamed := former("training", key, value):
+            raise ConfigurationError(f"{place}: {renamed.refusal}")
     training = Training(
         epochs=_count(section, "epochs", None),
         steps=_count(section, "steps", None),
         batch_size=_count(section, "batch_size", None),
         loss=section.take("loss", str, "stable"),
         l2=_share(section, "l2", 0.0),
-        order=section.take("order", str, None),
-        remainder=section.take("remainder", str, None),
+        shuffle=section.take("shuffle", bool, True),
+        drop_last=section.take("drop_last", bool, True),
         points=_steps(section, "points"),
         patience=_count(section, "patience", None),
-        divide_rate_at=_steps(section, "divide_rate_at"),
+        lr_milestones=_steps(section, "lr_milestones"),
         selection=section.take("selection", str, None),
         precision=section.take("precision", str, None),
-        observe=section.take("observe", bool, None),
-        ask=_points(section, "ask"),
+        probe=section.take("probe", bool, False),
+        predict_at=_points(section, "predict_at"),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):
@@ -243,22 +237,18 @@ def _training(section: Section) -> dict[str, Any]:
             f"{section.place}: expected either 'epochs' or 'steps', found epochs="
             f"{training.epochs} and steps={training.steps}"
         )
-    if training.loss not in ("stable", "printed"):
+    if training.loss not in LOSSES:
         raise ConfigurationError(
             f"{section.place}.loss: unknown value {training.loss!r}; "
-            f"{nearest(training.loss, ('stable', 'printed'))}"
+            f"{nearest(training.loss, LOSSES)}"
         )
-    if training.order not in (None, "stored"):
+    if training.points and (training.steps is None or training.probe):
         raise ConfigurationError(
-            f"{section.place}.order: unknown value {training.order!r}; known: null, stored"
+            f"{section.place}.points: expected 'steps', and no 'probe', beside them, found "
+            f"steps={training.steps} and probe={training.probe}"
         )
-    if training.points and (training.steps is None or training.observe):
-        raise ConfigurationError(
-            f"{section.place}.points: expected 'steps', and no 'observe', beside them, found "
-            f"steps={training.steps} and observe={training.observe}"
-        )
-    if training.remainder is not None:
-        _check_remainder(training, section.place)
+    if not training.drop_last:
+        _check_whole_epochs(training, section.place)
     if training.selection not in (None, BEST_ON_VALIDATION):
         raise ConfigurationError(
             f"{section.place}.selection: unknown value {training.selection!r}; "
@@ -269,25 +259,20 @@ def _training(section: Section) -> dict[str, Any]:
             f"{section.place}.precision: unknown value {training.precision!r}; "
             "known: null, tf32, bf16"
         )
-    return {key: value for key, value in asdict(training).items() if key not in NEW or value}
+    return {name: getattr(training, name) for name in SHOWN} | training.chosen
 
 
-def _check_remainder(training: Training, place: str) -> None:
-    """Refuse to keep the remainder of an epoch where there is none, or where nothing would."""
-    if training.remainder != KEEP:
-        raise ConfigurationError(
-            f"{place}.remainder: unknown value {training.remainder!r}; known: null, {KEEP}"
-        )
-    for name, value, needed in [
+def _check_whole_epochs(training: Training, place: str) -> None:
+    """Refuse to keep the last batch of an epoch where there is none, or where nothing would."""
+    for name, fits, needed in [
         ("batch_size", training.batch_size is not None, "a number of examples"),
         ("epochs", training.epochs is not None, "a number of them instead of steps"),
-        ("order", training.order is None, "null, shuffled epochs"),
-        ("observe", not training.observe, "null"),
+        ("shuffle", training.shuffle, "true"),
+        ("probe", not training.probe, "false"),
     ]:
-        if not value:
+        if not fits:
             raise ConfigurationError(
-                f"{place}.{name}: remainder {KEEP!r} needs {needed}, found "
-                f"{getattr(training, name)!r}"
+                f"{place}.{name}: drop_last false needs {needed}, found {getattr(training, name)!r}"
             )
 
 

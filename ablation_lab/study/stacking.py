@@ -41,7 +41,7 @@ def trainer_of(config: Mapping[str, Any]) -> TrainerName:
     """
     if "ensemble" in config:
         return TrainerName.ENSEMBLE
-    if config["training"].get("observe"):
+    if config["training"].get("probe"):
         return TrainerName.PROBED
     return TrainerName.SINGLE if why_alone(config) else TrainerName.STACKED
 
@@ -66,7 +66,7 @@ def _why_never(config: Mapping[str, Any]) -> str:
             return f"optimiser {optimizer} does not stack"
     if scheduler:
         return f"scheduler {scheduler} does not stack"
-    return "a stored order does not stack" if config["training"].get("order") else ""
+    return "a stored order does not stack" if not config["training"].get("shuffle", True) else ""
 
 
 def is_own_stack(family: str) -> bool:
@@ -98,6 +98,6 @@ def descends_innermost(config: Mapping[str, Any]) -> bool:
         and config["training"]["batch_size"] is None
         and optimizer["name"] == "sgd"
         and not any(value for key, value in optimizer.items() if key not in PLAIN)
-        and not config["training"].get("divide_rate_at")
+        and not config["training"].get("lr_milestones")
         and dense(config).weights <= LARGEST_INNERMOST
     )

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset, Part, TrainingData, load
-from ablation_lab.study.observation import Observation
+from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.training.record import failed, record_of, with_observation
+from ablation_lab.training.record import failed, record_of, with_probed
 from ablation_lab.training.scoring import answers
 
 if TYPE_CHECKING:
@@ -64,24 +64,24 @@ def _records(stack: Stack, started: float) -> list[Record]:
     section = stack.runs[0].config["data"]
     dataset = DATASETS.get(section["name"])
     data, test = _load(section["name"], stack.data_root, section["train_size"])
-    trained, observation = _train(stack, data, dataset)
+    trained, probed = _train(stack, data, dataset)
     seconds = (time.time() - started) / len(trained)
     records = [
         record_of(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
-    points = stack.runs[0].config["training"].get("ask")
+    points = stack.runs[0].config["training"].get("predict_at")
     if points:
         records = [
             replace(record, metrics={**record.metrics, **answers(result, points, dataset.shape)})
             for record, result in zip(records, trained, strict=True)
         ]
-    return records if observation is None else [with_observation(records[0], observation)]
+    return records if probed is None else [with_probed(records[0], probed)]
 
 
 def _train(
     stack: Stack, data: TrainingData, dataset: Dataset
-) -> tuple[list[Trained], Observation | None]:
+) -> tuple[list[Trained], Probed | None]:
     """Return what became of each run, and what a probe saw."""
     # Imported here so that a runner that only plans never waits for torch.
     from ablation_lab.training import distributed, probe, single, stacked
@@ -91,8 +91,8 @@ def _train(
     with precision(run.config["training"].get("precision")):
         match stack.trainer:
             case TrainerName.PROBED:
-                trained, observation = probe.train(run, data, dataset)
-                return [trained], observation
+                trained, probed = probe.train(run, data, dataset)
+                return [trained], probed
             case TrainerName.STACKED:
                 let_every_shape_compile()
                 return stacked.train(list(stack.runs), data, dataset), None

@@ -48,7 +48,7 @@ class MiniBatch(nn.Module):
         self._orders = Orders(
             examples=examples,
             batch_size=training.batch_size,
-            whole=training.remainder is not None,
+            whole=not training.drop_last,
             seeds=[stream(run.seed, Role.ORDER, run.replicate) for run in runs],
         )
         # Of a solo run's rules, only the falling rate: it is the same for all runs.

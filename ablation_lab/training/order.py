@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ablation_lab.study.run import Training
 
-STORED = "stored"
 # What each step trains on, without end.
 BatchIndices: TypeAlias = Iterable[Tensor | None]
 
@@ -62,8 +61,8 @@ def batches(training: Training, *, examples: int, seed: int) -> BatchIndices:
         examples=examples,
         batch_size=training.batch_size,
         seed=seed,
-        shuffled=training.order != STORED,
-        whole=training.remainder is not None,
+        shuffled=training.shuffle,
+        whole=not training.drop_last,
     )
 
 

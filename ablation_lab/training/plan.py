@@ -63,7 +63,7 @@ def plan(
         if run.is_check:
             checks.append(run)
             continue
-        if run.config["training"].get("observe"):
+        if run.config["training"].get("probe"):
             probed.append(run)
             continue
         spread = f"spread over {devices} devices" if devices > 1 else ""

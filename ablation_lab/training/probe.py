@@ -1,7 +1,7 @@
 """The probe: a single run that also looks into its layers, and changes nothing by it.
 
-Comes in: a run whose training section says ``observe``. Goes out: what ``single`` gives for it, bit
-for bit, and an ``Observation``.
+Comes in: a run whose training section says ``probe``. Goes out: what ``single`` gives for it, bit
+for bit, and a ``Probed``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ablation_lab.data import Dataset, Part, TrainingData
-from ablation_lab.study.observation import Histogram, LayerPoint, Observation, Surface
+from ablation_lab.study.probe import Histogram, LayerPoint, Probed, Surface
 from ablation_lab.study.run import Run
 from ablation_lab.training import in_memory
 from ablation_lab.training.in_memory import InMemoryLoop
@@ -40,7 +40,7 @@ GRID = 61
 MARGIN = 0.25
 
 
-def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Observation]:
+def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Probed]:
     """Train one run as ``single`` does and say what its layers did.
 
     Errors: ValueError for a module that Lightning fits batch by batch: its layers are its own.
@@ -53,7 +53,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Obse
     trained = in_memory.run(loop)
     drawn = dataset.shape == (2,) and dataset.classes == 1
     surface = surface_of(trained.predict, data.train) if drawn else None
-    return trained, Observation(tuple(loop.points), surface)
+    return trained, Probed(tuple(loop.points), surface)
 
 
 class ProbeLoop(InMemoryLoop):

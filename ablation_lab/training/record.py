@@ -14,7 +14,7 @@ import numpy as np
 
 from ablation_lab.data import Dataset, Part
 from ablation_lab.study.convergence import no_convergence
-from ablation_lab.study.observation import Observation
+from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
@@ -90,10 +90,10 @@ def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
     return trained.nonfinite_step or trained.steps
 
 
-def with_observation(record: Record, observation: Observation) -> Record:
+def with_probed(record: Record, probed: Probed) -> Record:
     """Return the record of a run with what was seen in its layers."""
-    curves = {**record.curves, **observation.curves}
-    return replace(record, curves=curves, observation=observation.text)
+    curves = {**record.curves, **probed.curves}
+    return replace(record, curves=curves, probed=probed.text)
 
 
 def failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:

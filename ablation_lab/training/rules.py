@@ -28,7 +28,7 @@ class Rules:
     """The rules of one run, and what they remember."""
 
     def __init__(self, training: Training) -> None:
-        self._falls = frozenset(training.divide_rate_at or ())
+        self._falls = frozenset(training.lr_milestones or ())
         self._patience = training.patience or math.inf
         self._selects = training.patience is not None or training.selection == BEST_ON_VALIDATION
         self._best: dict[str, Any] | None = None

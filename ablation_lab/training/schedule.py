@@ -48,7 +48,7 @@ def filled(training: Training, examples: int) -> int:
 
     Else the examples as they are.
     """
-    if training.remainder is None or training.batch_size is None:
+    if training.drop_last or training.batch_size is None:
         return examples
     return math.ceil(examples / training.batch_size) * training.batch_size
 

@@ -136,7 +136,9 @@ def answers(
     Errors: ValueError for points that are no examples of this shape, and for a task without them.
     """
     if trained.task not in (Task.CLASSIFICATION, Task.REGRESSION):
-        raise ValueError(f"training.ask: a task of kind {trained.task} has no answer at a point")
+        raise ValueError(
+            f"training.predict_at: a task of kind {trained.task} has no answer at a point"
+        )
     outputs = trained.predict(asked(points, shape)).astype(np.float64)
     found: dict[str, float] = {}
     for number, row in enumerate(outputs.reshape(len(points), -1), start=1):
@@ -158,6 +160,6 @@ def asked(points: Sequence[Sequence[float]], shape: tuple[int, ...]) -> np.ndarr
     for point in points:
         if len(point) != size:
             raise ValueError(
-                f"training.ask: expected points of {size} numbers, found {list(point)}"
+                f"training.predict_at: expected points of {size} numbers, found {list(point)}"
             )
     return np.array(points, dtype=np.float32).reshape(len(points), *shape)

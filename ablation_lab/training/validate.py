@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 # What has an answer at a point; of a sequence or an image there is none.
 ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
 # Settings of a training that only a run on one device has.
-ONE_DEVICE = ("precision", "remainder", "points", "patience", "divide_rate_at", "selection")
+ONE_DEVICE = ("precision", "drop_last", "points", "patience", "lr_milestones", "selection")
 FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
 # Settings that a module which Lightning fits batch by batch would not heed, and what to do.
 OWN_LOOP = {
     "patience": "leave it out, or set it in the module",
-    "divide_rate_at": "leave it out, or set it in the module",
+    "lr_milestones": "leave it out, or set it in the module",
     "selection": "leave it out, or set it in the module",
-    "remainder": "leave it out",
+    "drop_last": "leave it out",
     "points": "leave it out",
 }
 
@@ -42,7 +42,7 @@ def validate_stack(stack: Stack) -> str:
         for name in stack.plugins:
             importlib.import_module(name)
         dataset = DATASETS.get(run.config["data"]["name"])
-        points = run.config["training"].get("ask") or ()
+        points = run.config["training"].get("predict_at") or ()
         asked(points, dataset.shape)
         validate_module(build_module(run, dataset), run, dataset, devices=stack.devices)
     except (ValueError, TypeError, KeyError, ImportError) as error:
@@ -65,8 +65,8 @@ def validate_module(
     from lightning_modules.learner import Learner
 
     training, family = Training(**run.config["training"]), run.config["model"]["family"]
-    if training.ask and task_of(module) not in ANSWERING:
-        raise ValueError(f"training.ask: family {family!r} has no answer at a point")
+    if training.predict_at and task_of(module) not in ANSWERING:
+        raise ValueError(f"training.predict_at: family {family!r} has no answer at a point")
     if isinstance(module, Classifier | Learner):
         # A setting that the optimiser would ignore is refused here.
         module.configure_optimizers()
@@ -83,7 +83,7 @@ def validate_module(
         validate_own_loop(training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
-    if training.observe:
+    if training.probe:
         validate_probe(module, family)
 
 
@@ -102,9 +102,8 @@ def validate_devices(training: Training, *, examples: int, devices: int) -> None
 
     Errors: ValueError.
     """
-    for name in ONE_DEVICE:
-        value = getattr(training, name)
-        if value:
+    for name, value in training.chosen.items():
+        if name in ONE_DEVICE:
             raise ValueError(
                 f"training.{name}: {value!r} is for a run on one device, found {devices}; leave it "
                 f"out, or {FEWER}"
@@ -122,8 +121,8 @@ def validate_own_loop(training: Training, family: str) -> None:
 
     Errors: ValueError.
     """
-    for name, advice in OWN_LOOP.items():
-        if value := getattr(training, name):
+    for name, value in training.chosen.items():
+        if advice := OWN_LOOP.get(name):
             raise ValueError(
                 f"training.{name}: family {family!r} trains by itself and would ignore {value!r}; "
                 f"{advice}"
@@ -140,8 +139,7 @@ def validate_probe(module: pl.LightningModule, family: str) -> None:
 
     if not isinstance(module, Classifier | Learner):
         raise ValueError(
-            f"training.observe: family {family!r} trains by itself and would ignore it; "
-            "leave it out"
+            f"training.probe: family {family!r} trains by itself and would ignore it; leave it out"
         )
 
 

@@ -97,7 +97,7 @@ def drawn(dataset: Dataset, examples: int, *, validation: int = 100) -> Training
 def _xor(name: str, title: str, widths: list[int]) -> Workload:
     model = {"family": "mlp", "widths": widths, "activation": "sigmoid", "init": "normal"}
     sizes = dict.fromkeys((1, 10, 100, 1000), 1_000)
-    return Workload(name, title, model, "xor", DESCENT, None, 1_000, sizes, "printed")
+    return Workload(name, title, model, "xor", DESCENT, None, 1_000, sizes, "unclipped")
 
 
 def _images(

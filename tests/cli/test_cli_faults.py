@@ -31,7 +31,7 @@ MANY: dict[str, Any] = {
         "model": {"family": "mlp", "widths": [2]},
         "data": {"name": "digits"},
         "optimizer": {"name": "adam", "learning_rate": 0.1},
-        "training": {"epochs": 9, "batch_size": 100, "order": "stored"},
+        "training": {"epochs": 9, "batch_size": 100, "shuffle": False},
     },
     "factors": {"init": {"key": "model.init", "levels": ["normal", "uniform", "he_normal"]}},
     "profiles": {"smoke": {"replicates": 12}},

@@ -116,7 +116,7 @@ def test_settings_that_would_be_ignored_are_refused(family: str) -> None:
     settings = CASES[family][0] if family in CASES else {"input_shape": (2, 2)}
     with pytest.raises(ValueError, match=r"loss: this family has one|l2: a GAN has no such"):
         build_family(
-            family, **settings, **({"l2": 1.0} if family == "gan" else {"loss": "printed"})
+            family, **settings, **({"l2": 1.0} if family == "gan" else {"loss": "unclipped"})
         )
 
 

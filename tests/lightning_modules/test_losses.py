@@ -19,7 +19,7 @@ def test_stable_and_printed_agree_where_nothing_saturates(row: list[float], labe
     logits, labels = torch.tensor([row]), torch.tensor([label])
     stable = loss_function("stable", 3)(logits, labels)
     torch.testing.assert_close(
-        loss_function("printed", 3)(logits, labels), stable, atol=1e-4, rtol=0
+        loss_function("unclipped", 3)(logits, labels), stable, atol=1e-4, rtol=0
     )
 
 
@@ -27,7 +27,7 @@ def test_stable_and_printed_agree_where_nothing_saturates(row: list[float], labe
 def test_binary_stable_and_printed_agree_where_nothing_saturates(z: float, label: int) -> None:
     logits, labels = torch.tensor([[z]]), torch.tensor([label])
     stable = loss_function(Loss.STABLE, 1)(logits, labels)
-    printed = loss_function(Loss.PRINTED, 1)(logits, labels)
+    printed = loss_function(Loss.UNCLIPPED, 1)(logits, labels)
     torch.testing.assert_close(printed, stable, atol=1e-4, rtol=0)
 
 
@@ -39,20 +39,20 @@ def test_printed_is_nan_once_saturated_and_stable_is_not(
     classes: int, logits: list[list[float]], labels: list[int]
 ) -> None:
     z, y = torch.tensor(logits), torch.tensor(labels)
-    assert loss_function("printed", classes)(z, y).isnan()
+    assert loss_function("unclipped", classes)(z, y).isnan()
     assert float(loss_function("stable", classes)(z, y)) == pytest.approx(0, abs=1e-6)
 
 
 def test_printed_gradient_is_nan_once_saturated() -> None:
     z = torch.tensor([[40.0]], requires_grad=True)
-    loss_function("printed", 1)(z, torch.tensor([1])).backward()
+    loss_function("unclipped", 1)(z, torch.tensor([1])).backward()
     assert z.grad is not None
     assert z.grad.isnan().all()
 
 
 def test_a_wrong_and_saturated_example_costs_infinity_in_the_printed_form() -> None:
     z, y = torch.tensor([[40.0]]), torch.tensor([0])
-    assert float(loss_function("printed", 1)(z, y)) == float("inf")
+    assert float(loss_function("unclipped", 1)(z, y)) == float("inf")
     assert float(loss_function("stable", 1)(z, y)) == pytest.approx(40)
 
 
@@ -68,11 +68,11 @@ def test_the_mean_is_the_mean_of_the_examples(loss: Loss, classes: int) -> None:
 def test_values_by_hand() -> None:
     z, y = torch.tensor([[0.0, 0.0]]), torch.tensor([1])
     assert float(loss_function("stable", 2)(z, y)) == pytest.approx(0.693147, abs=1e-6)
-    assert float(loss_function("printed", 1)(z[:, :1], y)) == pytest.approx(0.693147, abs=1e-6)
+    assert float(loss_function("unclipped", 1)(z[:, :1], y)) == pytest.approx(0.693147, abs=1e-6)
 
 
 def test_loss_functions_can_be_pickled() -> None:
-    function = loss_function("printed", 3)
+    function = loss_function("unclipped", 3)
     assert pickle.loads(pickle.dumps(function)) is function
 
 

@@ -15,8 +15,8 @@ SATURATING = 1e4
 
 def modules() -> list[MLP]:
     """Return four networks that differ in all that the runs of a stack may differ in."""
-    differences = [("stable", 0.0, 0.5), ("printed", 0.1, 1.0), ("stable", 0.2, 0.8)]
-    differences.append(("printed", 0.3, 0.6))
+    differences = [("stable", 0.0, 0.5), ("unclipped", 0.1, 1.0), ("stable", 0.2, 0.8)]
+    differences.append(("unclipped", 0.3, 0.6))
     return [
         MLP(
             input_shape=(4,),

@@ -61,7 +61,7 @@ def test_a_run_that_ended_early_keeps_its_last_value() -> None:
     assert courses(table, "first")["c"].iloc[-1] == 4.0
 
 
-def observed(study: Study, table: pd.DataFrame) -> Study:
+def probed(study: Study, table: pd.DataFrame) -> Study:
     return replace(study, layers=Layers(table))
 
 
@@ -71,7 +71,7 @@ def test_it_is_drawn_by_step(
 ) -> None:
     study = studies["xor_depth"]
     cell = study.declaration.cells[0].cell
-    made = observed(study, norms([(0, 0.01, 10.0), (7, 0.1, 1.0)], cell=cell))
+    made = probed(study, norms([(0, 0.01, 10.0), (7, 0.1, 1.0)], cell=cell))
     ax = figures_for(made)[f"gradients_{quantity}"](made)
     (line,) = ax.lines
     np.testing.assert_allclose(line.get_xydata(), list(zip([0, 7], expected, strict=True)))
@@ -84,7 +84,7 @@ def test_zero_stands_below_all_others_and_long_trainings_are_logarithmic(
 ) -> None:
     study = studies["xor_depth"]
     cell = study.declaration.cells[0].cell
-    made = observed(study, norms([(0, 0.0, 1.0), (1, 0.5, 1.0), (1000, 2.0, 1.0)], cell=cell))
+    made = probed(study, norms([(0, 0.0, 1.0), (1, 0.5, 1.0), (1000, 2.0, 1.0)], cell=cell))
     ax = figures_for(made)["gradients_first"](made)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.05, 0.5, 2.0])
     assert ax.get_xscale() == "symlog"
@@ -93,6 +93,6 @@ def test_zero_stands_below_all_others_and_long_trainings_are_logarithmic(
 
 def test_one_look_makes_no_course(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
-    made = observed(study, norms([(0, 1.0, 1.0)], cell=study.declaration.cells[0].cell))
+    made = probed(study, norms([(0, 1.0, 1.0)], cell=study.declaration.cells[0].cell))
     assert "gradients" in figures_for(made)
     assert not {"gradients_first", "gradients_ratio"} & set(figures_for(made))

@@ -18,7 +18,7 @@ from ablation_lab.report.figure_layers import (
 )
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.study import Study
-from ablation_lab.store.layers import Histogram, Layers, Observation
+from ablation_lab.store.layers import Histogram, Layers, Probed
 from tests.report.test_courses import norms
 
 EVEN = Histogram(-1.0, 1.0, (5,) * 30)
@@ -29,8 +29,8 @@ LOST = Histogram(float("nan"), float("nan"), ())
 DEEPEST, EXCLUDED = 1, 0
 
 
-def observation(before: tuple[Histogram, ...], after: tuple[Histogram, ...]) -> Observation:
-    return Observation(
+def probed(before: tuple[Histogram, ...], after: tuple[Histogram, ...]) -> Probed:
+    return Probed(
         "run",
         {(name, step): layers for name in ("activation", "gradient")
          for step, layers in ((0, before), (9, after))},
@@ -38,9 +38,9 @@ def observation(before: tuple[Histogram, ...], after: tuple[Histogram, ...]) -> 
     )  # fmt: skip
 
 
-def panels(study: Study, name: str, seen: Observation | None) -> list[Axes]:
+def panels(study: Study, name: str, seen: Probed | None) -> list[Axes]:
     cells = {c.cell: seen for c in study.declaration.cells if seen is not None}
-    other = {study.declaration.cells[0].cell: observation((EVEN, EVEN), (EVEN, EVEN))}
+    other = {study.declaration.cells[0].cell: probed((EVEN, EVEN), (EVEN, EVEN))}
     made = replace(study, layers=Layers(norms([(0, 1.0, 1.0)]), cells or other))
     return figure_of(figures_for(made)[name](made)).axes
 
@@ -78,7 +78,7 @@ def test_the_axis_of_magnitudes_reaches_below_the_smallest_layer() -> None:
 
 
 def test_darkness_means_the_same_in_every_panel(studies: dict[str, Study]) -> None:
-    seen = observation((EVEN, SMALL, EVEN), (ZERO, EVEN, EVEN))
+    seen = probed((EVEN, SMALL, EVEN), (ZERO, EVEN, EVEN))
     for name in ("activations", "gradients_entries", "activations_trained"):
         ax = panels(studies["xor_depth"], name, seen)[DEEPEST]
         (image,) = ax.images
@@ -90,7 +90,7 @@ def test_darkness_means_the_same_in_every_panel(studies: dict[str, Study]) -> No
 def test_gradients_have_all_layers_and_activations_the_hidden_ones(
     studies: dict[str, Study],
 ) -> None:
-    seen = observation((EVEN, SMALL, EVEN), (EVEN, SMALL, EVEN))
+    seen = probed((EVEN, SMALL, EVEN), (EVEN, SMALL, EVEN))
     for name, layers in (("activations", 2), ("gradients_entries_trained", 3)):
         (image,) = panels(studies["xor_depth"], name, seen)[DEEPEST].images
         assert image.get_array().shape == (BINS, layers)
@@ -99,7 +99,7 @@ def test_gradients_have_all_layers_and_activations_the_hidden_ones(
 def test_a_layer_that_is_not_finite_is_a_cross_between_the_others(
     studies: dict[str, Study],
 ) -> None:
-    seen = observation((EVEN, LOST, EVEN), (LOST, LOST, LOST))
+    seen = probed((EVEN, LOST, EVEN), (LOST, LOST, LOST))
     ax = panels(studies["xor_depth"], "gradients_entries", seen)[DEEPEST]
     (crosses,) = ax.lines
     assert list(crosses.get_xdata()) == [2]
@@ -109,19 +109,19 @@ def test_a_layer_that_is_not_finite_is_a_cross_between_the_others(
 
 
 def test_panels_without_a_picture_say_why(studies: dict[str, Study]) -> None:
-    seen = observation((EVEN, ZERO, ZERO), (LOST, LOST, LOST))
+    seen = probed((EVEN, ZERO, ZERO), (LOST, LOST, LOST))
     study = studies["xor_depth"]
     for name in ("activations_trained", "gradients_entries_trained"):
         found = panels(study, name, seen)
         assert (words(found[DEEPEST]), words(found[EXCLUDED])) == (["not finite"], ["excluded"])
-    assert words(panels(study, "activations", None)[DEEPEST]) == ["not observed"]
-    shallow = observation((EVEN,), (EVEN,))
+    assert words(panels(study, "activations", None)[DEEPEST]) == ["not probed"]
+    shallow = probed((EVEN,), (EVEN,))
     assert words(panels(study, "activations", shallow)[DEEPEST]) == ["no hidden layer"]
-    zeros = observation((ZERO, ZERO), (ZERO, ZERO))
+    zeros = probed((ZERO, ZERO), (ZERO, ZERO))
     assert words(panels(study, "gradients_entries", zeros)[DEEPEST]) == ["all zero"]
 
 
-def test_nothing_observed_gives_no_figure(studies: dict[str, Study]) -> None:
+def test_nothing_probed_gives_no_figure(studies: dict[str, Study]) -> None:
     study = studies["xor_depth"]
     bare = replace(study, layers=Layers(norms([(0, 1.0, 1.0)])))
     assert not {"activations", "gradients_entries"} & set(figures_for(bare))

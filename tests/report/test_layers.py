@@ -25,7 +25,7 @@ COUNTS = [0, 3, 4, 1]
 RUNS = 6
 
 
-def observation(*, surface: bool) -> str:
+def probed(*, surface: bool) -> str:
     """As a run keeps it: two layers at two steps; the spread is no longer finite at the second."""
     histogram = {"low": -1.0, "high": 1.0, "counts": COUNTS}
     layers = [
@@ -67,7 +67,7 @@ def write(writer: Writer, name: str, *, surface: bool) -> None:
                 lost = (cell["cell"], r) == ("depth=3", 0)
                 value = float("nan") if lost else norm * (1 + r * (number == 1))
                 writer.client.log_metric(run, f"gradient_norm/layer_{number}", value, START, 0)
-            writer.client.log_text(run, observation(surface=surface), "observation.json")
+            writer.client.log_text(run, probed(surface=surface), "observation.json")
 
 
 @pytest.fixture
@@ -107,14 +107,14 @@ def test_the_table_gives_the_spread_of_the_last_hidden_layer(store: Writer) -> N
 
 def test_a_store_that_kept_no_spread_has_no_column_of_it(store: Writer) -> None:
     made = study(store, "images")
-    kept = made.layers.observations.items()
+    kept = made.layers.probed.items()
     bare = {cell: replace(one, numbers={}) for cell, one in kept}
-    table = gradients_table(replace(made, layers=replace(made.layers, observations=bare)))
+    table = gradients_table(replace(made, layers=replace(made.layers, probed=bare)))
     assert table.header[0][-1] == "n"
     assert "Spread" not in table.caption
 
 
-def test_figures_follow_what_was_observed(store: Writer) -> None:
+def test_figures_follow_what_was_probed(store: Writer) -> None:
     drawn = {"gradients", "boundaries", "activations", "activations_trained"}
     assert drawn <= set(figures_for(study(store, "drawn")))
     images = figures_for(study(store, "images"))
@@ -124,12 +124,12 @@ def test_figures_follow_what_was_observed(store: Writer) -> None:
 
 def test_a_network_without_a_finite_answer_says_so(store: Writer) -> None:
     made = study(store, "drawn")
-    first, *_ = made.layers.observations
-    seen = made.layers.observations[first]
+    first, *_ = made.layers.probed
+    seen = made.layers.probed[first]
     assert seen.surface is not None
     lost = replace(seen, surface=replace(seen.surface, values=((None, None), (None, None))))
-    observations = {**made.layers.observations, first: lost}
-    made = replace(made, layers=replace(made.layers, observations=observations))
+    probed = {**made.layers.probed, first: lost}
+    made = replace(made, layers=replace(made.layers, probed=probed))
     panels = figures_for(made)["boundaries"](made).figure.axes
     assert [text.get_text() for ax in panels for text in ax.texts].count("not finite") == 1
 

@@ -215,4 +215,4 @@ def test_a_trial_keeps_the_remainder_of_an_epoch_where_its_run_will(
         )
         return validation_score(Stack((run,), TrainerName.SINGLE, "a test"))
 
-    assert value(remainder="keep") != value()
+    assert value(drop_last=False) != value()

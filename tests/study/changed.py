@@ -25,7 +25,7 @@ XOR: dict[str, Any] = {
               "bias_init": "uniform"},
     "data": {"name": "xor"},
     "optimizer": {"name": "sgd", "learning_rate": 0.1},
-    "training": {"steps": 20, "loss": "printed"},
+    "training": {"steps": 20, "loss": "unclipped"},
 }  # fmt: skip
 
 

@@ -23,8 +23,8 @@ from tests.study.changed import configured, edited, key_of, keys
 STACKED = configured(model__activation="relu", model__init="normal")
 RUNS: dict[TrainerName, dict[str, Any]] = {
     TrainerName.STACKED: STACKED,
-    TrainerName.SINGLE: configured(training__order="stored"),
-    TrainerName.PROBED: configured(training__observe=True),
+    TrainerName.SINGLE: configured(training__shuffle=False),
+    TrainerName.PROBED: configured(training__probe=True),
     TrainerName.ENSEMBLE: configured(ensemble={"size": 2, "rule": "vote"}),
 }
 DESCENT = ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g")
@@ -134,7 +134,7 @@ def test_only_runs_that_say_so_depend_on_what_they_ask_for(setting: tuple[str, s
     start = re.search(rf"^def {name}\(.*?\) -> [^\n]*:\n", text, re.DOTALL | re.MULTILINE)
     assert start is not None
     changed = {path: text[: start.end()] + "    assert True\n" + text[start.end() :]}
-    value: dict[str, Any] = {"ask": [[0.0, 1.0]], "precision": "bf16", "train_size": 3}
+    value: dict[str, Any] = {"predict_at": [[0.0, 1.0]], "precision": "bf16", "train_size": 3}
     run = configured(**{"__".join(setting): value[setting[1]]})
     assert key_of(run, changed) != key_of(run)
     assert key_of(STACKED, changed) == key_of(STACKED)
@@ -189,7 +189,7 @@ def test_which_of_two_functions_is_meant_counts() -> None:
     path = ROOT / "lightning_modules/losses.py"
     text = path.read_text()
     swapped = text.replace(
-        "_binary_printed_mean, _binary_printed)", "_binary_printed, _binary_printed_mean)"
+        "_binary_unclipped_mean, _binary_unclipped)", "_binary_unclipped, _binary_unclipped_mean)"
     )
     assert swapped != text
     assert key_of(STACKED, {path: swapped}) != key_of(STACKED)

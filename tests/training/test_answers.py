@@ -12,6 +12,7 @@ from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.settings import resolve
 from ablation_lab.training import single
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import plan
@@ -27,7 +28,7 @@ def run(data: str, ask: list[list[float]] | None, *, replicate: int = 0) -> Run:
         "model": UNIT,
         "data": {"name": data, "train_size": None},
         "optimizer": {"name": "sgd", "learning_rate": 0.1},
-        "training": training | ({"ask": ask} if ask else {}),
+        "training": training | ({"predict_at": ask} if ask else {}),
     }
     return Run("study", "quick", "cell", replicate, f"key{replicate}", 7, config, {})
 
@@ -37,7 +38,7 @@ def test_unit_points_give_the_weights_of_a_linear_unit() -> None:
     dataset = DATASETS.get("points6")
     module = single.build_module(asked, dataset)
     trained = single.train(asked, load("points6")[0], dataset)
-    found = answers(trained, asked.config["training"]["ask"], dataset.shape)
+    found = answers(trained, asked.config["training"]["predict_at"], dataset.shape)
     weights = trained.predict(np.eye(2, dtype=np.float32)) - trained.predict(
         np.zeros((1, 2), np.float32)
     )
@@ -67,7 +68,7 @@ def test_a_stack_answers_as_its_runs_do() -> None:
 
 def test_a_point_of_another_size_is_refused_before_anything_trains() -> None:
     said = validate_stack(Stack((run("points6", [[1, 2, 3]]),), TrainerName.SINGLE, ""))
-    assert "study/study.yaml: cell: training.ask: expected points of 2 numbers" in said
+    assert "study/study.yaml: cell: training.predict_at: expected points of 2 numbers" in said
 
 
 def test_a_family_without_answers_is_refused_before_anything_trains() -> None:
@@ -81,11 +82,9 @@ def test_a_family_without_answers_is_refused_before_anything_trains() -> None:
 
 @pytest.mark.parametrize("ask", [[], [1], [[]], [["a"]], "all"])
 def test_what_is_no_list_of_points_is_refused(ask: Any) -> None:
-    from ablation_lab.study.section import Section
-    from ablation_lab.study.settings import _training
-
-    with pytest.raises(ConfigurationError, match="ask"):
-        _training(Section({"steps": 5, "ask": ask}, "study/s.yaml: training"))
+    asking = run("points6", None).config
+    with pytest.raises(ConfigurationError, match=r"predict_at: expected (a )?list"):
+        resolve(asking, [{"training.predict_at": ask}], "study/s.yaml: cell")
 
 
 def test_the_question_is_part_of_the_key_and_the_answering_code_too() -> None:

@@ -130,7 +130,7 @@ def test_what_several_devices_would_ignore_or_cannot_share_fails_the_check(
         ("precision", "bf16"),
         ("patience", 3),
         ("selection", "best_on_validation"),
-        ("remainder", "keep"),
+        ("drop_last", False),
     ]:
         assert f"training.{name}: {value!r} is for a run on one device" in line(**{name: value})
 
@@ -144,9 +144,9 @@ def test_rules_that_a_module_of_ones_own_would_ignore_fail_the_check(make_run: M
         patch.setattr(single, "build_module", lambda run, dataset: Own())
         own = Stack((make_run(training__patience=3),), TrainerName.SINGLE, "r")
         assert "study/small.yaml: c: training.patience: family 'mlp' trains" in validate_stack(own)
-        keeping = {"epochs": 1, "batch_size": 3, "remainder": "keep"}
+        keeping = {"epochs": 1, "batch_size": 3, "drop_last": False}
         kept = replace(own, runs=(make_run(training=keeping),))
-        assert "training.remainder: family 'mlp' trains by itself" in validate_stack(kept)
+        assert "training.drop_last: family 'mlp' trains by itself" in validate_stack(kept)
         assert validate_stack(replace(own, runs=(make_run(),))) == ""
 
 

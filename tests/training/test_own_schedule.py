@@ -27,7 +27,7 @@ from tests.training.stacks import (
 # 60 examples in batches of 16: three full ones and one of 12.
 KEEPING: dict[str, Any] = {
     **DIGITS,
-    "training": {"epochs": 4, "batch_size": 16, "loss": "stable", "remainder": "keep"},
+    "training": {"epochs": 4, "batch_size": 16, "loss": "stable", "drop_last": False},
 }
 
 
@@ -48,7 +48,7 @@ def test_an_epoch_takes_each_example_once(examples: int, batch: int, seed: int) 
 def test_without_a_remainder_it_is_the_solo_trainer(make_run: MakeRun) -> None:
     even = {**KEEPING, "training__batch_size": 20, "model__keep_prob": 0.8}
     alone = make_run(**even)
-    kept, usual = train_single(alone), train_single(make_run(**even, training__remainder=None))
+    kept, usual = train_single(alone), train_single(make_run(**even, training__drop_last=True))
     assert kept.curves == usual.curves
     x = data_of(alone).validation.x
     assert (kept.predict(x) == usual.predict(x)).all()
@@ -56,8 +56,8 @@ def test_without_a_remainder_it_is_the_solo_trainer(make_run: MakeRun) -> None:
 
 def test_an_epoch_has_one_step_more(make_run: MakeRun) -> None:
     kept, usual = (
-        train_single(make_run(**{**KEEPING, "training__remainder": remainder}))
-        for remainder in ("keep", None)
+        train_single(make_run(**{**KEEPING, "training__drop_last": dropped}))
+        for dropped in (False, True)
     )
     assert (kept.steps, usual.steps) == (16, 12)
     assert losses(kept) != losses(usual)

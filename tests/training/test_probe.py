@@ -1,4 +1,4 @@
-"""The observed trainer: the run that solo gives, and what was seen in its layers."""
+"""The probed trainer: the run that solo gives, and what was seen in its layers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(data: str = "digits", model: dict[str, Any] = MLP, **training: Any) -> R
         "data": {"name": data, "train_size": None},
         "optimizer": {"name": "adam", "learning_rate": 0.01},
         "training": {"epochs": None, "steps": 30, "batch_size": 20, "loss": "stable", "l2": 0.0}
-        | {"observe": True}
+        | {"probe": True}
         | training,
     }
     return Run("study", "quick", "cell", 0, "key", 7, config, {})
@@ -44,11 +44,11 @@ def test_looking_changes_nothing(init: str) -> None:
     looked = run(model=MLP | {"init": init})
     data, test = load("digits")
     alone = single.train(looked, data, DATASETS.get("digits"))
-    seen, observation = probe.train(looked, data, DATASETS.get("digits"))
+    seen, probed = probe.train(looked, data, DATASETS.get("digits"))
     assert seen.curves == alone.curves
     assert (seen.steps, seen.parameters, seen.finite) == (alone.steps, alone.parameters, True)
     np.testing.assert_array_equal(seen.predict(test.x), alone.predict(test.x))
-    steps = [point.step for point in observation.layers if point.layer == "layer_1"]
+    steps = [point.step for point in probed.layers if point.layer == "layer_1"]
     assert steps == [0, *(step for step, _ in alone.curves["train_loss"])]
 
 
@@ -65,8 +65,8 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).prepare(torch.from_numpy(data.train.x)[first].to(device))
     found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
-    _, observation = probe.train(looked, data, DATASETS.get("digits"))
-    seen = [point.numbers["weight_norm"] for point in observation.layers if point.step == 0]
+    _, probed = probe.train(looked, data, DATASETS.get("digits"))
+    seen = [point.numbers["weight_norm"] for point in probed.layers if point.step == 0]
     assert seen == pytest.approx(found)
     assert seen != pytest.approx(drawn)
 
@@ -79,7 +79,7 @@ def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
         for quantity in ("gradient", "weight")
         for number in (1, 2, 3)
     ]
-    kept = json.loads(record.observation)
+    kept = json.loads(record.probed)
     assert kept["surface"] is None
     histogram = kept["layers"][0]["histograms"]["weight"]
     assert sum(histogram["counts"]) == 64 * 6
@@ -90,8 +90,8 @@ def test_two_inputs_give_the_surface_of_the_answer() -> None:
     model = MLP | {"init": "xavier_uniform", "keep_prob": 1.0, "activation": "tanh"}
     looked = run("xor", model, batch_size=None, steps=400)
     data, _ = load("xor")
-    trained, observation = probe.train(looked, data, DATASETS.get("xor"))
-    surface = observation.surface
+    trained, probed = probe.train(looked, data, DATASETS.get("xor"))
+    surface = probed.surface
     assert surface is not None
     assert (surface.low, surface.high) == ((-0.25, -0.25), (1.25, 1.25))
     values = np.array(surface.values)
@@ -103,18 +103,18 @@ def test_two_inputs_give_the_surface_of_the_answer() -> None:
 
 def test_a_run_that_diverges_keeps_what_was_seen() -> None:
     model = MLP | {"init": "normal", "keep_prob": 1.0}
-    looked = run("xor", model, batch_size=None, loss="printed", steps=300)
+    looked = run("xor", model, batch_size=None, loss="unclipped", steps=300)
     config = {**looked.config, "optimizer": {**looked.config["optimizer"], "learning_rate": 1e30}}
     wild = Run("study", "quick", "cell", 0, "key", 7, config, {})
     (record,) = execute(plan([wild], data_root=None, plugins=())[0])
     assert record.error == ""
     assert record.nc_rule == "non_finite"
-    assert "NaN" not in record.observation
-    assert "Infinity" not in record.observation
+    assert "NaN" not in record.probed
+    assert "Infinity" not in record.probed
 
 
-def test_the_key_says_that_a_run_is_observed() -> None:
-    plainly = {**run().config, "training": {**run().config["training"], "observe": None}}
+def test_the_key_says_that_a_run_is_probed() -> None:
+    plainly = {**run().config, "training": {**run().config["training"], "probe": False}}
     assert run_key(run().config, 0, 0) != run_key(plainly, 0, 0)
 
 
@@ -122,4 +122,4 @@ def test_a_module_that_trains_by_itself_is_refused_before_anything_trains() -> N
     gan = {"family": "gan", "latent": 4, "width": 4, "init": "he_normal", "bias_init": "zeros"}
     stack = Stack((run(model=gan),), TrainerName.PROBED, "", None)
     assert "study/study.yaml: cell:" in validate_stack(stack)
-    assert "observe" in validate_stack(stack)
+    assert "training.probe" in validate_stack(stack)

@@ -48,10 +48,10 @@ def as_they_are(runs: list[Run]) -> list[Trained]:
     ("settings", "differences"),
     [
         (DROPPING, [{"model__keep_prob": 0.5}, {"model__init": "lsuv"}, {}]),
-        (DIGITS, [{"training__loss": "printed"}, {"training__l2": 0.01}, {}]),
+        (DIGITS, [{"training__loss": "unclipped"}, {"training__l2": 0.01}, {}]),
         ({**DROPPING, "optimizer": {"name": "ftrl", "learning_rate": 0.1}}, [{}, {}]),
-        ({**DIGITS, "training__divide_rate_at": [1, 2]}, [{}, {}]),
-        ({**DROPPING, "training__batch_size": 16, "training__remainder": "keep"}, [{}, {}]),
+        ({**DIGITS, "training__lr_milestones": [1, 2]}, [{}, {}]),
+        ({**DROPPING, "training__batch_size": 16, "training__drop_last": False}, [{}, {}]),
         (
             {**DIGITS, "model": {"family": "convnet", "channels": [2], "dense": [], "kernel": 3}},
             [{}, {}],
@@ -69,7 +69,7 @@ def test_replayed_steps_are_the_steps(
     runs = [make_run(replicate=n, **{**settings, **own}) for n, own in enumerate(differences)]
     assert not any(why_alone(run.config, accelerator=True) for run in runs)
     replayed, plain = train_stack(runs), as_they_are(runs)
-    assert len(captured) == (2 if runs[0].config["training"].get("remainder") else 1)
+    assert len(captured) == (1 if runs[0].config["training"].get("drop_last", True) else 2)
     for run, one, other in zip(runs, replayed, plain, strict=True):
         x = data_of(run).validation.x
         assert one.facts["step"] == "captured and replayed"

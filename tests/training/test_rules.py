@@ -46,7 +46,7 @@ def test_without_settings_nothing_happens() -> None:
 
 
 def test_the_rate_falls_by_ten_at_its_steps() -> None:
-    rules = Rules(training(divide_rate_at=(2, 3)))
+    rules = Rules(training(lr_milestones=(2, 3)))
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     rates = []
     for step in range(5):
@@ -109,7 +109,7 @@ def test_a_rate_that_falls_to_nothing_stands_still(make_run: MakeRun) -> None:
     short = alone(make_run(**DIGITS, training={"steps": 3, **common}))
     falls = list(range(3, 15))
     long = alone(
-        make_run(**DIGITS, training={"steps": 30, "divide_rate_at": falls, **common}, replicate=0)
+        make_run(**DIGITS, training={"steps": 30, "lr_milestones": falls, **common}, replicate=0)
     )
     assert long.metrics["test_accuracy"] == pytest.approx(
         short.metrics["test_accuracy"], abs=0.0034
@@ -117,7 +117,7 @@ def test_a_rate_that_falls_to_nothing_stands_still(make_run: MakeRun) -> None:
 
 
 def test_stored_order_is_the_same_in_every_epoch() -> None:
-    stored = training(order="stored")
+    stored = training(shuffle=False)
     for seed in (0, 1):
         rows = islice(batches(stored, examples=5, seed=seed), 4)
         assert [each.tolist() for each in rows if each is not None] == [[0, 1], [2, 3]] * 2
@@ -126,10 +126,10 @@ def test_stored_order_is_the_same_in_every_epoch() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"order": "sorted"}, "order: unknown value 'sorted'; known: null, stored"),
+        ({"shuffle": "stored"}, "shuffle: expected bool, found 'stored'"),
         ({"patience": 0}, "patience: expected at least 1, found 0"),
-        ({"divide_rate_at": [3, 2]}, "divide_rate_at: expected a rising list"),
-        ({"divide_rate_at": []}, "divide_rate_at: expected a rising list"),
+        ({"lr_milestones": [3, 2]}, "lr_milestones: expected a rising list"),
+        ({"lr_milestones": []}, "lr_milestones: expected a rising list"),
         ({"selection": "best_on_test"}, "selection: unknown value 'best_on_test'; known: null"),
     ],
 )

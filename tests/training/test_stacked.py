@@ -53,7 +53,7 @@ def test_a_stack_is_its_runs(
     compare(monkeypatch, [make_run(**common, **each) for each in differences], program=Descent)
 
 
-@pytest.mark.parametrize("loss", ["printed", "stable"])
+@pytest.mark.parametrize("loss", ["unclipped", "stable"])
 def test_a_stack_of_several_classes(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, loss: str
 ) -> None:

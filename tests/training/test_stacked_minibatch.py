@@ -36,7 +36,7 @@ STEADY = {"name": "adam", "learning_rate": 0.01, "epsilon": 1e-4}
         {"model__activation": "sigmoid", "optimizer": {"name": "sgd", "learning_rate": 0.1}},
         {"model__activation": "tanh", "optimizer": {"name": "momentum", "learning_rate": 0.05}},
         {"model__activation": "softsign", "optimizer": {"name": "rmsprop", "learning_rate": 0.01}},
-        {"model__activation": "very_leaky_relu", "training__loss": "printed"},
+        {"model__activation": "very_leaky_relu", "training__loss": "unclipped"},
         {"model__init": "xavier_uniform", "optimizer": {"name": "adagrad", "learning_rate": 0.1}},
         {"model__init": "he_normal", "optimizer": {"name": "adadelta", "learning_rate": 1.0}},
         {"model__init": "orthonormal", "training": {"epochs": 5, "loss": "stable"}},
@@ -70,7 +70,7 @@ def test_runs_of_a_stack_may_differ_in_initialisation_loss_and_l2(
 ) -> None:
     differences: list[dict[str, Any]] = [
         {"model__init": "normal"},
-        {"model__init": "lsuv", "training__loss": "printed"},
+        {"model__init": "lsuv", "training__loss": "unclipped"},
         {"model__init": "zeros", "training__l2": 0.1, "replicate": 4},
     ]
     compare(monkeypatch, [make_run(**DIGITS, **each) for each in differences], program=MiniBatch)
@@ -121,7 +121,7 @@ def _on_digits(model: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_run_that_diverges_disturbs_no_neighbour(make_run: MakeRun) -> None:
     """With Adam, on mini-batches: what the neighbours leave is the same to the last bit."""
-    wide, printed = {**DIGITS, "model__widths": [30, 30]}, {"training__loss": "printed"}
+    wide, printed = {**DIGITS, "model__widths": [30, 30]}, {"training__loss": "unclipped"}
     runs = [make_run(replicate=n, model__init="he_normal", **wide) for n in range(4)]
     runs[2] = make_run(replicate=2, model__init="he_normal", **wide, **printed)
     # Of logits so far apart the printed loss takes the logarithm of 0.

@@ -123,6 +123,6 @@ def test_every_pair_of_choices_stacks_truly(
 def test_a_family_with_one_form_of_the_loss_refuses_the_other(
     make_run: MakeRun, family: str
 ) -> None:
-    run = make_run(**SMALL[family], training__loss=Loss.PRINTED)
+    run = make_run(**SMALL[family], training__loss=Loss.UNCLIPPED)
     with pytest.raises(ValueError, match="one form only"):
         build_module(run, DATASETS.get(run.config["data"]["name"]))

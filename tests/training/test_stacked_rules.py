@@ -40,9 +40,9 @@ FULL: dict[str, Any] = {
     [
         ({**WILD, "training__patience": 3}, MiniBatch),
         ({**WILD, "training__selection": "best_on_validation"}, MiniBatch),
-        ({**WILD, "training__patience": 4, "training__divide_rate_at": [6, 9]}, MiniBatch),
+        ({**WILD, "training__patience": 4, "training__lr_milestones": [6, 9]}, MiniBatch),
         ({**FULL, "training__patience": 2}, Descent),
-        ({**FULL, "training__divide_rate_at": [3, 20]}, MiniBatch),
+        ({**FULL, "training__lr_milestones": [3, 20]}, MiniBatch),
     ],
     ids=["patience", "selection", "patience and falls", "innermost patience", "innermost falls"],
 )
@@ -73,10 +73,10 @@ def test_a_stack_goes_on_without_the_runs_that_have_stopped(
 
     monkeypatch.setattr(ModuleStack, "keep", keep_and_note)
     differences: list[dict[str, Any]] = [
-        {"training__loss": "printed"},
+        {"training__loss": "unclipped"},
         {},
         {"training__l2": 0.01},
-        {"training__l2": 0.1, "training__loss": "printed"},
+        {"training__l2": 0.1, "training__loss": "unclipped"},
         {"model__init": "he_normal"},
     ]
     settings = {**WILD, "optimizer": {"name": optimizer, "learning_rate": 0.1}}
@@ -107,7 +107,7 @@ def test_a_fit_ends_when_no_run_is_left(make_run: MakeRun) -> None:
 
 def test_a_run_that_diverges_reports_its_best_state(make_run: MakeRun) -> None:
     """Its curve ends where it left the finite numbers; what it predicts is from before that."""
-    settings = {**FULL, "training": {**FULL["training"], "loss": "printed", "patience": 9}}
+    settings = {**FULL, "training": {**FULL["training"], "loss": "unclipped", "patience": 9}}
     settings |= {"optimizer": {"name": "sgd", "learning_rate": 10.0}}
     runs = [make_run(replicate=n, **settings) for n in range(3)]
     for together, run in zip(train_stack(runs), runs, strict=True):
@@ -121,4 +121,4 @@ def test_a_run_that_diverges_reports_its_best_state(make_run: MakeRun) -> None:
 
 def test_falling_rates_need_the_layout_that_has_them(make_run: MakeRun) -> None:
     assert descends_innermost(make_run(**FULL).config)
-    assert not descends_innermost(make_run(**FULL, training__divide_rate_at=[3]).config)
+    assert not descends_innermost(make_run(**FULL, training__lr_milestones=[3]).config)

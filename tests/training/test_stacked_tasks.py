@@ -59,7 +59,7 @@ INITS = ("normal", "zeros", "normal_001")
     [
         (LINE, Task.REGRESSION),
         ({**LINE, "data": {"name": "ramp"}, "training": {"epochs": 5, "batch_size": 16}}, None),
-        ({**LINE, "optimizer": ADAM, "training__l2": 0.01, "training__divide_rate_at": [9]}, None),
+        ({**LINE, "optimizer": ADAM, "training__l2": 0.01, "training__lr_milestones": [9]}, None),
         (TEXT, Task.SEQUENCE),
         ({**TEXT, "data": {"name": "name_text"}, "model__width": 4, "training__l2": 0.001}, None),
         (RAMP, Task.REGRESSION),

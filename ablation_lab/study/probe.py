@@ -1,4 +1,4 @@
-"""What an observed run leaves beside its curves: its layers at some steps, and its answer surface.
+"""What a probed run leaves beside its curves: its layers at some steps, and its answer surface.
 
 Pure. ``text`` is what MLflow keeps as the run's ``observation.json``, and what the analysis reads.
 """
@@ -50,7 +50,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Observation:
+class Probed:
     """The layers of a run, from before its first step on, and its surface if it has two inputs."""
 
     layers: tuple[LayerPoint, ...]
@@ -68,7 +68,7 @@ class Observation:
 
     @property
     def text(self) -> str:
-        """The observation as JSON; a number that is not finite is null."""
+        """What was seen as JSON; a number that is not finite is null."""
         return json.dumps(_plain(asdict(self)), separators=(",", ":"), allow_nan=False)
 
 

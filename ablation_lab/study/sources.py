@@ -136,13 +136,10 @@ class Sources:
 
     def _text(self, path: Path) -> str:
         """Return the text of a file, or of what a notebook ran under such a name."""
-        text = self._instead.get(path)
-        if text is None and path not in self._instead:
-            text = (
-                path.read_text("utf-8")
-                if path.is_file()
-                else "".join(linecache.getlines(str(path)))
-            )
+        if path not in self._instead and path.is_file():
+            return path.read_text("utf-8")
+        lines = linecache.getlines(str(path)) if path not in self._instead else ()
+        text = self._instead.get(path) or "".join(lines)
         if not text:
             raise ConfigurationError(
                 f"{path}: registers something, and its source cannot be read; expected a file, so "
@@ -158,13 +155,16 @@ class Sources:
         top, base = _top(path)
         key = base, module
         if key not in self._modules:
-            places = [base, ROOT] if base != ROOT else [ROOT]
-            found = (self._in(place, module) for place in places)
+            ours = bool(module) and (ROOT / module[0]) in PRODUCT
+            # Where packages are installed, every library lies beside the product and the plug-in.
+            folders = (
+                folder
+                for folder in dict.fromkeys((base, ROOT))
+                if ours or module[:1] == (top,) or not _is_site(folder)
+            )
+            found = (self._in(folder, module) for folder in folders)
             self._modules[key] = next((each for each in found if each), None)
-        followed = self._modules[key]
-        beside = not any(part in SITE for part in base.parts)
-        ours = module and (ROOT / module[0]) in PRODUCT
-        return followed if followed and (beside or ours or module[0] == top) else None
+        return self._modules[key]
 
     def _in(self, folder: Path, module: Use) -> Path | None:
         base = folder.joinpath(*module)
@@ -181,6 +181,10 @@ def _absolute(path: Path, imported: Imported) -> Use:
     _, base = _top(path)
     package = path.parent.relative_to(base).parts
     return (*package[: len(package) - imported.level + 1], *named)
+
+
+def _is_site(folder: Path) -> bool:
+    return any(part in SITE for part in folder.parts)
 
 
 @cache

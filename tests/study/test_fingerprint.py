@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -220,17 +221,48 @@ def test_what_carries_results_exists() -> None:
     assert missing == set()
 
 
-def test_it_does_not_depend_on_where_the_code_lies(tmp_path: Path) -> None:
+def printed_key(site: Path, program: str, config: dict[str, Any]) -> str:
+    """Return the key of a run as a process says it that imports the product from a folder."""
     for folder in PRODUCT:
-        shutil.copytree(
-            folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    program = f"from ablation_lab.study.key import run_key; print(run_key({STACKED!r}, 0, 0))"
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(folder, site / folder.name, ignore=ignored, dirs_exist_ok=True)
+    program += f"; from ablation_lab.study.key import run_key; print(run_key({config!r}, 0, 0))"
+    paths = os.pathsep.join([str(site), str(site.parent / "project")])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=site.parent,
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    return done.stdout.strip()
+
+
+def test_it_does_not_depend_on_where_the_code_lies(tmp_path: Path) -> None:
     assert Path(ablation_lab.__file__).is_relative_to(ROOT)
-    assert result.stdout.strip() == key_of(STACKED)
+    assert printed_key(tmp_path / "site-packages", "import os", STACKED) == key_of(STACKED)
+
+
+@pytest.mark.parametrize(("site", "counts"), [("site-packages", False), ("checkout", True)])
+def test_a_library_that_is_installed_beside_the_product_is_none_of_ours(
+    site: str, counts: bool, tmp_path: Path
+) -> None:
+    """What lies beside a checkout is the user's; beside an installed product lies every library."""
+    library, plugin = tmp_path / site / "library", tmp_path / "project" / "own.py"
+    for folder in (library, plugin.parent):
+        folder.mkdir(parents=True)
+    (library / "__init__.py").write_text("")
+    plugin.write_text(
+        "import library\nimport library.parts\nfrom ablation_lab import activation\n\n"
+        '@activation("own")\ndef own(x):\n    return library.parts.scale(x, library)\n'
+    )
+    run = {**STACKED, "model": {**STACKED["model"], "activation": "own"}}
+    found = set()
+    for factor in (2, 3):
+        (library / "parts.py").write_text(f"def scale(x, _):\n    return {factor} * x\n")
+        found.add(printed_key(tmp_path / site, "import own", run))
+    assert len(found) == 1 + counts
 
 
 def test_a_source_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 from ablation_lab.errors import StoreError
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
-from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.declared import load_references
+from ablation_lab.store.places import validate_readable
 from ablation_lab.store.publish import load_published
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.reading import DeclarationError
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        refuse_unreadable(options.store)
+        validate_readable(options.store)
         studies = load(options.store, options.profile, only=options.studies)
         ledger = load_references(options.store)
     except (DeclarationError, UnknownStudyError, StoreError) as error:

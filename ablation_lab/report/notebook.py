@@ -15,9 +15,9 @@ from ablation_lab.report.figures import points
 from ablation_lab.report.study import Study, declared, load, summarise
 from ablation_lab.report.tables import pivot_table, tables_for
 from ablation_lab.report.tabular import markdown
-from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.frame import load_frame
+from ablation_lab.store.places import validate_readable
 from ablation_lab.study.declaration import Declaration, declared_text, parse
 
 STORE = "sqlite:///runs/mlflow.db"
@@ -33,7 +33,7 @@ def load_study(study: str, *, profile: str = "quick", store: str = STORE) -> pd.
     Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
     study for this profile.
     """
-    refuse_unreadable(store)
+    validate_readable(store)
     (declaration,) = declared(store, profile, only=[study])
     frame = load_frame(store, declaration)
     frame.attrs["declaration"] = declared_text(declaration)
@@ -48,7 +48,7 @@ def load_table(
     Raises StoreError where there is no such store, UnknownStudyError where it does not declare the
     study for this profile, UnknownTableError where its report has no such table.
     """
-    refuse_unreadable(store)
+    validate_readable(store)
     studies = load(store, profile, only=[study] if study else [])
     if study is None:
         made = Across.over(studies, ledger=load_references(store)).tables

@@ -22,9 +22,9 @@ from ablation_lab.errors import StoreError
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.study import UnknownStudyError, declared
 from ablation_lab.store.client import readable
-from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.frame import load_curves, load_frame
 from ablation_lab.store.layers import Histogram, Probed, stored_probed
+from ablation_lab.store.places import validate_readable
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.reading import DeclarationError
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("runs/tensorboard"))
     options = parser.parse_args(arguments)
     try:
-        refuse_unreadable(options.store)
+        validate_readable(options.store)
         with readable(options.store):
             found = declared(options.store, options.profile, only=options.studies)
             for declaration in found:

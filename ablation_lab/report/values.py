@@ -18,8 +18,8 @@ from ablation_lab.errors import StoreError, redact
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.reference_values import LOST, answers, value_table
 from ablation_lab.report.study import load
-from ablation_lab.store.connect import refuse_unreadable
 from ablation_lab.store.declared import load_references
+from ablation_lab.store.places import validate_readable
 from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.reading import DeclarationError
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--conf", type=Path, default=Path("conf"), help="the declarations")
     options = parser.parse_args(arguments)
     try:
-        refuse_unreadable(options.store)
+        validate_readable(options.store)
         ledger = load_references(options.store)
         if not ledger:
             raise StoreError(

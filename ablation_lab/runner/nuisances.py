@@ -17,7 +17,8 @@ from ablation_lab.data import verify
 from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.schedule import verify_modules
-from ablation_lab.store.connect import is_absent, refuse_places
+from ablation_lab.store.connect import is_absent
+from ablation_lab.store.places import validate_places
 from ablation_lab.study.declare import Declared, declare
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.names import check_names
@@ -41,7 +42,7 @@ def tuned(invocation: Invocation, declared: list[Declared], *, until: float) -> 
     for entry in tuning:
         check_names(replace(entry, cells=tuple(_level_by_level(invocation, entry))))
     if not invocation.dry_run:
-        refuse_places(invocation)
+        validate_places(invocation)
     # A queue that does not exist yet is not created for a call that may be refused.
     tuners = {} if is_absent(invocation.queue_uri) else _tuners(invocation, tuning)
     missing = {e.study.name: _open(invocation, e, _choices(tuners, e)) for e in tuning}

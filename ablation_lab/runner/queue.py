@@ -22,7 +22,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablation_lab.store import process
-from ablation_lab.store.trials import one_at_a_time, open_storage, report_steps, trial_id
+from ablation_lab.store.connect import alone
+from ablation_lab.store.trials import open_storage, report_steps, trial_id
 from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
 CELL = "cell"
@@ -56,6 +57,7 @@ class Queue:
         self.metric = metric or METRICS.get(SUCCESS).metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
+        self._uri = uri
         self._storage = open_storage(uri)
         self._study = optuna.create_study(
             study_name=f"{name} {digest}",
@@ -71,7 +73,8 @@ class Queue:
 
     def lease(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Lease the given cells (name → factor levels); return those that another runner holds."""
-        with one_at_a_time(self._storage, self._study.study_name, patience=EXPIRY):
+        # Optuna cannot lock the trial that it looks at: to add and to take is one step for all.
+        with alone(self._uri, "lock", of=self._study.study_name, patience=EXPIRY):
             trials = self._open_trials(cells)
             self._add([name for name in cells if name not in trials], cells)
             trials = self._open_trials(cells)

@@ -18,7 +18,7 @@ from ablation_lab.runner.nuisances import tuned
 from ablation_lab.runner.provenance import provenance
 from ablation_lab.runner.reporting import Report
 from ablation_lab.runner.schedule import Pending, once, pending
-from ablation_lab.store.connect import refuse_places
+from ablation_lab.store.places import validate_places
 from ablation_lab.store.runs import finished_runs, stored_runs
 from ablation_lab.study.declare import Declared, declaration_of, declare
 from ablation_lab.study.names import check_names
@@ -42,7 +42,7 @@ def carry_out(invocation: Invocation) -> int:
     declared = tuned(invocation, declared, until=until)
     work = pending(declared, finished_runs(stored))
     if len(work) and not invocation.dry_run:
-        refuse_places(invocation)
+        validate_places(invocation)
     if invocation.adopt and len(work) and not invocation.dry_run:
         _adopt(invocation, work)
         stored = stored_runs(invocation.tracking_uri, names)
@@ -76,7 +76,7 @@ def carry_out(invocation: Invocation) -> int:
             conf=invocation.conf if invocation.every_study else None,
         )
         if not report.is_current(declared, stored):
-            refuse_places(invocation)
+            validate_places(invocation)
             _declare(invocation, declared)
             if not report.write(declared, stored):
                 return ended or 1

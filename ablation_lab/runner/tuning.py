@@ -21,7 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.store.trials import one_at_a_time, open_storage
+from ablation_lab.store.connect import alone
+from ablation_lab.store.trials import open_storage
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName
@@ -50,6 +51,7 @@ class Tuner:
         self._budget: Tuning = study.budget(profile).tuning or Tuning.model_construct(
             trials=0, replicates=0
         )
+        self._uri = uri
         self._storage = open_storage(uri)
         cells = [cell for cell in expand(study, profile) if not cell.reason]
         self._searches = {cell.name: self._search(cell) for cell in cells}
@@ -82,7 +84,7 @@ class Tuner:
         Errors: ``ConfigurationError`` with the first run that raised.
         """
         name = f"{self._study.name} ({self._profile}) tuning"
-        with one_at_a_time(self._storage, name, patience=DAY, file="tuning"):
+        with alone(self._uri, "tuning", of=name, patience=DAY):
             self._end_what_was_killed()
             mine = {name: self._searches[name] for name in cells}
             while goes_on() and (open_cells := [n for n, e in mine.items() if self._missing(e)]):

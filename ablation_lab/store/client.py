@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,16 @@ import requests
 
 from ablation_lab.errors import StoreError, redact
 from ablation_lab.store.connect import (
-    SQLITE,
+    address,
     alone,
+    connected,
+    create_whole,
     file_of,
-    older,
-    refuse_file,
+    is_database,
     use_write_ahead_log,
 )
 from ablation_lab.store.location import FOLDER, beside, settle
+from ablation_lab.store.places import validate_file
 from ablation_lab.store.tags import Kind, Tag, having, plain
 
 # Before MLflow is imported: nothing phones home.
@@ -156,26 +158,27 @@ def milliseconds(seconds: float) -> int:
 
 
 def open_client(uri: str) -> MlflowClient:
-    """Open the store, or say in one line why it cannot be used.
+    """Open the store, which is created where there is none, or say in one line why it cannot be.
 
     MLflow itself would try again for minutes.
     """
     path = file_of(uri)
-    if path is None:
-        return _opened(uri)
-    refuse_file(uri, "store", "tracking.uri")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two that make the tables at once would both fail. MLflow keeps stores by their address, which
-    # may mean another file in another folder.
-    with alone(f"{path}.lock"):
-        client = _opened(f"{SQLITE}{path.absolute()}", uri)
+    if path is not None:
+        validate_file(uri, "store", "tracking.uri")
+        create_whole(path, _create)
         settle(path)
-    return client
+    return _opened(address(uri), redact(uri))
+
+
+def _create(uri: str) -> None:
+    # Only here: it imports MLflow.
+    from ablation_lab.store.writers import close
+
+    close(_client(uri))
 
 
 @cache
-def _opened(uri: str, named: str = "") -> MlflowClient:
-    named = redact(named or uri)
+def _opened(uri: str, named: str) -> MlflowClient:
     if uri.startswith(("http://", "https://")):
         try:
             requests.get(f"{uri}/health", timeout=PATIENCE)
@@ -183,25 +186,28 @@ def _opened(uri: str, named: str = "") -> MlflowClient:
             raise StoreError(
                 f"store {named}: no server answers there; start it, or set tracking.uri"
             ) from None
+    try:
+        if not is_database(uri):
+            return _client(uri)
+        with connected(uri):  # MLflow would change the tables of another version
+            pass
+        # A file is whole already; a server's tables are made by the first who comes.
+        with nullcontext() if file_of(uri) else alone(uri, "tables"):
+            return _client(uri)
+    except StoreError:
+        raise
+    except Exception as error:  # drivers raise whatever they like
+        line = redact(" ".join(str(error).split()))[:300]
+        raise StoreError(f"store {named}: cannot be opened: {line}") from None
+
+
+def _client(uri: str) -> MlflowClient:
+    """Return MLflow's client of a store that answered once; a new database has its tables then."""
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
-    except MlflowException as error:
-        raise StoreError(f"store {named}: {_one_line(error, named)}") from None
-    except Exception as error:  # drivers raise whatever they like
-        line = _one_line(error, named)
-        raise StoreError(f"store {named}: cannot be opened: {line}") from None
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
     return client
-
-
-def _one_line(error: Exception, uri: str) -> str:
-    text = redact(" ".join(str(error).split()))
-    if "out-of-date database schema" in text:
-        return older(uri)
-    return text[:300]

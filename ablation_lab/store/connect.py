@@ -1,8 +1,9 @@
-"""Where a call reads and writes: opened, or refused in one line before anything is done.
+"""Databases behind addresses: opened as MLflow and Optuna open them, locked, and created.
 
-Comes in: addresses of databases and servers, files and folders, each with the setting that names
-it. Goes out: an engine, or one line for what is wrong. Nothing here imports MLflow, or creates
-anything.
+Comes in: an address. Goes out: an engine or a connection, or one line for what is wrong. Nothing
+here imports MLflow. What is created is whole: a file of SQLite is made aside and renamed, a server
+takes its tables in transactions, and one process at a time does either. Who is killed meanwhile
+leaves nothing behind that is in the way.
 
 SQLite writes ahead: tracking and queue take many small transactions, and with a rollback journal
 each waits for the disk twice. With a write-ahead log and ``synchronous=NORMAL`` none does, readers
@@ -12,27 +13,28 @@ moments, never the file).
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
+import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ablation_lab.errors import StoreError, installing, redact
 
-if TYPE_CHECKING:
-    from ablation_lab.runner.configuration import Invocation
-
 SQLITE = "sqlite:///"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 BUSY_MILLISECONDS = 60_000
+# How long others wait for who creates or opens something, in seconds.
+PATIENCE = 60.0
 # MLflow's migrations name each the revision that it follows; a database names its own.
 MIGRATIONS = Path("store", "db_migrations", "versions")
 REVISIONS = "alembic_version"
@@ -45,113 +47,28 @@ def is_database(uri: str) -> bool:
     return uri.startswith(DATABASES)
 
 
+def given_path(text: str) -> Path:
+    """Return a path as it was given, with the user's own folder for a ``~`` at its beginning."""
+    return Path(text).expanduser() if text.startswith("~/") else Path(text)
+
+
 def file_of(uri: str) -> Path | None:
     """Return the file of an SQLite database, None for any other address."""
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+    return (
+        given_path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+    )
+
+
+def address(uri: str) -> str:
+    """Return an address that means the same in every folder."""
+    path = file_of(uri)
+    return uri if path is None else f"{SQLITE}{path.absolute()}"
 
 
 def is_absent(uri: str) -> bool:
     """Say whether an address is that of a file which does not exist yet."""
     path = file_of(uri)
     return path is not None and not path.exists()
-
-
-def refuse_places(invocation: Invocation) -> None:
-    """Refuse a call that could not keep what it does.
-
-    Errors: ``StoreError``.
-    """
-    refuse_file(invocation.tracking_uri, "store", "tracking.uri")
-    refuse_queue(invocation.queue_uri)
-    for setting, folder in (
-        ("tracking.artifacts", invocation.artifacts),
-        ("reports", invocation.reports),
-    ):
-        if folder is not None:
-            refuse_folder(folder, setting)
-
-
-def refuse_no_address(uri: str, setting: str, example: str) -> None:
-    """Refuse what is no address of a database or server."""
-    if "://" not in uri:
-        found = redact(uri)
-        raise StoreError(f"{setting}: expected an address such as {example}, found {found!r}")
-
-
-def refuse_queue(uri: str) -> None:
-    """Refuse a queue whose file cannot be written, or whose server does not answer."""
-    refuse_no_address(uri, "tracking.queue", "sqlite:///runs/queue.db")
-    if file_of(uri):
-        refuse_file(uri, "queue", "tracking.queue")
-        return
-    engine = database(uri, "queue", "tracking.queue")
-    try:
-        engine.connect().close()
-    except SQLAlchemyError as error:
-        raise StoreError(f"queue {redact(uri)}: cannot be opened: {said(error)}") from None
-    finally:
-        engine.dispose()
-
-
-def refuse_file(uri: str, what: str, setting: str) -> None:
-    """Refuse a file of SQLite that cannot be written, or created; no other address is looked at."""
-    path = file_of(uri)
-    if path is None:
-        return
-    if not path.exists():
-        _refuse_place(path, f"{what} {path}: cannot be created", setting)
-    elif not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        # Beside the file SQLite keeps its log.
-        raise StoreError(f"{what} {path}: not writable; set {setting} to one that is")
-    elif not path.is_file() or not is_sqlite(path):
-        raise StoreError(f"{what} {path}: not an SQLite database; move it away, or set {setting}")
-
-
-def refuse_folder(path: Path, setting: str) -> None:
-    """Refuse a folder in which nothing can be written."""
-    _refuse_place(path / "any file", f"{setting} {path}: cannot be written", setting)
-
-
-def refuse_unreadable(uri: str) -> None:
-    """Refuse a store to be read that is no address, or an SQLite file that is not there or is none.
-
-    MLflow would create a missing SQLite file, and try for minutes to open one that is no database.
-    """
-    if "://" not in uri:
-        raise StoreError(
-            f"store {redact(uri)!r} is no address; expected one such as sqlite:///runs/mlflow.db"
-        )
-    path = file_of(uri)
-    if path is None:
-        return
-    if not path.is_file():
-        raise StoreError(f"store {uri}: no file {str(path)!r}; run a study first, or fix the path")
-    if not is_sqlite(path):
-        raise StoreError(f"store {uri} cannot be read: the file is no SQLite database")
-
-
-def _refuse_place(path: Path, lead: str, setting: str) -> None:
-    folder = next(parent for parent in path.parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise StoreError(
-            f"{lead}: {folder} is no folder that can be written; set {setting} to a place that is"
-        )
-
-
-def is_sqlite(path: Path) -> bool:
-    """Whether a file is a database of SQLite; an empty one can become one.
-
-    SQLite is asked, as it alone may open such a file: its locks would end with any other reader in
-    this process, and then another process may remove the log under a writer.
-    """
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute("PRAGMA schema_version")
-    except sqlite3.DatabaseError as error:
-        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
-    finally:
-        connection.close()
-    return True
 
 
 @cache
@@ -170,23 +87,59 @@ def _on_connect(connection: Any, record: Any) -> None:
 
 
 @contextmanager
-def alone(file: str, *, patience: float = BUSY_MILLISECONDS / 1000) -> Iterator[None]:
-    """Let one process at a time do what the body does; others wait ``patience`` seconds.
+def alone(uri: str, what: str, *, of: str = "", patience: float = PATIENCE) -> Iterator[None]:
+    """Let one process at a time do ``what`` (a word), of something by name, with a database.
 
-    The lock is an empty database of SQLite, which lets go of it when its process dies.
+    The lock is a file beside that of SQLite; on PostgreSQL it is an advisory lock. A process that
+    dies lets go of both.
+    Errors: ``StoreError`` where another process keeps the file for ``patience`` seconds.
     """
-    lock = sqlite3.connect(file, timeout=patience)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
+    if path := file_of(uri):
+        try:
+            with FileLock(f"{path}.{what}", timeout=patience):
+                yield
+        except Timeout:
+            raise StoreError(
+                f"{path}.{what}: another process has held this lock for {patience:.0f} s; end it"
+            ) from None
+    elif uri.startswith("postgresql"):
+        digest = hashlib.sha256(f"{what} {of}".encode()).digest()
+        number = int.from_bytes(digest[:8], "big", signed=True)
+        with _engine(uri) as engine, engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(number)))
+            yield
+    else:
         yield
-    finally:
-        lock.close()
+
+
+def create_whole(path: Path, create: Callable[[str], None]) -> None:
+    """Have a database of SQLite at ``path`` that is all there, or none.
+
+    ``create`` makes it at the address that it is given, and closes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if _has_content(path):
+        return
+    with alone(f"{SQLITE}{path}", "lock"):
+        if _has_content(path):
+            return
+        aside = path.with_name(f"{path.name}.new")
+        for left in (path, aside):
+            # A log that outlived its file would be read into the next one of its name.
+            for end in ("", "-wal", "-shm", "-journal"):
+                left.with_name(f"{left.name}{end}").unlink(missing_ok=True)
+        create(f"{SQLITE}{aside.absolute()}")
+        aside.replace(path)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def database(uri: str, what: str, setting: str) -> Engine:
     """Return SQLAlchemy's engine; refuse an address that it cannot read or has no driver for."""
     try:
-        return create_engine(uri)
+        return create_engine(address(uri))
     except ArgumentError:
         raise StoreError(f"{setting}: no address of a database: {redact(uri)!r}") from None
     except ImportError as error:
@@ -197,20 +150,26 @@ def database(uri: str, what: str, setting: str) -> Engine:
 
 
 @contextmanager
+def _engine(uri: str) -> Iterator[Engine]:
+    engine = database(uri, "store", "tracking.uri")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def connected(uri: str) -> Iterator[Connection]:
     """Connect to the database of a store that is to be read, without MLflow.
 
     Errors: ``StoreError`` where there is none, or its tables are those of another MLflow.
     """
-    engine = database(uri, "store", "tracking.uri")
     try:
-        with engine.connect() as connection:
-            refuse_older(connection, uri)
+        with _engine(uri) as engine, engine.connect() as connection:
+            validate_schema(connection, uri)
             yield connection
     except SQLAlchemyError as error:
         raise StoreError(f"store {redact(uri)}: cannot be read: {said(error)}") from error
-    finally:
-        engine.dispose()
 
 
 def said(error: SQLAlchemyError) -> str:
@@ -218,23 +177,34 @@ def said(error: SQLAlchemyError) -> str:
     return redact(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
 
 
-def refuse_older(connection: Connection, uri: str) -> None:
+def validate_schema(connection: Connection, uri: str) -> None:
     """Refuse a store whose tables are those of another MLflow; one without tables gets them.
 
-    MLflow says so itself when it opens a store, but that is seconds later, after workers have
-    started.
+    MLflow would change them, or fail half-way. An experiment is the last thing that a new store
+    gets, so one without any was left by a process that died.
     """
-    if not inspect(connection).has_table(REVISIONS):
+    tables = inspect(connection).get_table_names()
+    if REVISIONS not in tables:
         return
     found = connection.execute(text(f"SELECT version_num FROM {REVISIONS}")).scalar()
-    if newest() and found != newest():
-        raise StoreError(f"store {redact(uri)}: {older(uri)}")
+    if not newest() or found == newest():
+        return
+    if "runs" in tables and ("experiments" not in tables or _is_empty(connection, "experiments")):
+        raise StoreError(f"store {redact(uri)}: {_half_made(uri)}")
+    raise StoreError(
+        f"store {redact(uri)}: its schema is not the one of this MLflow; if it is older, back it "
+        f"up, then run `mlflow db upgrade {redact(uri)}`"
+    )
 
 
-def older(uri: str) -> str:
-    """Say what is wrong with such a store, and what to do."""
-    advice = f"back it up, then run `mlflow db upgrade {redact(uri)}`"
-    return f"its schema is not the one of this MLflow; if it is older, {advice}"
+def _is_empty(connection: Connection, table: str) -> bool:
+    return connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() is None
+
+
+def _half_made(uri: str) -> str:
+    path = file_of(uri)
+    mend = f"delete it (`rm {shlex.quote(str(path))}*`)" if path else "drop the database, create it"
+    return f"was left half made by a process that died, and holds no run; {mend} and call again"
 
 
 @cache

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation_lab.errors import StoreError, redact
-from ablation_lab.store.connect import database, is_absent, is_database, refuse_older, said
+from ablation_lab.store.connect import database, is_absent, is_database, said, validate_schema
 from ablation_lab.store.runs import RUNS, TAGS
 from ablation_lab.store.tags import Tag
 
@@ -57,7 +57,7 @@ def carry_over(uri: str, keys: Mapping[str, str]) -> CarriedOver:
     engine = database(uri, "store", "tracking.uri")
     try:
         with engine.begin() as connection:
-            refuse_older(connection, uri)
+            validate_schema(connection, uri)
             return _carry_over(connection, keys)
     except SQLAlchemyError as error:
         raise StoreError(f"store {redact(uri)}: cannot be changed: {said(error)}") from None

@@ -16,13 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, column, inspect, select, table
 
-from ablation_lab.store.connect import (
-    connected,
-    is_absent,
-    is_database,
-    refuse_file,
-    refuse_no_address,
-)
+from ablation_lab.store.connect import connected, is_absent, is_database
+from ablation_lab.store.places import validate_address, validate_file
 from ablation_lab.store.tags import PREFIX, Tag, replicates_of
 
 AT_ONCE = 500  # ids or names in one query: every database allows as many parameters
@@ -97,9 +92,9 @@ def stored_runs(uri: str, studies: Sequence[str]) -> dict[str, dict[str, tuple[s
     Errors: ``StoreError`` if a database store exists and cannot be read, is of an older schema, or
     cannot be created.
     """
-    refuse_no_address(uri, "tracking.uri", "sqlite:///runs/mlflow.db")
+    validate_address(uri, "tracking.uri", "sqlite:///runs/mlflow.db")
     if is_absent(uri):
-        refuse_file(uri, "store", "tracking.uri")
+        validate_file(uri, "store", "tracking.uri")
         return {study: {} for study in studies}
     names = {replicates_of(study): study for study in studies}
     found = runs_of(uri, list(names), tags=(Tag.KEY, Tag.STATUS), metrics=False)

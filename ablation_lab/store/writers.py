@@ -67,6 +67,13 @@ def writer_for(client: MlflowClient) -> Writer:
     return DatabaseWriter(store) if isinstance(store, SqlAlchemyStore) else ClientWriter(client)
 
 
+def close(client: MlflowClient) -> None:
+    """Let go of a database, whose file may then be renamed; no other store holds anything."""
+    store = client._tracking_client.store
+    if isinstance(store, SqlAlchemyStore):
+        store.engine.dispose()
+
+
 class ClientWriter:
     """Writes through MLflow's client, which every store understands."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.errors import StoreError
-from ablation_lab.store.connect import refuse_file, refuse_folder, refuse_queue
+from ablation_lab.store.places import validate_file, validate_folder, validate_queue
 from ablation_lab.store.write import Tracker
 
 NOBODY = 65534
@@ -46,9 +46,9 @@ def test_a_store_that_may_not_be_written(guarded: Path) -> None:
 
 def test_a_place_where_nothing_may_be_created(guarded: Path) -> None:
     for refused in (
-        lambda: refuse_file(f"sqlite:///{guarded}/a/b.db", "queue", "tracking.queue"),
-        lambda: refuse_folder(guarded / "a" / "b", "reports"),
-        lambda: refuse_folder(guarded, "reports"),
+        lambda: validate_file(f"sqlite:///{guarded}/a/b.db", "queue", "tracking.queue"),
+        lambda: validate_folder(guarded / "a" / "b", "reports"),
+        lambda: validate_folder(guarded, "reports"),
     ):
         with pytest.raises(StoreError, match=f"{guarded} is no folder that can be written; set "):
             refused()
@@ -69,11 +69,11 @@ def test_a_place_where_nothing_may_be_created(guarded: Path) -> None:
 def test_a_queue_that_is_none(tmp_path: Path, uri: str, line: str) -> None:
     (tmp_path / "file").write_text("no database, " * 100)
     with pytest.raises(StoreError) as error:
-        refuse_queue(uri.format(tmp_path))
+        validate_queue(uri.format(tmp_path))
     assert str(error.value).startswith(line.format(tmp_path))
 
 
 def test_what_can_be_written_passes_and_nothing_is_created(tmp_path: Path) -> None:
-    refuse_queue(f"sqlite:///{tmp_path}/runs/queue.db")
-    refuse_folder(tmp_path / "reports" / "deep", "reports")
+    validate_queue(f"sqlite:///{tmp_path}/runs/queue.db")
+    validate_folder(tmp_path / "reports" / "deep", "reports")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation_lab.errors import StoreError, redact
-from ablation_lab.store.connect import refuse_queue, refuse_unreadable
+from ablation_lab.store.places import validate_queue, validate_readable
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.write import Tracker
 
@@ -56,8 +56,8 @@ def test_no_secret_of_a_query_is_printed(name: str, secret: str) -> None:
 @pytest.mark.parametrize(
     "refuse",
     [
-        refuse_queue,
-        refuse_unreadable,
+        validate_queue,
+        validate_readable,
         lambda uri: stored_runs(uri, ["a"]),
         lambda uri: Tracker(uri, None),
     ],

@@ -27,8 +27,6 @@ from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, TrainerName
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def tracker(store: str, tmp_path: Path) -> Tracker:
@@ -204,20 +202,6 @@ def test_a_study_whose_experiment_was_deleted_is_refused_before_it_trains(
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(StoreError, match=r"'small.replicates' was deleted; restore it \(`mlflow"):
         Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
-
-
-def test_two_that_begin_a_store_at_the_same_moment_both_have_it(tmp_path: Path) -> None:
-    code = (
-        "import sys; from ablation_lab.store.write import Tracker; "
-        "from ablation_lab.store.trials import open_storage; "
-        "Tracker(sys.argv[1] + '/mlflow.db', None); open_storage(sys.argv[1] + '/queue.db')"
-    )
-    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}"]
-    both = [
-        subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    assert [each.communicate()[1] for each in both] == ["", ""]
-    assert [each.returncode for each in both] == [0, 0]
 
 
 def one_line(uri: str) -> str:

@@ -34,6 +34,8 @@ class GAN(pl.LightningModule):
     """
 
     task = Task.GENERATION
+    # Lightning counts a step of each optimiser; a step of this network is one of both.
+    steps_per_batch = 2
 
     def __init__(
         self,

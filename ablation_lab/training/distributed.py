@@ -8,28 +8,26 @@ only a large model repays.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, distributed
+from torch import distributed
+from torch.utils.data import DataLoader
 
-from ablation_lab.data import Dataset, TrainingData
+from ablation_lab.data import Dataset, Part, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.training.lightning import CurveWriter, lightning_trainer
+from ablation_lab.training.lightning import Recorder, plain_trainer
+from ablation_lab.training.loaders import training_loader
 from ablation_lab.training.order import batches
-from ablation_lab.training.schedule import Chunk, chunks
 from ablation_lab.training.single import build_module
-from ablation_lab.training.trained import Trained, describe, tensors
+from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_devices
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
-from lightning_modules.measures import MEASURES
-from lightning_modules.task import task_of
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Trained:
@@ -42,71 +40,59 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     examples = len(data.train)
     validate_devices(training, examples=examples, devices=devices)
     seed = stream(run.seed, Role.ORDER, run.replicate)
-    order = partial(batches, training, examples=examples, seed=seed)
     if isinstance(module, Classifier | Learner):
         # Before the copies are made, so that they agree.
-        rows = next(iter(order()))
+        rows = next(iter(batches(training, examples=examples, seed=seed)))
         x = torch.from_numpy(data.train.x)
         module.train()
         module.prepare(x if rows is None else x[rows])
-    plan = chunks(training, examples)
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "curves.pt")
         dropout = stream(run.seed, Role.DROPOUT, run.replicate)
-        writer = SharedWriter(data, plan, module=module, dropout=dropout, told=told)
-        trainer = lightning_trainer(
-            max_epochs=len(plan),
-            accelerator="auto",
+        recorder = SharedRecorder(module, data, training, dropout=dropout, told=told)
+        trainer = plain_trainer(
+            module,
+            training,
+            callbacks=[recorder],
             devices=devices,
             strategy="ddp_spawn",
-            callbacks=[writer],
-            default_root_dir=folder,
+            use_distributed_sampler=False,
         )
-        trainer.fit(module, train_dataloaders=Shares(data, order, plan))
-        result = torch.load(told)
-    trained = describe(
-        module, result["curves"], result["steps"], result["nonfinite_step"], torch.device("cpu")
-    )
-    facts = {"devices": str(devices), "backend": result["backend"]}
-    return Trained(**{**vars(trained), "facts": {**trained.facts, **facts}})
+        trainer.fit(module, datamodule=Shares(data.train, training, seed=seed, devices=devices))
+        seen = torch.load(told)
+    vars(recorder).update(seen["recorder"])
+    trained = recorder.trained(trainer)
+    facts = {"devices": str(devices), "backend": seen["backend"]}
+    return replace(trained, facts={**trained.facts, **facts})
 
 
-class Shares:
-    """Each process's part of the batches of one chunk: every ``world``-th row from its rank on."""
+class Shares(pl.LightningDataModule):
+    """The loader of each process, made where it is read: tensors are not sent."""
 
-    def __init__(self, data: TrainingData, order: Any, plan: list[Chunk]) -> None:
-        self._data = data
-        self._order = order
-        self._chunks = plan
-        # Made in the process that takes them: an iterator cannot be sent.
-        self._batches: Iterator[Tensor | None] | None = None
-        self._plan: Iterator[Chunk] = iter(())
+    def __init__(self, part: Part, training: Training, *, seed: int, devices: int) -> None:
+        super().__init__()
+        self._part, self._training = part, training
+        self._seed, self._devices = seed, devices
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the shares of the next chunk: one Lightning epoch."""
-        if self._batches is None:
-            self._batches, self._plan = iter(self._order()), iter(self._chunks)
-        x, y = tensors(self._data.train, torch.device("cpu"))
-        rank, world = distributed.get_rank(), distributed.get_world_size()
-        for _ in range(next(self._plan).steps):
-            rows = next(self._batches)
-            own = slice(rank, None, world) if rows is None else rows[rank::world]
-            yield x[own], y[own]
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return this process's share of each batch."""
+        order = batches(self._training, examples=len(self._part), seed=self._seed)
+        return training_loader(self._part, order, seed=self._seed, devices=self._devices)
 
 
-class SharedWriter(CurveWriter):
+class SharedRecorder(Recorder):
     """The curves of the whole batch; the first process tells them to the one that waits."""
 
     def __init__(
         self,
-        data: TrainingData,
-        plan: list[Chunk],
-        *,
         module: pl.LightningModule,
+        data: TrainingData,
+        training: Training,
+        *,
         dropout: int,
         told: Path,
     ) -> None:
-        super().__init__(data, plan, *MEASURES[task_of(module)])
+        super().__init__(module, data, training)
         self._dropout = dropout
         self._told = told
 
@@ -114,24 +100,17 @@ class SharedWriter(CurveWriter):
         """Give every process dropout masks of its own."""
         torch.manual_seed(stream(self._dropout, Role.DROPOUT, trainer.global_rank))
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, _: int
-    ) -> None:
-        """Note the mean loss of all shares, so that all processes stop at the same step."""
-        loss = outputs["loss"].detach().clone()
-        whole = trainer.strategy.reduce(loss, reduce_op="mean")
-        super().on_train_batch_end(trainer, module, whole, batch, _)
+    def _loss_of(self, outputs: Any, trainer: pl.Trainer, module: pl.LightningModule) -> Any:
+        """Return the mean loss of all shares, so that all processes stop at the same step."""
+        loss = super()._loss_of(outputs, trainer, module)
+        return trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write down what the waiting process needs beside the parameters."""
         if trainer.is_global_zero:
-            result = {
-                "curves": self.curves,
-                "steps": self.steps,
-                "nonfinite_step": self.nonfinite_step,
-                "backend": distributed.get_backend(),
-            }
-            torch.save(result, self._told)
+            names = ("curves", "steps", "nonfinite_step", "_losses", "_window")
+            told = {name: vars(self)[name] for name in names}
+            torch.save({"recorder": told, "backend": distributed.get_backend()}, self._told)
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Have the processes take leave of each other while all of them are there.

@@ -35,27 +35,28 @@ class Order:
         whole: bool = False,
     ) -> None:
         self._examples = examples
-        self._size = batch_size and min(batch_size, examples)
-        self._shuffled = shuffled
-        self._whole = whole
+        self._full = batch_size is None
+        self.batch = min(batch_size or examples, examples)
+        # Of an epoch, how many examples are in its batches.
+        self.used = examples - (0 if whole else examples % self.batch)
+        self._shuffled = shuffled and not self._full
         self._generator = torch.Generator().manual_seed(seed)
 
     def __iter__(self) -> Iterator[Tensor | None]:
         """Yield the indices of every batch, without end."""
-        if self._size is None:
-            while True:
-                yield None
-        used = self._examples - (0 if self._whole else self._examples % self._size)
+        while self._full:
+            yield None
         while True:
-            yield from self._epoch()[:used].split(self._size)
+            yield from self.epoch().split(self.batch)
 
-    def _epoch(self) -> Tensor:
+    def epoch(self) -> Tensor:
+        """Return the rows of the next epoch, one batch after the other."""
         if not self._shuffled:
-            return torch.arange(self._examples)
-        return torch.randperm(self._examples, generator=self._generator)
+            return torch.arange(self._examples)[: self.used]
+        return torch.randperm(self._examples, generator=self._generator)[: self.used]
 
 
-def batches(training: Training, *, examples: int, seed: int) -> BatchIndices:
+def batches(training: Training, *, examples: int, seed: int) -> Order:
     """Return the batches that a recipe asks for, shuffled from ``seed`` unless it says no."""
     return Order(
         examples=examples,

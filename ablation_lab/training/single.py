@@ -16,7 +16,7 @@ from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.training import in_memory, lightning
-from ablation_lab.training.order import BatchIndices, batches
+from ablation_lab.training.order import Order, batches
 from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_own_loop
 from lightning_modules.classifier import Classifier
@@ -33,12 +33,13 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
     if isinstance(module, Classifier | Learner):
         return in_memory.fit(module, data, training, order)
     validate_own_loop(training, run.config["model"]["family"])
-    return lightning.fit(module, data, training, order)
+    seed = stream(run.seed, Role.ORDER, run.replicate)
+    return lightning.fit(module, data, training, order, seed=seed)
 
 
 def begin(
     run: Run, data: TrainingData, dataset: Dataset
-) -> tuple[pl.LightningModule, Training, BatchIndices]:
+) -> tuple[pl.LightningModule, Training, Order]:
     """Return the run's module before its first step, how it trains, and on which batches."""
     module = build_module(run, dataset)
     # Dropout draws from torch's global generator; a module of a user's own may draw from any.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from ablation_lab.data import Part
@@ -48,22 +53,60 @@ def tensors(part: Part, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(part.x).to(device), torch.from_numpy(part.y).to(device)
 
 
-def predictor(module: nn.Module, device: torch.device) -> Predict:
+def predictor(
+    module: nn.Module, device: torch.device, *, precision: Precision | None = None
+) -> Predict:
     """Return the function from examples (N, *shape) to logits (N, C), or what the task gives.
 
     A module that is asked for something else than its ``forward`` has a method ``answer``.
+    ``precision`` is that of the trainer that fitted it, if it has one of its own.
     """
     answer = getattr(module, "answer", module)
+    arithmetic = precision or Precision()
 
     def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
         module.to(device).eval()
-        with torch.no_grad():
+        with torch.no_grad(), arithmetic.forward_context():
             parts = torch.from_numpy(x).split(EVALUATION_BATCH)
-            logits = torch.cat([answer(part.to(device)) for part in parts])
-        values: NDArray[np.float32] = logits.float().cpu().numpy()
+            logits = [answer(arithmetic.convert_input(part.to(device))) for part in parts]
+        values: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
         return values
 
     return predict
+
+
+@contextmanager
+def unseen(module: nn.Module) -> Iterator[None]:
+    """Let somebody ask a module in the middle of its training, and leave no trace of that.
+
+    Its modes, buffers and attributes are put back, and so are the global generators: what it does
+    next is what it would have done.
+    """
+    kept = [(each, _attributes(each)) for each in module.modules()]
+    tensors = [
+        (value, value.detach().clone())
+        for _, attributes in kept
+        for value in [*attributes.values(), *attributes["_buffers"].values()]
+        if isinstance(value, Tensor)
+    ]
+    with isolate_rng():
+        try:
+            yield
+        finally:
+            for each, attributes in kept:
+                vars(each).clear()
+                vars(each).update(attributes)
+            with torch.no_grad():
+                for value, before in tensors:
+                    value.copy_(before)
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    """Return what a module has, with copies of what can grow."""
+    return {
+        name: value.copy() if isinstance(value, list | dict | set | deque) else value
+        for name, value in vars(module).items()
+    }
 
 
 def describe(

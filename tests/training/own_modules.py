@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+
+from lightning_modules.registry import FAMILIES
 
 Batch = tuple[Tensor, Tensor]
 
@@ -133,7 +137,19 @@ class Validating(Stacking):
         self.log("own", 1.0)
 
 
-OWN: dict[str, type[pl.LightningModule]] = {
-    f"test_{family.__name__.lower()}": family
-    for family in (*(Reckless, Telling, Stacking, Noisy, Individual, WholeMatrix, Validating),)
-}
+@contextmanager
+def registered(families: Iterable[type[pl.LightningModule]]) -> Iterator[None]:
+    """Have families registered, each as test_ and the name of its class."""
+    names = []
+    for family in families:
+        names.append(f"test_{family.__name__.lower()}")
+        FAMILIES.register(names[-1])(family)
+    try:
+        yield
+    finally:
+        for name in names:
+            for kept in (FAMILIES._things, FAMILIES._places, FAMILIES._lines):
+                del kept[name]
+
+
+OWN = (Reckless, Telling, Stacking, Noisy, Individual, WholeMatrix, Validating)

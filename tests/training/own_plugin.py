@@ -1,7 +1,5 @@
 """A plug-in, as a worker imports it: it registers the modules of ``own_modules``."""
 
-from lightning_modules.registry import FAMILIES
-from tests.training.own_modules import OWN
+from tests.training.own_modules import OWN, registered
 
-for name, family in OWN.items():
-    FAMILIES.register(name)(family)
+registered(OWN).__enter__()

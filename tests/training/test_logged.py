@@ -62,7 +62,7 @@ def test_what_the_lab_measures_keeps_its_value(make_run: MakeRun) -> None:
         assert all(value < 99 for _, value in record.curves[name])
 
 
-def test_it_validates_only_where_a_point_is_due(make_run: MakeRun) -> None:
+def test_what_it_logs_is_kept_where_a_point_is_due(make_run: MakeRun) -> None:
     long = {"epochs": 40, "batch_size": 60}
     record = trained(make_run(**{**TELLING, "training": long}))
     points = [step for step, _ in record.curves["val_accuracy"]]

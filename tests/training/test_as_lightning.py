@@ -1,0 +1,293 @@
+"""A module of a user's own is fitted as a plain ``pl.Trainer`` fits it, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+from ablation_lab.data import DATASETS
+from ablation_lab.study.run import Run
+from ablation_lab.study.seeds import Role, stream
+from ablation_lab.training import single
+from ablation_lab.training.trained import Trained
+from tests.training.own_modules import registered
+from tests.training.stacks import data_of
+
+MakeRun = Callable[..., Run]
+Batch = tuple[Tensor, Tensor]
+HOOKS = (
+    *("on_fit_start", "on_fit_end", "on_train_start", "on_train_end", "on_sanity_check_start"),
+    *("on_train_epoch_start", "on_train_epoch_end", "on_validation_epoch_end"),
+    *("on_train_batch_start", "on_train_batch_end", "on_validation_start", "on_validation_end"),
+    *("on_before_optimizer_step", "on_before_zero_grad", "on_validation_batch_end"),
+)
+
+
+class Plain(pl.LightningModule):
+    """Draws from every generator, keeps state where it can, and tells every hook it sees."""
+
+    def __init__(self, *, input_shape: tuple[int, ...], classes: int, **_: Any) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), 8))
+        self.body = nn.Sequential(nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3))
+        self.head = nn.Linear(8, classes)
+        self.register_buffer("calls", torch.zeros(()))
+        self.seen: list[Any] = []
+        self.asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1  # type: ignore[operator]
+        self.asked += 1
+        logits: Tensor = self.head(self.body(self.hidden(x)))
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Any:
+        x, y = batch
+        x = x + 0.01 * random.random() + 0.01 * float(np.random.normal())
+        loss = nn.functional.cross_entropy(self(x), y)
+        self.log("own_loss", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        x, y = batch
+        self.log("own_validation", nn.functional.cross_entropy(self(x), y), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+
+
+def _telling(name: str) -> Any:
+    def hook(self: Plain, *_: Any) -> None:
+        trainer = self.trainer
+        place = trainer.current_epoch, trainer.global_step, self.asked, self.training
+        length = trainer.num_training_batches, trainer.max_epochs, trainer.max_steps
+        self.seen.append((name, place, length, self.body[2].training))
+
+    return hook
+
+
+for _name in HOOKS:
+    setattr(Plain, _name, _telling(_name))
+
+
+class PerEpoch(Plain):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        return [optimizer], [lr_scheduler.StepLR(optimizer, 2, 0.1)]
+
+
+class PerStep(Plain):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.parameters(), lr=0.1)
+        steps = int(self.trainer.estimated_stepping_batches)
+        cycle = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": cycle, "interval": "step"},
+        }
+
+
+class OnPlateau(Plain):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.parameters(), lr=0.1)
+        plateau = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": plateau, "monitor": "own_validation"},
+        }
+
+
+class Alternating(Plain):
+    """Two optimisers that it steps itself, and batches that it skips."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        chosen: Any = self.optimizers()
+        loss = super().training_step(batch, batch_idx)
+        chosen[batch_idx % 2].zero_grad()
+        self.manual_backward(loss)
+        chosen[batch_idx % 2].step()
+
+    def configure_optimizers(self) -> Any:
+        body = [*self.hidden.parameters(), *self.body.parameters()]
+        return [torch.optim.Adam(body, 0.01), torch.optim.SGD(self.head.parameters(), 0.1)]
+
+
+class Averaging(Plain):
+    def configure_callbacks(self) -> Any:
+        return StochasticWeightAveraging(0.05, swa_epoch_start=2)
+
+
+class Stopping(Plain):
+    def configure_callbacks(self) -> Any:
+        return EarlyStopping("own_validation", patience=0, min_delta=1.0)
+
+
+class Frozen(Plain):
+    """Part of it is never trained, and so never in training mode."""
+
+    def on_train_epoch_start(self) -> None:
+        self.hidden.requires_grad_(False)
+        self.body.eval()
+
+
+class Skipping(Plain):
+    def training_step(self, batch: Batch, batch_idx: int) -> Any:
+        return None if batch_idx == 1 else {"loss": super().training_step(batch, batch_idx)}
+
+
+class Writing(Plain):
+    """Speaks to a logger, whatever it is."""
+
+    def on_train_epoch_end(self) -> None:
+        self.logger.experiment.add_scalar("epoch", self.current_epoch)  # type: ignore[union-attr]
+        self.logger.log_metrics({"epoch": 1.0})  # type: ignore[union-attr]
+
+
+COMPARED = (Plain, PerEpoch, PerStep, OnPlateau, Alternating, Averaging, Stopping, Frozen, Skipping)
+FAMILY = (*COMPARED, Writing)
+
+
+class Permuted(Sampler[int]):
+    """A new permutation in each epoch, without what fills no batch."""
+
+    def __init__(self, examples: int, used: int, seed: int) -> None:
+        self.examples, self.used = examples, used
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.used
+
+    def __iter__(self) -> Iterator[int]:
+        yield from torch.randperm(self.examples, generator=self.generator).tolist()[: self.used]
+
+
+def plainly(run: Run, **settings: Any) -> tuple[Any, pl.Trainer]:
+    """Fit the run's module without the lab, from the seeds that the lab documents."""
+    data, budget = data_of(run), run.config["training"]
+    module = single.build_module(run, DATASETS.get("digits"))
+    drawn = stream(run.seed, Role.DROPOUT, run.replicate)
+    random.seed(drawn)
+    np.random.seed(drawn % 2**32)
+    torch.manual_seed(drawn)
+    seed, size = stream(run.seed, Role.ORDER, run.replicate), budget["batch_size"]
+    train, validation = (
+        TensorDataset(torch.from_numpy(part.x), torch.from_numpy(part.y))
+        for part in (data.train, data.validation)
+    )
+    # A loader without a generator of its own draws from the global one.
+    own = {"generator": torch.Generator()}
+    trainer = pl.Trainer(
+        max_epochs=budget["epochs"],
+        max_steps=budget["steps"] or -1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+    sampler = Permuted(len(train), len(train) // size * size, seed)
+    trainer.fit(
+        module,
+        DataLoader(train, batch_size=size, sampler=sampler, drop_last=True, **own),
+        DataLoader(validation, batch_size=1000, **own),
+    )
+    return module, trainer
+
+
+@pytest.fixture
+def fit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Run], tuple[Trained, Any]]]:
+    """Return the lab's fit, which gives the module too."""
+    built: list[Any] = []
+    build = single.build_module
+
+    def keep(*arguments: Any) -> Any:
+        built.append(build(*arguments))
+        return built[-1]
+
+    def train(run: Run) -> tuple[Trained, Any]:
+        with monkeypatch.context() as patch:
+            patch.setattr(single, "build_module", keep)
+            return single.train(run, data_of(run), DATASETS.get("digits")), built[-1]
+
+    with registered(FAMILY):
+        yield train
+
+
+def settings(family: type, **budget: Any) -> dict[str, Any]:
+    return {
+        "data": {"name": "digits", "train_size": 70},
+        "model": {"family": f"test_{family.__name__.lower()}"},
+        "training": {"batch_size": 16, **budget},
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*training_step. returned .None:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec")
+@pytest.mark.parametrize("budget", [{"epochs": 5}, {"steps": 11}], ids=["epochs", "steps"])
+@pytest.mark.parametrize("family", COMPARED)
+def test_parameters_hooks_and_values_are_those_of_a_plain_trainer(
+    make_run: MakeRun,
+    fit: Callable[[Run], tuple[Trained, Any]],
+    family: type[Plain],
+    budget: dict[str, int],
+) -> None:
+    run = make_run(**settings(family, **budget))
+    trained, module = fit(run)
+    expected, trainer = plainly(run)
+    assert module.seen == expected.seen
+    assert module.asked == expected.asked
+    assert list(module.state_dict()) == list(expected.state_dict())
+    assert all(map(torch.equal, module.state_dict().values(), expected.state_dict().values()))
+    for ours, theirs in zip(module.trainer.optimizers, trainer.optimizers, strict=True):
+        assert [g["lr"] for g in ours.param_groups] == [g["lr"] for g in theirs.param_groups]
+    for name in ("own_loss", "own_validation"):
+        at, value = trained.curves[name][-1]
+        assert at == trained.steps
+        assert value == pytest.approx(float(trainer.callback_metrics[name]), abs=0)
+    assert trained.finite
+
+
+def test_a_schedule_counts_epochs(
+    make_run: MakeRun, fit: Callable[[Run], tuple[Trained, Any]]
+) -> None:
+    _, module = fit(make_run(**settings(PerEpoch, epochs=40)))
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1**21)
+    assert module.trainer.current_epoch == 40
+
+
+def test_curves_are_thinned_and_end_with_the_last_step(
+    make_run: MakeRun, fit: Callable[[Run], tuple[Trained, Any]]
+) -> None:
+    trained, _ = fit(make_run(**settings(Plain, epochs=40)))
+    steps = [step for step, _ in trained.curves["val_accuracy"]]
+    assert 10 < len(steps) <= 30
+    assert (steps[0], steps[-1]) == (4, trained.steps)
+    for name, curve in trained.curves.items():
+        assert [step for step, _ in curve] == steps, name
+    stopped, _ = fit(make_run(**settings(Stopping, epochs=40)))
+    assert stopped.steps < 40
+    assert {curve[-1][0] for curve in stopped.curves.values()} == {stopped.steps}
+
+
+def test_a_module_finds_a_logger_that_keeps_nothing(
+    make_run: MakeRun, fit: Callable[[Run], tuple[Trained, Any]]
+) -> None:
+    trained, module = fit(make_run(**settings(Writing, epochs=2)))
+    assert trained.finite
+    assert module.trainer.logger is not None

@@ -22,6 +22,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
+from numpy.typing import NDArray
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
@@ -232,7 +233,7 @@ class Recorder(pl.Callback):
 
 
 def _unseen_predictor(module: pl.LightningModule, device: torch.device) -> Predict:
-    """Return a predictor that computes as the module's trainer does, and that the module forgets."""
+    """Return a predictor that computes as the trainer does, and that the module forgets."""
     predict = predictor(module, device, precision=module.trainer.precision_plugin)
 
     def ask(x: NDArray[np.float32]) -> NDArray[np.float32]:

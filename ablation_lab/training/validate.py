@@ -28,7 +28,6 @@ OWN_LOOP = {
     "patience": "leave it out, or set it in the module",
     "lr_milestones": "leave it out, or set it in the module",
     "selection": "leave it out, or set it in the module",
-    "drop_last": "leave it out",
     "points": "leave it out",
 }
 

@@ -200,10 +200,11 @@ def plainly(run: Run, **settings: Any) -> tuple[Any, pl.Trainer]:
         enable_model_summary=False,
         **settings,
     )
-    sampler = Permuted(len(train), len(train) // size * size, seed)
+    drop = budget.get("drop_last", True)
+    sampler = Permuted(len(train), len(train) // size * size if drop else len(train), seed)
     trainer.fit(
         module,
-        DataLoader(train, batch_size=size, sampler=sampler, drop_last=True, **own),
+        DataLoader(train, batch_size=size, sampler=sampler, drop_last=drop, **own),
         DataLoader(validation, batch_size=1000, **own),
     )
     return module, trainer
@@ -239,7 +240,11 @@ def settings(family: type, **budget: Any) -> dict[str, Any]:
 @pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*training_step. returned .None:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec")
-@pytest.mark.parametrize("budget", [{"epochs": 5}, {"steps": 11}], ids=["epochs", "steps"])
+@pytest.mark.parametrize(
+    "budget",
+    [{"epochs": 5}, {"steps": 11}, {"epochs": 3, "drop_last": False}],
+    ids=["epochs", "steps", "remainder"],
+)
 @pytest.mark.parametrize("family", COMPARED)
 def test_parameters_hooks_and_values_are_those_of_a_plain_trainer(
     make_run: MakeRun,

@@ -10,6 +10,7 @@ import ast
 import inspect
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -106,7 +107,7 @@ def signature_of(thing: Callable[..., Any]) -> Signature:
     """Return the settings of a class, or of a function: all arguments of it but the first.
 
     The first one of a function is what it works on: parameters, an optimiser. A class that hands
-    `**settings` on to its base has the settings of that too.
+    `**settings` on to its base has the settings of that too; one that does not takes anything.
     """
     if isinstance(thing, type):
         return _of_class([base for base in thing.__mro__ if "__init__" in vars(base)])
@@ -118,18 +119,53 @@ def _of_class(bases: Sequence[type]) -> Signature:
     own = _of_parameters(list(inspect.signature(first.__init__).parameters.values())[1:])  # type: ignore[misc]
     if not own.open or not rest or rest[0].__module__.partition(".")[0] in FOREIGN:
         return own
-    return joined(own, _of_class(rest))
+    given = handed_on(_definition(first))
+    return own if given is None else joined(own, _of_class(rest), given)
 
 
-def joined(own: Signature, base: Signature) -> Signature:
-    """Return the settings of a class that hands its other ones on to a base.
+@cache
+def _definition(kind: type) -> ast.FunctionDef | None:
+    """Return the source of a class's `__init__`, None where there is none."""
+    try:
+        text = textwrap.dedent(inspect.getsource(kind.__init__))  # type: ignore[misc]
+    except (OSError, TypeError):
+        return None
+    return next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
 
-    What the base requires, the class gives itself.
+
+@dataclass(frozen=True)
+class Given:
+    """What a class gives its base itself: so many arguments by their place, and these by name."""
+
+    by_place: int
+    by_name: frozenset[str]
+
+
+def handed_on(function: ast.FunctionDef | None) -> Given | None:
+    """Say what an `__init__` gives its base beside `**settings`; None if it keeps those.
+
+    A source that nobody can read is taken to hand them on.
     """
-    more = {key: each for key, each in base.settings.items() if each.default is not REQUIRED}
-    return Signature(
-        {**own.settings, **{k: more[k] for k in more if k not in own.settings}}, base.open
-    )
+    if function is None:
+        return Given(0, frozenset())
+    name = function.args.kwarg and function.args.kwarg.arg
+    for call in ast.walk(function):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="__init__", value=whose), args=args):
+                passed = {each.arg: each.value for each in call.keywords}
+                rest = passed.pop(None, None)
+                if isinstance(rest, ast.Name) and rest.id == name:
+                    # Base.__init__(self, ...), where super().__init__(...) has no self.
+                    by_place = len(args) - (not isinstance(whose, ast.Call))
+                    return Given(by_place, frozenset(filter(None, passed)))
+    return None
+
+
+def joined(own: Signature, base: Signature, given: Given) -> Signature:
+    """Return the settings of a class that hands its other ones on to a base."""
+    names = [name for name in list(base.settings)[given.by_place :] if name not in given.by_name]
+    more = {name: base.settings[name] for name in names if name not in own.settings}
+    return Signature({**own.settings, **more}, base.open)
 
 
 def settings_of_torch(signature: Signature) -> Signature:

@@ -21,6 +21,7 @@ from lightning_modules.signatures import (
     UNTOLD,
     Setting,
     Signature,
+    handed_on,
     joined,
     plain,
     settings_of_torch,
@@ -103,7 +104,10 @@ def _of_definition(found: _Definition) -> Signature:
     if not own:
         return _of_definition(bases[0]) if bases else Signature({}, open=True)
     signature = _of_function(found.path, own[0])
-    return joined(signature, _of_definition(bases[0])) if signature.open and bases else signature
+    given = handed_on(own[0])
+    if not signature.open or not bases or given is None:
+        return signature
+    return joined(signature, _of_definition(bases[0]), given)
 
 
 def _of_function(path: Path, function: ast.FunctionDef) -> Signature:

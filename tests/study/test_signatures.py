@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.settings import GIVEN, resolve
@@ -16,7 +17,7 @@ from ablation_lab.study.signatures import known, signature
 from lightning_modules.families import FAMILIES
 from lightning_modules.learner import Learner
 from lightning_modules.optimizers import OPTIMIZERS, optimizer_settings, torch_optimizers
-from lightning_modules.signatures import UNTOLD, Setting, Signature, signature_of
+from lightning_modules.signatures import REQUIRED, UNTOLD, Setting, Signature, signature_of
 from tests.conftest import XOR
 
 
@@ -39,6 +40,47 @@ class HandsOn(Learner):
 
     def __init__(self, *, input_shape: Any, classes: int, depth: int = 2, **settings: Any) -> None:
         super().__init__(network=pl.LightningModule(), **settings)
+
+
+class Counted(pl.LightningModule):
+    """A base of a user's own, which takes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+
+class Common(Counted):
+    """What a user's classes share; it has no use for the rest, and hands it to nobody."""
+
+    def __init__(self, *, input_shape: Any, width: int, depth: int = 1, **_: Any) -> None:
+        super().__init__()
+
+
+class Bare(Common):
+    """Hands on all that it is given."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+
+
+class Chosen(Common):
+    """Hands on what it does not choose itself, in the old way."""
+
+    def __init__(self, rate: float, **settings: Any) -> None:
+        Common.__init__(self, width=3, **settings)
+
+
+class Placed(torch.nn.Module):
+    def __init__(self, width: int, depth: int, rate: float = 0.5) -> None:
+        super().__init__()
+
+
+class Places(Placed):
+    """Gives its base the first argument by its place."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(4, **settings)
 
 
 @pytest.fixture
@@ -117,6 +159,25 @@ def test_a_wrong_setting_is_one_line(model: dict[str, Any], line: str) -> None:
         planned(model)
     assert str(error.value).startswith(f"study/small.yaml: a{line}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "optional", "takes_anything"),
+    [
+        (Common, ["input_shape", "width"], ["depth"], True),
+        (Bare, ["input_shape", "width"], ["depth"], True),
+        (Chosen, ["rate", "input_shape"], ["depth"], True),
+        (Places, ["depth"], ["rate"], False),
+    ],
+)
+def test_what_a_class_hands_on_is_what_its_base_takes(
+    kind: type, required: list[str], optional: list[str], takes_anything: bool
+) -> None:
+    found = signature_of(kind)
+    missing = [name for name, each in found.settings.items() if each.default is REQUIRED]
+    assert missing == required
+    assert [name for name in found.settings if name not in missing] == optional
+    assert found.open is takes_anything
 
 
 @pytest.mark.parametrize(

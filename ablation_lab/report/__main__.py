@@ -25,7 +25,7 @@ from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.reading import DeclarationError
 
 BAD_INPUT = 2
-PUBLISHED = ("estimate", "low", "high", "n", "nc", "finished", "failed", "missing")
+PUBLISHED = ("estimate", "low", "high", "n", "not_converged", "finished", "failed", "missing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

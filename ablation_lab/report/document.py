@@ -216,7 +216,7 @@ def _one_cell(
     rows = kept.sort_values("replicate").to_dict("records")
     links = tuple(
         Link(
-            f"{row['replicate']}{_mark(row['status'], row['nc_rule'])}",
+            f"{row['replicate']}{_mark(row['status'], row['not_converged'])}",
             server.run(study.experiment_id, row["run_id"]),
         )
         for row in rows[:LISTED_RUNS]

@@ -214,7 +214,7 @@ def _longest(texts: list[str]) -> int:
 
 def _hatch(ax: Axes, made: Grid, study: Study) -> None:
     """Hatch the places of which runs did not converge: their number does not speak for all."""
-    lost = set(study.cells.loc[study.cells["nc"] > 0, "cell"])
+    lost = set(study.cells.loc[study.cells["not_converged"] > 0, "cell"])
     for (down, across), place in made.places.items():
         if place.cell in lost:
             corner = (made.across.index(across), made.down.index(down))

@@ -28,7 +28,7 @@ def abstract(
     studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
 ) -> tuple[str, ...]:
     """The run counts, what was not trained, the verdicts on reference values."""
-    declared, finished, nc, failed, missing, skipped, extra = totals
+    declared, finished, not_converged, failed, missing, skipped, extra = totals
     many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
         (failed, "failed"),
@@ -38,7 +38,8 @@ def abstract(
     )
     lost = "".join(f", {count:,} {what}" for count, what in rest if count)
     said = [
-        f"{many} {declared:,} runs: {finished:,} finished ({nc:,} of them did not converge){lost}."
+        f"{many} {declared:,} runs: {finished:,} finished ({not_converged:,} of them "
+        f"did not converge){lost}."
     ]
     said += [untrained] if untrained else []
     if verdicts is not None and verdicts.rows:
@@ -59,7 +60,7 @@ def finding(study: Study) -> str:
     cells = study.cells.dropna(subset=["estimate"])
     if cells.empty or declaration.computes:
         return ""
-    if (cells["nc"] == cells["finished"]).all():
+    if (cells["not_converged"] == cells["finished"]).all():
         return "No finished run converged."
     ordered = cells.sort_values(
         "estimate", ascending=not declaration.higher_is_better, kind="stable"
@@ -245,7 +246,7 @@ def _tested_on_training(study: Study) -> Iterator[str]:
 
 def _rules(study: Study) -> Iterator[str]:
     finished = study.frame[study.frame["status"] == Status.FINISHED]
-    fired = finished.loc[finished["nc_rule"] != "", "nc_rule"].value_counts(sort=False)
+    fired = finished.loc[finished["not_converged"] != "", "not_converged"].value_counts(sort=False)
     if len(fired):
         parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
         text = "; ".join(parts)

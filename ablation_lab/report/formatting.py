@@ -124,12 +124,12 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
         else:
             text = uncertain_text(number(row["estimate"]), half)
         text += f" ({row['n']})"
-    return f"{text}, {not_converged_text(row)}" if row["nc"] else text
+    return f"{text}, {not_converged_text(row)}" if row["not_converged"] else text
 
 
 def not_converged_text(row: Mapping[str, object]) -> str:
     """How many of a cell's finished runs did not converge: '3/10 not converged'."""
-    return f"{row['nc']}/{row['finished']} not converged"
+    return f"{row['not_converged']}/{row['finished']} not converged"
 
 
 def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:

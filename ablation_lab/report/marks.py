@@ -72,7 +72,7 @@ def points_of(study: Study) -> list[Point]:
 def converged_values(study: Study, cell: str) -> pd.Series[float]:
     """The values of the converged runs of a cell, in the unit of the axis."""
     declaration, frame = study.declaration, study.frame
-    part = frame[(frame["cell"] == cell) & (frame["nc_rule"] == "")]
+    part = frame[(frame["cell"] == cell) & (frame["not_converged"] == "")]
     values = selection(declaration.selection).values(part, declaration.metric).dropna()
     return scale(declaration) * values
 

@@ -137,7 +137,7 @@ def counts(study: Study) -> tuple[int, ...]:
     return (
         len(study.frame),
         by_status[Status.FINISHED],
-        int(study.cells["nc"].sum()),
+        int(study.cells["not_converged"].sum()),
         by_status[Status.FAILED],
         by_status[Status.MISSING],
         by_status[Status.SKIPPED],

@@ -153,7 +153,9 @@ def percent(text: str) -> str:
 
 def _accuracy(answer: Answer, notes: Notes) -> tuple[Any, ...]:
     claim, ours = answer.claim, answer.interval
-    counted = f"{ours.n}, {answer.nc} not converged" if answer.nc else str(ours.n)
+    counted = (
+        f"{ours.n}, {answer.not_converged} not converged" if answer.not_converged else str(ours.n)
+    )
     bounds = f"[{_share(ours.low)}, {_share(ours.high)}]" if isfinite(ours.low) else DASH
     return (
         claim.claim_id,

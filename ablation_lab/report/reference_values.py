@@ -36,14 +36,14 @@ LOST = "cell lost"
 class Answer:
     """A claim, the study that answers it (empty for none), the verdict, and ours.
 
-    `nc` counts the runs among the n of the interval that did not converge.
+    `not_converged` counts the runs among the n of the interval that did not converge.
     """
 
     claim: ReferenceValue
     study: str
     verdict: Verdict
     interval: Interval
-    nc: int = 0
+    not_converged: int = 0
 
 
 def answers(
@@ -110,7 +110,7 @@ class Ours:
     runs: Floats
     interval: Interval
     said: str = ""
-    nc: int = 0
+    not_converged: int = 0
 
 
 def _answers(study: Study) -> Iterator[Answer]:
@@ -125,7 +125,7 @@ def _answers(study: Study) -> Iterator[Answer]:
             verdict = judge(ours.claim.model_copy(update={"metric": metric}), ours.runs)
             why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
             explained = Verdict(verdict.word, joined(cell.cell, why, ours.said))
-            yield Answer(claim, declaration.study, explained, ours.interval, ours.nc)
+            yield Answer(claim, declaration.study, explained, ours.interval, ours.not_converged)
 
 
 def _ours(study: Study, claim: ReferenceValue, found: Outcomes) -> Ours:
@@ -153,7 +153,7 @@ def _of_metric(
     """
     name = claim.metric or declaration.metric
     if claim.kind == "converged":
-        lost = part["nc_recorded"] == NoConvergence.NON_FINITE
+        lost = part["not_converged_recorded"] == NoConvergence.NON_FINITE
         left_out = f"{int(lost.sum())} runs that are not finite left out" if any(lost) else ""
         said = joined(said, left_out)
         part = part[~lost]
@@ -163,8 +163,8 @@ def _of_metric(
     own = name == declaration.metric and not claim.among
     if own and declaration.is_success:
         return Ours(claim, _column(values), headline(found, declaration), said)
-    nc = int((part["nc_rule"] != "").sum()) if own else 0
-    return Ours(claim, _column(values), mean_interval(values), said, nc)
+    not_converged = int((part["not_converged"] != "").sum()) if own else 0
+    return Ours(claim, _column(values), mean_interval(values), said, not_converged)
 
 
 def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float]:
@@ -175,7 +175,9 @@ def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float
     values = selection(declaration.selection).values(part, name) if own else part[name]
     share = declaration.is_share if own else is_share_named(name)
     if share and name != SUCCESS and declaration.chance is not None:
-        values = values.mask(part["nc_recorded"] == NoConvergence.NON_FINITE, declaration.chance)
+        values = values.mask(
+            part["not_converged_recorded"] == NoConvergence.NON_FINITE, declaration.chance
+        )
     return [float(value) for value in values]
 
 

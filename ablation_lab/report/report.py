@@ -42,13 +42,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
-# What runs.csv and cells.csv call a column of their frame.
-RUNS = {
-    "nc_rule": "not_converged", "nc_recorded": "not_converged_recorded",
-    "nc_step": "not_converged_step",
-}  # fmt: skip
-CELLS = {"nc": "not_converged"}
-COUNTED = ("steps", "parameters", "nc", "nc_step", "successes")
+COUNTED = ("steps", "parameters", "not_converged", "not_converged_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
 
@@ -153,10 +147,9 @@ def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> li
 def write_study(study: Study, folder: Path) -> Written:
     """Write runs.csv, cells.csv, comparisons.csv, the tables and the figures."""
     folder.mkdir(parents=True)
-    runs = study.frame.drop(columns="nc", errors="ignore")  # 1 where a rule is named
     data = {
-        "runs": whole_numbers(runs).rename(columns=RUNS),
-        "cells": whole_numbers(with_further(study)).rename(columns=CELLS),
+        "runs": whole_numbers(study.frame),
+        "cells": whole_numbers(with_further(study)),
         "comparisons": contrasts(study),
     }
     for name, table in data.items():
@@ -200,7 +193,7 @@ def _broken(template: str, error: Exception) -> ReportError:
 
 def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its counting columns written as whole numbers."""
-    counted = [name for name in COUNTED if name in table]
+    counted = [name for name in table.select_dtypes("number") if name in COUNTED]
     whole = [name for name in counted if (table[name].dropna() % 1 == 0).all()]
     return table.astype(dict.fromkeys(whole, "Int64"))
 

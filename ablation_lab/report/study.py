@@ -4,9 +4,9 @@ In: the address of a store and a profile. Out: one `Study` per declaration, with
 once; its cells have the estimate with its interval, and all that qualifies it.
 
 The headline estimate of an accuracy is the mean over converged runs (`n` counts them); beside it
-stand the runs that did not converge (`nc`) and the mean over all runs with those at chance
-(`all_runs`). Where no run converged the headline is the all-runs value and has no interval. A
-success share is k/n over all finished runs.
+stand the runs that did not converge (`not_converged`) and the mean over all runs with those at
+chance (`all_runs`). Where no run converged the headline is the all-runs value and has no interval.
+A success share is k/n over all finished runs.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
 
 
 COLUMNS = (
-    "metric", "n", "estimate", "low", "high", "interval", "nc", "n_declared", "finished",
+    "metric", "n", "estimate", "low", "high", "interval", "not_converged", "n_declared", "finished",
     "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "all_runs",
     "baseline", "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_holm",
     "minimum_p", "p_equivalence", "standing", "best", "reason",
@@ -211,7 +211,7 @@ def headline(found: Outcomes, declaration: Declaration) -> Interval:
     """The estimate of a cell with its interval."""
     if declaration.is_success:
         return wilson(found.successes, found.counted)
-    if found.converged or not found.nc:
+    if found.converged or not found.not_converged:
         return mean_interval(list(found.converged.values()))
     value = _all_runs(found, declaration)
     return Interval(value, nan, nan, found.finished, "none (no run converged)")
@@ -259,13 +259,13 @@ def _all_runs(found: Outcomes, declaration: Declaration) -> float:
         return found.successes / found.counted if found.counted else nan
     if declaration.chance is None:
         return float(np.mean(found.every)) if found.every else nan
-    values = [*found.converged.values(), *[declaration.chance] * found.nc]
+    values = [*found.converged.values(), *[declaration.chance] * found.not_converged]
     return float(np.mean(values)) if values else nan
 
 
 def _counts(found: Outcomes) -> dict[str, Any]:
     return {
-        "nc": found.nc,
+        "not_converged": found.not_converged,
         "n_declared": found.declared,
         "finished": found.finished,
         "failed": found.failed,

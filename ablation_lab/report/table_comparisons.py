@@ -145,11 +145,11 @@ def _lacking(made: Comparison, declaration: Declaration) -> str:
     pair = (made.first, made.second)
     if not all(each.finished for each in pair):
         return "one of the two has no finished run"
-    if declaration.is_success or not any(each.nc for each in pair):
+    if declaration.is_success or not any(each.not_converged for each in pair):
         return ""
     counts = " against ".join(_nc(each) for each in pair)
     return f"not converged {counts}; only replicates that converged in both are compared"
 
 
 def _nc(found: Outcomes) -> str:
-    return f"{found.nc}/{found.finished}"
+    return f"{found.not_converged}/{found.finished}"

@@ -107,7 +107,7 @@ def cell_entry(
     estimate = number(row["estimate"])
     if not isfinite(estimate):
         # A loss of runs that all diverged has no value, and their number is what there is to say.
-        text = f"{DASH}, {not_converged_text(row)}" if row["nc"] else DASH
+        text = f"{DASH}, {not_converged_text(row)}" if row["not_converged"] else DASH
         return Entry(text, notes=mark, cell=cell, reference=reference)
     text = estimate_text(row, declaration, digits=digits)
     return Entry(text, estimate, bold=bool(row["best"]), notes=mark, cell=cell, reference=reference)
@@ -206,7 +206,7 @@ def _numbers(
         Entry(bounds, sortable(row["low"])),
         Entry(str(row["interval"])),
         Entry(str(row["n"]), sortable(row["n"])),
-        Entry(f"{row['nc']}/{row['finished']}", sortable(row["nc"])),
+        Entry(f"{row['not_converged']}/{row['finished']}", sortable(row["not_converged"])),
         Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
         Entry(value("all_runs"), sortable(row["all_runs"])),
     ]

@@ -48,7 +48,7 @@ class Outcomes:
     failed: int
     missing: int
     skipped: int
-    nc: int
+    not_converged: int
     non_finite: int
     reason: str
 
@@ -97,7 +97,7 @@ def further_estimates(frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
                     "low": found.low,
                     "high": found.high,
                     "interval": found.method,
-                    "nc": int((finished.loc[mine.index, "nc_rule"] != "").sum()),
+                    "not_converged": int((finished.loc[mine.index, "not_converged"] != "").sum()),
                     "finished": len(mine),
                 }
             )
@@ -143,25 +143,25 @@ def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
     part = part.sort_values("replicate", kind="stable")
     status = part["status"]
     finished = part[status == Status.FINISHED]
-    nc = finished["nc_rule"] != ""
+    not_converged = finished["not_converged"] != ""
     finite = np.isfinite(finished["_value"])
-    converged = finished[~nc & finite]
+    converged = finished[~not_converged & finite]
     return Outcomes(
         cell=cell,
         converged=dict(
             zip(converged["replicate"].tolist(), converged["_value"].tolist(), strict=True)
         ),
-        unconverged=tuple(finished.loc[nc, "replicate"].tolist()),
+        unconverged=tuple(finished.loc[not_converged, "replicate"].tolist()),
         every=tuple(finished.loc[finite, "_value"].tolist()),
-        counted=int((nc | finite).sum()),
+        counted=int((not_converged | finite).sum()),
         successes=int((finished["_value"] >= 0.5).sum()),
         declared=int((status != Status.SKIPPED).sum()),
         finished=len(finished),
         failed=int((status == Status.FAILED).sum()),
         missing=int((status == Status.MISSING).sum()),
         skipped=int((status == Status.SKIPPED).sum()),
-        nc=int(nc.sum()),
-        non_finite=int((finished["nc_rule"] == NoConvergence.NON_FINITE).sum()),
+        not_converged=int(not_converged.sum()),
+        non_finite=int((finished["not_converged"] == NoConvergence.NON_FINITE).sum()),
         reason=_reason(part, untrained),
     )
 

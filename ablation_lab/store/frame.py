@@ -22,12 +22,23 @@ from ablation_lab.study.declaration import OUTCOME_COLUMNS, RUN_COLUMNS, Cell, D
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
 from ablation_lab.study.selection import selection
 
-TEXTS = ("study", "cell", "run_id", "nc_rule", "nc_recorded", "trainer", "device", "reason")
+TEXTS = (
+    "study",
+    "cell",
+    "run_id",
+    "not_converged",
+    "not_converged_recorded",
+    "trainer",
+    "device",
+    "reason",
+)
+# Metrics of runs that were stored under another name.
+FORMER = {"nc": "not_converged", "nc_step": "not_converged_step"}
 ACCURACY_MARGIN = 0.05  # above chance, as in the rule of the run
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
-    "train_loss", "train_accuracy", "val_accuracy", "test_accuracy", "success", "nc", "nc_step",
-    "parameters",
+    "train_loss", "train_accuracy", "val_accuracy", "test_accuracy", "success",
+    "not_converged_step", "parameters",
 )  # fmt: skip
 
 
@@ -106,8 +117,9 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     }
     if run.is_finished:
         rule = tags.get(Tag.RULE, "")
-        fired = {"nc_rule": rule, "nc_recorded": rule}
-        return {**run.metrics, **common, "status": Status.FINISHED, **fired}
+        fired = {"not_converged": rule, "not_converged_recorded": rule}
+        numbers = {FORMER.get(name, name): value for name, value in run.metrics.items()}
+        return {**numbers, **common, "status": Status.FINISHED, **fired}
     if run.is_failed:
         reason = tags.get(Tag.ERROR) or "failed without a message"
         return {**common, "status": Status.FAILED, "reason": reason}
@@ -158,7 +170,7 @@ def _extra(runs: Sequence[StoredRun], declared: set[str], profile: str) -> pd.Da
 
 
 def _without_metric(frame: pd.DataFrame, declaration: Declaration) -> list[str]:
-    finished = frame[(frame["status"] == Status.FINISHED) & (frame["nc_rule"] == "")]
+    finished = frame[(frame["status"] == Status.FINISHED) & (frame["not_converged"] == "")]
     lacking = finished[selection(declaration.selection).values(finished, declaration.metric).isna()]
     counts = lacking.groupby("cell", sort=False).size()
     return [
@@ -168,7 +180,9 @@ def _without_metric(frame: pd.DataFrame, declaration: Declaration) -> list[str]:
 
 
 def with_counted_rules(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
-    """The frame with the rule that counts in `nc_rule`; `nc_recorded` keeps what fired.
+    """The frame with the rule that counts in `not_converged`.
+
+    `not_converged_recorded` keeps what fired.
 
     A run keeps the first rule of three that fired when it ended: something not finite, a training
     loss above that of guessing, an accuracy of guessing. The loss is a sign that a network only
@@ -180,12 +194,15 @@ def with_counted_rules(frame: pd.DataFrame, declaration: Declaration) -> pd.Data
     if not measured or chance is None:
         return frame
     better = frame[declaration.metric] > chance + ACCURACY_MARGIN
-    decided = better & (frame["nc_rule"] == NoConvergence.LOSS_AT_CHANCE)
-    return frame.assign(nc_rule=frame["nc_rule"].mask(decided, ""))
+    decided = better & (frame["not_converged"] == NoConvergence.LOSS_AT_CHANCE)
+    return frame.assign(not_converged=frame["not_converged"].mask(decided, ""))
 
 
 def overruled(frame: pd.DataFrame) -> int:
     """How many runs had a loss above that of guessing, and an accuracy that is none."""
     return int(
-        ((frame["nc_recorded"] == NoConvergence.LOSS_AT_CHANCE) & (frame["nc_rule"] == "")).sum()
+        (
+            (frame["not_converged_recorded"] == NoConvergence.LOSS_AT_CHANCE)
+            & (frame["not_converged"] == "")
+        ).sum()
     )

@@ -18,7 +18,7 @@ from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.tags import VIEW, Kind, Tag, having, plain, replicates_of
 from ablation_lab.study.declaration import Declaration
 
-COLUMNS = ("estimate", "low", "high", "n", "nc")
+COLUMNS = ("estimate", "low", "high", "n", "not_converged")
 
 
 @dataclass(frozen=True)

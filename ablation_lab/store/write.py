@@ -120,7 +120,7 @@ def _tags(record: Record) -> dict[str, str]:
         Tag.CELL: run.cell,
         Tag.REPLICATE: str(run.replicate),
         Tag.STATUS: record.status.value,
-        Tag.RULE: record.nc_rule.value,
+        Tag.RULE: record.not_converged.value,
         Tag.TRAINER: record.trainer.value,
         Tag.WRITER: process.name(),
         Tag.CONFIG: json.dumps(run.config, sort_keys=True),
@@ -139,12 +139,12 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
             yield Metric(name, value, ended, step)
     numbers = {
         **record.metrics,
-        "nc": float(bool(record.nc_rule)),
+        "not_converged": float(bool(record.not_converged)),
         "steps": float(record.steps),
         "seconds": record.seconds,
     }
-    if record.nc_step is not None:
-        numbers["nc_step"] = float(record.nc_step)
+    if record.not_converged_step is not None:
+        numbers["not_converged_step"] = float(record.not_converged_step)
     for name, value in numbers.items():
         yield Metric(name, value, ended, record.steps)
 

@@ -21,7 +21,15 @@ from ablation_lab.study.schema import Design, Layout, Tuning
 from ablation_lab.study.selection import SELECTIONS
 
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
-OUTCOME_COLUMNS = ("nc_rule", "nc_recorded", "steps", "seconds", "trainer", "device", "reason")
+OUTCOME_COLUMNS = (
+    "not_converged",
+    "not_converged_recorded",
+    "steps",
+    "seconds",
+    "trainer",
+    "device",
+    "reason",
+)
 MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles
 
 

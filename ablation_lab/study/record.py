@@ -48,8 +48,8 @@ class Record:
     trainer: TrainerName
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    nc_rule: NoConvergence = NoConvergence.NONE
-    nc_step: int | None = None
+    not_converged: NoConvergence = NoConvergence.NONE
+    not_converged_step: int | None = None
     steps: int = 0
     seconds: float = 0.0
     started: float = 0.0

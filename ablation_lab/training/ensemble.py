@@ -68,7 +68,7 @@ def _score(run: Run, logits: NDArray[np.float32], data_root: str | None, started
             "member_accuracy": float(np.mean([accuracy_of(one, test.y) for one in logits])),
             **registered(run.config["training"].get("metrics") or (), scores, test.y),
         },
-        nc_rule=no_convergence(
+        not_converged=no_convergence(
             finite=bool(np.isfinite(logits).all()),
             train_loss=None,
             accuracy=accuracy,

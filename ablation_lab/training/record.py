@@ -72,8 +72,8 @@ def record_of(
         trainer=stack.trainer,
         metrics=metrics,
         curves=curves,
-        nc_rule=rule,
-        nc_step=_nc_step(rule, trained),
+        not_converged=rule,
+        not_converged_step=_not_converged_step(rule, trained),
         steps=trained.steps,
         seconds=seconds,
         started=started,
@@ -84,7 +84,7 @@ def record_of(
     )
 
 
-def _nc_step(rule: NoConvergence, trained: Trained) -> int | None:
+def _not_converged_step(rule: NoConvergence, trained: Trained) -> int | None:
     if rule is NoConvergence.NONE:
         return None
     return trained.nonfinite_step or trained.steps

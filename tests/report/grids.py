@@ -32,15 +32,15 @@ def declared(
 
 def frame(
     study: Declaration, values: Mapping[str, NDArray[np.float64] | list[float]],
-    nc: Mapping[str, set[int]] | None = None,
+    not_converged: Mapping[str, set[int]] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Finished runs with the values of each cell; `nc` names replicates that did not converge."""
-    lost = nc or {}
+    """Finished runs with the values of each cell; `not_converged` names replicates."""
+    lost = not_converged or {}
     rows = [
         {
             "study": study.study, "cell": cell, "replicate": r, "run_id": f"{cell}{r}",
             "status": "finished", study.metric: float(value), "reason": "",
-            "nc_rule": "loss_at_chance" if r in lost.get(cell, set()) else "",
+            "not_converged": "loss_at_chance" if r in lost.get(cell, set()) else "",
         }
         for cell, each in values.items() for r, value in enumerate(each)
     ]  # fmt: skip

@@ -19,16 +19,18 @@ from tests.conftest import CONF
 OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
 
 
-def answer(claim_id: str, *, ours: Interval | None = None, nc: int = 0, **changes: Any) -> Answer:
+def answer(
+    claim_id: str, *, ours: Interval | None = None, not_converged: int = 0, **changes: Any
+) -> Answer:
     made = {"claim_id": claim_id, "kind": "dist", "about": "a net: test accuracy"}
     read = reference(**{**made, "text": "0.9769", "values": [0.9769], **changes})
     word = Verdict("inside", "rank") if ours else Verdict("not attempted", "the data is lost")
-    return Answer(read, "some", word, ours or mean_interval([]), nc)
+    return Answer(read, "some", word, ours or mean_interval([]), not_converged)
 
 
 def test_a_row_has_the_printed_value_ours_the_interval_and_the_verdict() -> None:
     found = (
-        answer("a", ours=OURS, nc=1),
+        answer("a", ours=OURS, not_converged=1),
         answer("b", text="0.5"),
         answer("c", text="n/c", values=[]),
     )

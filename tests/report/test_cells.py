@@ -29,13 +29,16 @@ def small(metric: str = "test_accuracy", **changes: object) -> Declaration:
     return parse(json.dumps(made), "here")
 
 
-def rows(declared: Declaration, values: dict[str, list[float]], nc: int = 0) -> pd.DataFrame:
-    """A frame with the values; the first `nc` runs of width=16 did not converge."""
+def rows(
+    declared: Declaration, values: dict[str, list[float]], not_converged: int = 0
+) -> pd.DataFrame:
+    """A frame with the values; the first `not_converged` runs of width=16 did not converge."""
     table = [
         {
             "study": "toy", "cell": cell, "replicate": r, "run_id": f"{cell}{r}",
             "status": "finished", "width": cell.split("=")[1], declared.metric: value,
-            "nc_rule": "loss_at_chance" if cell == "width=16" and r < nc else "", "reason": "",
+            "not_converged": "loss_at_chance" if cell == "width=16" and r < not_converged else "",
+            "reason": "",
         }
         for cell, each in values.items() for r, value in enumerate(each)
     ]  # fmt: skip
@@ -53,23 +56,28 @@ def by_cell(frame: pd.DataFrame, declared: Declaration) -> pd.DataFrame:
 def test_the_headline_is_the_mean_of_converged_runs_with_the_rest_beside_it() -> None:
     declared = small()
     values = {"width=4": spread(0.9, 0), "width=8": spread(0.9, 1), "width=16": spread(0.8, 2)}
-    found = by_cell(rows(declared, values, nc=3), declared).loc["width=16"]
+    found = by_cell(rows(declared, values, not_converged=3), declared).loc["width=16"]
     interval = mean_interval(values["width=16"][3:])
     assert (found["estimate"], found["low"], found["high"]) == (
         interval.estimate, interval.low, interval.high,
     )  # fmt: skip
-    assert (found["n"], found["nc"], found["finished"], found["interval"]) == (5, 3, 8, "t")
+    assert (found["n"], found["not_converged"], found["finished"], found["interval"]) == (
+        5,
+        3,
+        8,
+        "t",
+    )
     assert found["all_runs"] == pytest.approx((sum(values["width=16"][3:]) + 3 * 0.1) / 8)
 
 
 def test_where_no_run_converged_the_headline_is_the_value_over_all_runs() -> None:
     declared = small()
-    frame = rows(declared, {"width=4": spread(0.9, 0), "width=16": [0.11] * 8}, nc=8)
+    frame = rows(declared, {"width=4": spread(0.9, 0), "width=16": [0.11] * 8}, not_converged=8)
     found = by_cell(frame, declared).loc["width=16"]
     assert found["estimate"] == found["all_runs"] == pytest.approx(0.1)
     assert isnan(found["low"])
     assert found["interval"] == "none (no run converged)"
-    assert (found["n"], found["nc"]) == (8, 8)
+    assert (found["n"], found["not_converged"]) == (8, 8)
 
 
 def test_a_declared_cell_without_runs_keeps_its_row() -> None:
@@ -97,7 +105,7 @@ def test_differences_are_paired_by_replicate_and_corrected_together() -> None:
 def test_pairs_are_runs_that_converged_in_both_cells() -> None:
     declared = small()
     values = {"width=4": spread(0.9, 0), "width=16": spread(0.8, 2)}
-    found = by_cell(rows(declared, values, nc=3), declared).loc["width=16"]
+    found = by_cell(rows(declared, values, not_converged=3), declared).loc["width=16"]
     assert found["pairs"] == 5
     wanted = np.mean(np.array(values["width=16"][3:]) - np.array(values["width=4"][3:]))
     assert found["difference"] == pytest.approx(wanted)
@@ -106,9 +114,9 @@ def test_pairs_are_runs_that_converged_in_both_cells() -> None:
 def test_success_is_counted_over_finished_runs_and_tested_with_fisher() -> None:
     declared = small("success")
     values = {"width=4": [0.0] * 7 + [1.0], "width=8": [1.0] * 8, "width=16": [nan] * 3 + [1.0] * 5}
-    found = by_cell(rows(declared, values, nc=3), declared)
+    found = by_cell(rows(declared, values, not_converged=3), declared)
     assert (found.loc["width=16", "successes"], found.loc["width=16", "n"]) == (5, 8)
-    assert found.loc["width=16", "nc"] == 3
+    assert found.loc["width=16", "not_converged"] == 3
     assert found.loc["width=8", "p"] == pytest.approx(
         scipy_stats.fisher_exact([[8, 0], [1, 7]]).pvalue
     )
@@ -160,7 +168,7 @@ def test_golden_counts(studies: dict[str, Study]) -> None:
     cells = studies["keep_prob"].cells.set_index("cell")
     deep = cells.loc["keep_prob=1.0,architecture=deep_50%"]
     assert (deep["n"], deep["failed"], deep["missing"], deep["n_declared"]) == (7, 1, 2, 10)
-    assert cells.loc["keep_prob=0.5,architecture=wide", "nc"] == 4
+    assert cells.loc["keep_prob=0.5,architecture=wide", "not_converged"] == 4
     assert cells.loc["keep_prob=0.5,architecture=deep_50%", "skipped"] == 10
     xor = studies["xor_depth"].cells.set_index("cell")
     assert xor.loc["depth=3,activation=relu", "nan_rate"] == pytest.approx(3 / 10)

@@ -34,12 +34,12 @@ def test_a_high_loss_beside_a_good_accuracy_is_no_failure(
     writer = new_writer()
     written(writer, "test_accuracy")
     frame = load_frame(writer.uri, declarations(writer.uri, "quick")[0])
-    assert frame["nc_rule"].tolist() == ["", "", "loss_at_chance", ""]
-    assert frame["nc_recorded"].tolist() == list(FIRED)
+    assert frame["not_converged"].tolist() == ["", "", "loss_at_chance", ""]
+    assert frame["not_converged_recorded"].tolist() == list(FIRED)
     assert overruled(frame) == 2
     (study,) = load(writer.uri, "quick")
     assert study.cells["estimate"].tolist() == pytest.approx([(0.95 + 0.90 + 0.93) / 3])
-    assert study.cells["nc"].tolist() == [1]
+    assert study.cells["not_converged"].tolist() == [1]
     assert "2 of 4 finished runs ended with a training loss above" in " ".join(threats(study))
 
 
@@ -50,7 +50,7 @@ def test_a_success_and_a_loss_keep_the_rule_of_the_run(
     writer = new_writer()
     written(writer, metric)
     frame = load_frame(writer.uri, declarations(writer.uri, "quick")[0])
-    assert frame["nc_rule"].tolist() == list(FIRED)
+    assert frame["not_converged"].tolist() == list(FIRED)
     assert overruled(frame) == 0
 
 
@@ -64,4 +64,4 @@ def test_the_other_rules_are_never_overruled(new_writer: Callable[[], Writer], r
     writer.declare(made)
     writer.run(made, "init=normal", 0, metrics=accuracy(0.9), rule=rule)
     frame = load_frame(writer.uri, declarations(writer.uri, "quick")[0])
-    assert frame["nc_rule"].tolist() == [rule]
+    assert frame["not_converged"].tolist() == [rule]

@@ -104,10 +104,10 @@ def test_a_heat_map_hatches_cells_of_which_runs_did_not_converge(
 ) -> None:
     study = studies["xor_depth"]
     cell = study.declaration.cells[0].cell
-    cells = study.cells.assign(nc=(study.cells["cell"] == cell).astype(int))
+    cells = study.cells.assign(not_converged=(study.cells["cell"] == cell).astype(int))
     hatched = heat_map(replace(study, cells=cells)).patches
     assert [patch.get_hatch() for patch in hatched] == ["////"]
-    assert not heat_map(replace(study, cells=cells.assign(nc=0))).patches
+    assert not heat_map(replace(study, cells=cells.assign(not_converged=0))).patches
 
 
 def test_numbers_of_a_heat_map_stand_out(studies: dict[str, Study]) -> None:

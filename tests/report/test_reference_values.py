@@ -295,11 +295,15 @@ def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Stu
     mine = study.frame["cell"] == cell
     lost, other = study.frame.index[mine][:2]
     frame = study.frame.copy()
-    frame.loc[lost, ["test_accuracy", "nc_rule", "nc_recorded"]] = [0.0, "non_finite", "non_finite"]
-    frame.loc[other, ["nc_rule", "nc_recorded"]] = "accuracy_at_chance"
+    frame.loc[lost, ["test_accuracy", "not_converged", "not_converged_recorded"]] = [
+        0.0,
+        "non_finite",
+        "non_finite",
+    ]
+    frame.loc[other, ["not_converged", "not_converged_recorded"]] = "accuracy_at_chance"
     made = reference("c", "dist", values=(0.9,))
     row = answered(study, made, frame=frame)
-    expected = frame.loc[mine, "test_accuracy"].where(frame["nc_rule"] != "non_finite", 0.1)
+    expected = frame.loc[mine, "test_accuracy"].where(frame["not_converged"] != "non_finite", 0.1)
     assert row["n"] == int(mine.sum())
     assert row["estimate"] == pytest.approx(expected.mean())
     optimum = answered(study, made.model_copy(update={"kind": "converged"}), frame=frame)

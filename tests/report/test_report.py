@@ -85,7 +85,7 @@ def test_runs_csv_has_one_row_per_declared_run(report: Path, studies: dict[str, 
         assert len({(row["cell"], row["replicate"]) for row in rows}) == len(rows)
         assert {"run_id", "train_loss", "val_accuracy", "test_accuracy"} <= set(rows[0])
         assert {"not_converged", "steps", "seconds", "trainer", "device"} <= set(rows[0])
-        rules = study.frame["nc_rule"].tolist()
+        rules = study.frame["not_converged"].tolist()
         assert [row["not_converged"] for row in rows] == rules
 
 
@@ -259,7 +259,7 @@ def test_what_is_published_is_finite_and_complete(studies: dict[str, Study]) -> 
     cells = published_cells(study)
     assert [cell["cell"] for cell in cells] == list(study.cells["cell"])
     assert cells[0]["factors"] == {"keep_prob": "1.0", "architecture": "wide"}
-    assert (cells[4]["n"], cells[4]["nc"]) == (6.0, 4.0)
+    assert (cells[4]["n"], cells[4]["not_converged"]) == (6.0, 4.0)
     assert "estimate" not in cells[5]
 
 

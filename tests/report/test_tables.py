@@ -196,10 +196,12 @@ def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -
 def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
     studies: dict[str, Study],
 ) -> None:
-    row = {"cell": "c", "reason": "", "estimate": float("nan"), "nc": 3, "finished": 4}
+    row = {"cell": "c", "reason": "", "estimate": float("nan"), "not_converged": 3, "finished": 4}
     declared = studies["keep_prob"].declaration
-    for nc, text in ((3, f"{DASH}, 3/4 not converged"), (0, DASH)):
-        entry = cell_entry(row | {"nc": nc}, declared, digits=1, notes=Notes())
+    for not_converged, text in ((3, f"{DASH}, 3/4 not converged"), (0, DASH)):
+        entry = cell_entry(
+            row | {"not_converged": not_converged}, declared, digits=1, notes=Notes()
+        )
         assert entry.text == text
 
 

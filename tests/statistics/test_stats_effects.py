@@ -30,8 +30,8 @@ from ablation_lab.statistics.outcomes import outcomes
 from ablation_lab.study.declaration import Declaration
 
 
-def made(study: Declaration, values: dict[str, Any], **nc: Any) -> Factorial:
-    found = factorial(outcomes(frame(study, values, **nc), study), study)
+def made(study: Declaration, values: dict[str, Any], **not_converged: Any) -> Factorial:
+    found = factorial(outcomes(frame(study, values, **not_converged), study), study)
     assert found is not None
     return found
 
@@ -149,7 +149,7 @@ def test_runs_that_did_not_converge_count_at_chance_and_pairs_are_complete() -> 
     study = declared(AB, 4, chance=0.1)
     values = {cell: [0.9] * 4 for cell in drawn(AB, 1, seed=0)}
     values["a=1,b=x"] = [0.9] * 3
-    data = made(study, values, nc={"a=2,b=y": {1}})
+    data = made(study, values, not_converged={"a=2,b=y": {1}})
     assert data.replicates == (0, 1, 2)
     assert data.values[1].min() == 0.1
     assert "3 of 4 replicates" in data.left_out[-1]
@@ -159,10 +159,10 @@ def test_effects_that_would_rest_on_the_runs_that_went_well_are_not_given() -> N
     """Of a loss nobody knows what chance is, so a replicate counts where every cell has it."""
     study, values = declared(AB, 6, metric="train_loss"), drawn(AB, 6, seed=3)
     first, *_, last = (cell.cell for cell in study.cells)
-    half = outcomes(frame(study, values, nc={first: {0, 1}, last: {5}}), study)
+    half = outcomes(frame(study, values, not_converged={first: {0, 1}, last: {5}}), study)
     assert factorial(half, study) is not None
     assert too_few_in_common(half, study) == ""
-    fewer = outcomes(frame(study, values, nc={first: {0, 1}, last: {4, 5}}), study)
+    fewer = outcomes(frame(study, values, not_converged={first: {0, 1}, last: {4, 5}}), study)
     assert factorial(fewer, study) is None
     assert "only 2 of 6 replicates" in too_few_in_common(fewer, study)
 

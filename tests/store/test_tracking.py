@@ -65,7 +65,7 @@ def test_a_record_reads_back(tracker: Tracker, store: str, record: Record) -> No
         "parameters": 13.0,
         "train_loss": 0.5,
         "val_accuracy": 0.25,
-        "nc": 0.0,
+        "not_converged": 0.0,
         "steps": 20.0,
         "seconds": 2.5,
     }
@@ -85,12 +85,12 @@ def test_what_is_not_finite_stays_so(tracker: Tracker, store: str, record: Recor
     wild = replace(
         record,
         curves={"train_loss": ((1, 0.5), (7, math.nan))},
-        nc_rule=NoConvergence.NON_FINITE,
-        nc_step=7,
+        not_converged=NoConvergence.NON_FINITE,
+        not_converged_step=7,
     )
     run = MlflowClient(store).get_run(tracker.write([wild])[0])
     assert math.isnan(run.data.metrics["train_loss"])
-    assert (run.data.metrics["nc"], run.data.metrics["nc_step"]) == (1.0, 7.0)
+    assert (run.data.metrics["not_converged"], run.data.metrics["not_converged_step"]) == (1.0, 7.0)
     assert run.data.tags["ablation.nc_rule"] == "non_finite"
 
 

@@ -62,8 +62,8 @@ def items(make_run: Callable[..., Run], tmp_path: Path) -> list[Item]:
             "train_loss": ((1, math.inf), (7, math.nan)),
             "val_accuracy": ((1, -math.inf), (7, 0.5), (7, 0.125)),
         },
-        nc_rule=NoConvergence.NON_FINITE,
-        nc_step=7,
+        not_converged=NoConvergence.NON_FINITE,
+        not_converged_step=7,
     )
     failed = replace(whole, status=Status.FAILED, metrics={}, curves={}, reason="no", error="Tr")
     lost = replace(failed, started=0.0, seconds=0.0, steps=0)
@@ -109,7 +109,11 @@ def test_both_writers_leave_the_same_runs(
     for one, other in zip(by_client, by_database, strict=True):
         assert as_read(client, one) == as_read(client, other)
     # The table of MLflow's UI asks like this.
-    for condition in ("metrics.nc = 1", "params.width = 'c'", "tags.`ablation.replicate` = '3'"):
+    for condition in (
+        "metrics.not_converged = 1",
+        "params.width = 'c'",
+        "tags.`ablation.replicate` = '3'",
+    ):
         found = [
             sorted(str(run.info.status) for run in client.search_runs([place], condition))
             for place in places.values()

@@ -25,7 +25,7 @@ def test_fitnet_learns_the_digits_from_lsuv() -> None:
     ]
     (record,) = execute(Stack(tuple(runs), TrainerName.SINGLE, "a test"))
     assert record.status is Status.FINISHED, record.error
-    assert record.nc_rule is NoConvergence.NONE
+    assert record.not_converged is NoConvergence.NONE
     losses = [loss for _, loss in record.curves["train_loss"]]
     # 19 layers that do not train stay at ln 10, the loss of equal probabilities.
     assert losses[-1] < 0.7 * log(10) < losses[0]

@@ -55,7 +55,7 @@ def test_members_that_know_different_halves_know_all_together(ensemble: Run) -> 
     zeros = [float((LABELS[150:] == 0).mean()), float((LABELS[:150] == 0).mean())]
     alone = [(1 + share) / 2 for share in zeros]
     assert record.metrics["member_accuracy"] == pytest.approx(np.mean(alone))
-    assert record.nc_rule is NoConvergence.NONE
+    assert record.not_converged is NoConvergence.NONE
     assert record.provenance == {"members": "a b"}
 
 
@@ -84,5 +84,5 @@ def test_a_member_that_diverged_makes_it_nc(ensemble: Run) -> None:
     bad[7] = np.nan
     record = combine(ensemble, {"a": right_on(slice(None)), "b": bad})
     assert record.status is Status.FINISHED
-    assert record.nc_rule is NoConvergence.NON_FINITE
+    assert record.not_converged is NoConvergence.NON_FINITE
     assert record.metrics["test_accuracy"] == pytest.approx(299 / 300)

@@ -45,8 +45,8 @@ def test_a_record_describes_the_run(make_run: MakeRun) -> None:
     assert set(record.curves) == {"train_loss", "val_accuracy"}
     assert record.steps == 40
     assert record.seconds > 0
-    assert record.nc_rule is NoConvergence.NONE
-    assert record.nc_step is None
+    assert record.not_converged is NoConvergence.NONE
+    assert record.not_converged_step is None
     assert record.logits is None
     assert record.reason == "a test"
 
@@ -75,16 +75,16 @@ def test_divergence_is_an_outcome_with_its_step(make_run: MakeRun, trainer: Trai
     run = make_run(model__activation="relu", optimizer__learning_rate=1e4, training__steps=300)
     (record,) = execute(Stack((run,), trainer, "a test"))
     assert record.status is Status.FINISHED
-    assert record.nc_rule is NoConvergence.NON_FINITE
-    assert record.nc_step is not None
-    assert 1 <= record.nc_step < 300
+    assert record.not_converged is NoConvergence.NON_FINITE
+    assert record.not_converged_step is not None
+    assert 1 <= record.not_converged_step < 300
     assert record.metrics["success"] == 0.0
 
 
 def test_a_run_that_learns_nothing_is_nc_at_its_end(make_run: MakeRun) -> None:
     record = alone(make_run(**{**DIGITS, "optimizer": {"name": "sgd", "learning_rate": 1e-9}}))
-    assert record.nc_rule is NoConvergence.LOSS_AT_CHANCE
-    assert record.nc_step == record.steps == 40
+    assert record.not_converged is NoConvergence.LOSS_AT_CHANCE
+    assert record.not_converged_step == record.steps == 40
 
 
 def test_an_exception_is_a_failed_record_of_every_run(make_run: MakeRun) -> None:

@@ -65,7 +65,7 @@ def test_a_run_of_every_task_leaves_its_metrics_and_curves(make_run: MakeRun, fa
     # The generator's success raises the discriminator's loss.
     assert family == "gan" or losses[-1] < losses[0]
     assert (record.images is None) == (family != "gan")
-    assert record.nc_rule is NoConvergence.NONE
+    assert record.not_converged is NoConvergence.NONE
     again = trained(make_run, family)
     assert (again.metrics, again.curves) == (record.metrics, record.curves)
 
@@ -79,8 +79,8 @@ def test_generated_images_are_64_in_the_shape_of_the_data(make_run: MakeRun) -> 
 def test_a_regression_that_diverges_is_an_outcome(make_run: MakeRun) -> None:
     rate = {"name": "sgd", "learning_rate": 1e6}
     record = trained(make_run, "linear_regression", optimizer=rate)
-    assert record.nc_rule is NoConvergence.NON_FINITE
-    assert record.nc_step is not None
+    assert record.not_converged is NoConvergence.NON_FINITE
+    assert record.not_converged_step is not None
 
 
 def test_rules_reach_regressions_and_are_refused_by_the_gan(make_run: MakeRun) -> None:

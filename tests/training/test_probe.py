@@ -108,7 +108,7 @@ def test_a_run_that_diverges_keeps_what_was_seen() -> None:
     wild = Run("study", "quick", "cell", 0, "key", 7, config, {})
     (record,) = execute(plan([wild], data_root=None, plugins=())[0])
     assert record.error == ""
-    assert record.nc_rule == "non_finite"
+    assert record.not_converged == "non_finite"
     assert "NaN" not in record.probed
     assert "Infinity" not in record.probed
 

@@ -40,10 +40,10 @@ def test_stacks_of_one_two_and_five_give_the_same_table(
     for other in others:
         for one, together in zip(other, fives, strict=True):
             assert one.status is together.status is Status.FINISHED, one.error
-            assert (one.run, one.steps, one.nc_rule) == (
+            assert (one.run, one.steps, one.not_converged) == (
                 together.run,
                 together.steps,
-                together.nc_rule,
+                together.not_converged,
             )
             # Another order of float32 sums; an accuracy, a share of whole examples, is the same.
             assert one.metrics == pytest.approx(together.metrics, rel=1e-5)

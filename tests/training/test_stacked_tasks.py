@@ -112,7 +112,11 @@ def test_a_study_leaves_the_same_records_in_stacks_and_alone(study: str) -> None
         assert one.status is other.status is Status.FINISHED, one.error
         assert one.metrics == pytest.approx(other.metrics, rel=1e-3, abs=1e-6)
         assert set(one.curves) == set(other.curves)
-        assert (one.steps, one.nc_rule, one.nc_step) == (other.steps, other.nc_rule, other.nc_step)
+        assert (one.steps, one.not_converged, one.not_converged_step) == (
+            other.steps,
+            other.not_converged,
+            other.not_converged_step,
+        )
 
 
 def test_a_text_known_by_heart_says_since_which_step(make_run: MakeRun) -> None:

@@ -11,7 +11,7 @@ from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.run import Combination
 from ablation_lab.training.ensemble import combine
 from ablation_lab.training.schedule import steps_per_epoch
-from experiments.checks.gates import sigmoid
+from experiments.checks.by_hand import sigmoid
 from experiments.data.toys import POINTS6
 from lightning_modules.initializers import fans, he_normal, xavier_uniform
 from lightning_modules.layers import dropout

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.architectures import alexnet, alphago, inception, lenet5
-from experiments.architectures.tracing import on_meta, output_shapes, parameters
+from experiments import architectures
+from experiments.architectures import on_meta, output_shapes, parameters
 
 BUILD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], int]] = {
-    "lenet5": (lenet5.lenet5, lenet5.INPUT, (10,), 61_706),
-    "alexnet": (alexnet.alexnet, alexnet.INPUT, (1000,), 62_378_344),
-    "inception": (inception.Inception, inception.INPUT, (256, 28, 28), 163_696),
-    "alphago": (alphago.alphago, alphago.INPUT, (1, 19, 19), 3_882_793),
+    "lenet5": (architectures.lenet5, architectures.LENET5_INPUT, (10,), 61_706),
+    "alexnet": (architectures.alexnet, architectures.ALEXNET_INPUT, (1000,), 62_378_344),
+    "inception": (architectures.Inception, architectures.INCEPTION_INPUT, (256, 28, 28), 163_696),
+    "alphago": (architectures.alphago, architectures.ALPHAGO_INPUT, (1, 19, 19), 3_882_793),
 }
 
 
@@ -29,8 +29,8 @@ def test_counts_and_output(name: str) -> None:
 
 
 def test_shapes_come_from_a_forward_pass_that_leaves_no_hook() -> None:
-    module = on_meta(lenet5.lenet5)
-    shapes = output_shapes(module, lenet5.INPUT)
+    module = on_meta(architectures.lenet5)
+    shapes = output_shapes(module, architectures.LENET5_INPUT)
     assert list(shapes) == [name for name, _ in module.named_children()]
     assert shapes["pool2"] == (16, 5, 5)
     assert not any(child._forward_hooks for child in module.children())
@@ -38,19 +38,22 @@ def test_shapes_come_from_a_forward_pass_that_leaves_no_hook() -> None:
 
 def test_a_wrong_input_is_refused() -> None:
     with pytest.raises(RuntimeError):
-        output_shapes(on_meta(lenet5.lenet5), (1, 28, 28))
+        output_shapes(on_meta(architectures.lenet5), (1, 28, 28))
 
 
 def test_traced_shapes_are_those_of_real_numbers() -> None:
-    real = lenet5.lenet5()
-    x = torch.zeros(1, *lenet5.INPUT)
+    real = architectures.lenet5()
+    x = torch.zeros(1, *architectures.LENET5_INPUT)
     for name, child in real.named_children():
         x = child(x)
-        assert tuple(x.shape[1:]) == output_shapes(on_meta(lenet5.lenet5), lenet5.INPUT)[name]
+        assert (
+            tuple(x.shape[1:])
+            == output_shapes(on_meta(architectures.lenet5), architectures.LENET5_INPUT)[name]
+        )
 
 
 def test_point_bias_differs_from_point_to_point() -> None:
-    bias = alphago.PointBias()
+    bias = architectures.PointBias()
     with torch.no_grad():
         bias.bias.copy_(torch.arange(361.0).reshape(1, 19, 19))
     assert len(bias(torch.zeros(1, 1, 19, 19)).unique()) == 361

@@ -24,7 +24,7 @@ from ablation_lab.study.schema import parse_study
 from ablation_lab.study.settings import resolve
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
-from experiments.checks.convolution import output_size
+from experiments.checks.shapes import output_size
 from lightning_modules.registry import OPTIMIZERS, Registry, UnknownName
 from tests.study.changed import edited, keys
 
@@ -216,7 +216,7 @@ def test_a_key_follows_the_code_of_its_own_check() -> None:
     runs = {n: {"check": {"name": n}} for n in ("and_gate", "xor_handmade", "conv_strides")}
     before = keys(runs)
     assert len(set(before.values())) == 3
-    after = keys(runs, edited(("experiments/checks/gates.py", "_gate(-1.5)", "_gate(-1.6)")))
+    after = keys(runs, edited(("experiments/checks/by_hand.py", "gate, -1.5", "gate, -1.6")))
     assert {name for name in before if before[name] != after[name]} == {"and_gate"}
 
 

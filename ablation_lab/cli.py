@@ -169,9 +169,9 @@ def _run(call: Call) -> int:
 
 def _plan(call: Call) -> int:
     invocation = _invocation(call)
-    from ablation_lab.runner.session import carry_out
+    from ablation_lab.runner.session import say_plan
 
-    return carry_out(replace(invocation, dry_run=True))
+    return say_plan(invocation)
 
 
 def _report(call: Call) -> int:

@@ -73,7 +73,6 @@ class Invocation:
     reports: Path | None
     conf: Path
     every_study: bool
-    dry_run: bool = False
 
     @property
     def root(self) -> Path | None:

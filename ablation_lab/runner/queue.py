@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablation_lab.store import process
 from ablation_lab.store.connect import alone
-from ablation_lab.store.trials import open_storage, report_steps, trial_id
+from ablation_lab.store.trials import open_storage, report_steps, said_of_trials, trial_id
 from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
 CELL = "cell"
@@ -80,6 +80,20 @@ class Queue:
             trials = self._open_trials(cells)
             # A cell without an open trial was finished by another runner just now.
             return [n for n in cells if n not in trials or not self._take(n, trials[n])]
+
+    def is_shared(self, *, since: float) -> bool:
+        """Whether another runner held any cell at that time, in seconds, or later.
+
+        Leases are renewed more often than they expire: one that ended before is older than that.
+        """
+        leases = [
+            str(lease).rpartition("@")
+            for lease in said_of_trials(self._storage, self._study, LEASE)
+        ]
+        return any(
+            holder != self._holder and float(renewed) >= since - EXPIRY
+            for holder, _, renewed in leases
+        )
 
     def report(self, cell: str, values: Mapping[int, float]) -> None:
         """Report metrics (replicate → value) as steps of the cell's trial, in one transaction."""

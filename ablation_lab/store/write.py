@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from mlflow.entities import Metric, Param
@@ -83,6 +85,14 @@ class Tracker:
                 run_ids = self._writer.write(self._store.experiment(replicates_of(study)), items)
                 written.update(zip(places, run_ids, strict=True))
         return [written[i] for i in range(len(records))]
+
+    def place(self, run_id: str, name: str) -> str:
+        """Say where a file of a run lies: its path from here, or of which run a server has it."""
+        uri = self._client.get_run(run_id).info.artifact_uri
+        if not uri.startswith("file:"):
+            return f"{name} of MLflow run {run_id}"
+        path, here = Path(url2pathname(urlsplit(uri).path), name), Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
     def logits(self, run_id: str) -> NDArray[np.float32]:
         """Return the stored test logits (N, C) of a member of ensembles."""

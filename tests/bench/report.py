@@ -11,7 +11,7 @@ from statistics import median
 
 import matplotlib as mpl
 
-from ablation_lab.runner.provenance import provenance
+from ablation_lab.runner.declaring import provenance
 from tests.bench.rows import Row, table
 
 INTRODUCTION = """# How quick it is

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from ablation_lab.runner.progress import Display
+from ablation_lab.runner.results import Display
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
 

@@ -98,6 +98,18 @@ def test_cells_are_shared_between_runners(open_as: Open) -> None:
     assert mine.lease({name: CELLS[name] for name in "bc"}) == ["b", "c"]
 
 
+def test_another_runner_that_had_a_cell_since_then_is_seen(open_as: Open) -> None:
+    now = time.time()
+    mine, other = open_as(MINE), open_as(OTHER)
+    mine.lease(CELLS)
+    assert not mine.is_shared(since=now)
+    mine.finish("a")
+    mine.release()
+    assert other.is_shared(since=now)
+    # What ended before the store was read was read.
+    assert not other.is_shared(since=now + module.EXPIRY + 10)
+
+
 def test_adding_again_adds_nothing(open_as: Open, uri: str) -> None:
     first = open_as()
     first.lease(CELLS)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.runner.schedule import validate_metrics
+from ablation_lab.runner.results import validate_metrics
 from ablation_lab.study.declare import declare
 from ablation_lab.study.metric import METRICS, Direction, Metric, metric
 from ablation_lab.study.record import Record, Status

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation_lab.data import DATASETS
-from ablation_lab.runner.schedule import once
+from ablation_lab.runner.planning import once
 from ablation_lab.study.run import Run, TrainerName
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.accelerators import Accelerators

@@ -1,15 +1,36 @@
-"""Where results come from: commit, versions, machine."""
+"""What a store is told before the runs: what is declared, and where results come from.
+
+Comes in: the declared studies. Goes out: the store, open and ready for records.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ablation_lab.runner.configuration import Invocation
+from ablation_lab.store.write import Tracker
+from ablation_lab.study.declare import Declared, declaration_of
+from ablation_lab.study.references import references_text
+
 PACKAGES = ("torch", "pytorch-lightning", "mlflow", "hydra-core", "optuna", "numpy", "pandas")
+
+
+def keep_declarations(call: Invocation, declared: Iterable[Declared]) -> Tracker:
+    """Tell the store what is declared, and clear away runs that were cut off half-way."""
+    tracker = Tracker(call.tracking_uri, call.artifacts)
+    if call.references:
+        tracker.keep_references(references_text(call.references))
+    for entry in declared:
+        tracker.cleanup(entry.study.name)
+        description = declaration_of(entry, provenance()).model_dump(mode="json")
+        tracker.declare(entry.study.name, call.profile, description)
+    return tracker
 
 
 @cache

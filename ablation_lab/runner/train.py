@@ -1,0 +1,214 @@
+"""Carrying out a plan: cells are leased, stacks trained, records kept as they come.
+
+Comes in: a plan. Goes out: what the store has then, and which runs failed. Cells that another
+runner holds are waited for; only then is the store read again. Ensembles are combined when their
+members are there. A run that raised is a defect, of the lab or of a user's own module. One that its
+device has no room for is a setting that the user can mend, found only where the device is: the
+other cells keep their results, and the call ends as any other that was asked for what cannot be.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ablation_lab.data import verify
+from ablation_lab.engines.contract import Done, Engine
+from ablation_lab.engines.local import LocalEngine
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.runner.configuration import Invocation
+from ablation_lab.runner.planning import Planned, Stored, groups, stacks_of
+from ablation_lab.store.places import validate_places
+from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.training.ensemble import combine_members
+from ablation_lab.training.execute import execute
+from ablation_lab.training.plan import estimated
+from ablation_lab.training.validate import validate_stack
+
+if TYPE_CHECKING:
+    # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
+    from ablation_lab.runner.results import Results
+
+# Between looks at cells that another runner holds, in seconds.
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run that failed, and where its traceback lies."""
+
+    record: Record
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the store has when a call has trained what it wanted, and the runs that failed."""
+
+    stored: Stored
+    failed: tuple[Failed, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 where nothing failed, 2 where a run did not fit, else 1."""
+        return max((1 if each.record.fits else 2 for each in self.failed), default=0)
+
+
+def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
+    """Carry the plan out; nothing is handed out after ``until`` (of the monotonic clock).
+
+    Errors: ``ConfigurationError``, ``DataError`` and ``StoreError`` before anything is written.
+    """
+    wanted = planned.missing.wanted
+    if not wanted:
+        return Trained(planned.missing.stored)
+    validate_places(call)
+    verify_data(call, wanted)
+    with call.engine.start(call.plugins) as engine:
+        # The first worker imports torch meanwhile: seconds in each of the two processes.
+        with _imported_meanwhile("ablation_lab.runner.results"):
+            verify_modules(stacks_of(call, wanted, engine.accelerators), engine)
+        from ablation_lab.runner.results import Results
+
+        # Only now: a call that is refused leaves no store behind.
+        with Results(call, planned.missing) as results:
+            _train_all(call, wanted, engine, results, until=until)
+    return Trained(results.stored, tuple(results.failed))
+
+
+def verify_data(call: Invocation, runs: Iterable[Run]) -> None:
+    """See that the data files of the runs that train are there and right."""
+    used = {run.config["data"]["name"] for run in runs if "data" in run.config}
+    for name in sorted(used):
+        verify(name, call.root)
+
+
+def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
+    """Build one module of every cell in a worker, before anything trains.
+
+    An engine whose jobs wait in a queue is not asked: what is wrong is said at once.
+    Errors: ``ConfigurationError`` with the first thing that is wrong.
+    """
+    first: dict[tuple[str, str], Stack] = {}
+    for stack in stacks:
+        if stack.trainer is TrainerName.COMPUTED:
+            continue
+        for run in stack.runs:
+            first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
+    with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
+        for done in nearby.map(validate_stack, first.values()):
+            if done.error or done.result:
+                raise ConfigurationError(done.error or str(done.result))
+
+
+def _train_all(
+    call: Invocation, wanted: tuple[Run, ...], engine: Engine, results: Results, *, until: float
+) -> None:
+    """Train what can be leased, until nothing is left that another runner holds."""
+    left = wanted
+    while left:
+        leased, held = results.lease(left)
+        # Two studies may declare the same run: it is trained once and kept in both.
+        by_key = groups(leased, lambda run: run.key)
+        stacks = stacks_of(call, leased, engine.accelerators)
+        for done in engine.map(execute, _in_time(stacks, until), cost=estimated):
+            results.keep([twin for record in _records(done) for twin in _twins(record, by_key)])
+        waiting = _combine(call, [run for run in leased if run.is_ensemble], results)
+        left = results.still_missing(held, waiting)
+        if left:
+            time.sleep(PATIENCE)
+
+
+def _in_time(stacks: Iterable[Stack], until: float) -> Iterator[Stack]:
+    """Yield stacks until the time for handing out work is over."""
+    for stack in stacks:
+        if time.monotonic() > until:
+            return
+        yield stack
+
+
+def _records(done: Done[Stack, list[Record]]) -> list[Record]:
+    """Return the records of a stack; where its worker gave nothing back they say why."""
+    if done.result is not None:
+        return done.result
+    return [
+        Record(
+            run=run,
+            status=Status.FAILED,
+            trainer=done.job.trainer,
+            reason=done.error,
+            error=done.traceback or done.error,
+        )
+        for run in done.job.runs
+    ]
+
+
+def _twins(record: Record, by_key: Mapping[str, list[Run]]) -> Iterator[Record]:
+    """Yield the record of every run of the same key."""
+    return (replace(record, run=run) for run in by_key[record.run.key])
+
+
+def _combine(call: Invocation, ensembles: list[Run], results: Results) -> list[Run]:
+    """Combine members from their stored logits; return the ensembles that wait for members.
+
+    An ensemble waits while members of it are still to be trained; it fails if a member failed.
+    """
+    combined, waiting = [], []
+    for run in ensembles:
+        finished = results.finished(run.study)
+        if set(run.members) - set(finished) <= results.failed_keys:
+            combined.append(combine_members(run, finished, results.tracker, call.data_root))
+        else:
+            waiting.append(run)
+    results.keep(combined)
+    return waiting
+
+
+@contextmanager
+def _imported_meanwhile(*modules: str) -> Iterator[None]:
+    """Import modules in a thread while the body runs."""
+    thread = threading.Thread(target=lambda: [import_module(name) for name in modules])
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def failures(failed: Iterable[Failed]) -> list[str]:
+    """Return one line for each reason: how many runs, the first one's name and its traceback.
+
+    Those that their device has no room for have one line for each study: each says another size.
+    """
+    failed = list(failed)
+    raised = groups(
+        (f for f in failed if f.record.fits), lambda f: (f.record.run.study, f.record.reason)
+    )
+    too_large = groups((f for f in failed if not f.record.fits), lambda f: f.record.run.study)
+    return [
+        *(f"failed: {_runs(group)}: {_reason(group)}" for group in raised.values()),
+        *(f"error: {_cells(group)}: {_reason(group)}" for group in too_large.values()),
+    ]
+
+
+def _runs(group: list[Failed]) -> str:
+    run = group[0].record.run
+    more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+    return f"{run.study} {run.cell} replicate {run.replicate}{more}"
+
+
+def _cells(group: list[Failed]) -> str:
+    first, others = group[0].record.run, {each.record.run.cell for each in group[1:]}
+    more = len(others - {first.cell})
+    also = f" and {more} more cell{'s' if more > 1 else ''}" if more else ""
+    return f"study/{first.study}.yaml: {first.cell}{also}"
+
+
+def _reason(group: list[Failed]) -> str:
+    return f"{group[0].record.reason} (traceback: {group[0].traceback})"

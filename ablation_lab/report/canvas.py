@@ -62,6 +62,7 @@ def _families() -> list[str]:
 PRINT = {
     "font.family": _families(),
     "font.size": 7,
+    "text.parse_math": False,  # a dollar sign is one
     "axes.titlesize": 7,
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,

@@ -14,6 +14,7 @@ from ablation_lab.report.reference_tables import accuracies
 from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table, write_table
+from ablation_lab.report.text import csv_frame
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.record import Status
 from ablation_lab.study.references import ReferenceValue
@@ -46,7 +47,7 @@ class Across:
         """Write the tables, and values.csv where there are reference values, into a folder."""
         if self.answers:
             table = value_table(self.answers)
-            table.to_csv(folder / "values.csv", index=False, lineterminator="\n")
+            csv_frame(table).to_csv(folder / "values.csv", index=False, lineterminator="\n")
         for made in self.tables:
             write_table(made, folder)
 

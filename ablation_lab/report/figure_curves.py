@@ -142,7 +142,6 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     """Median and 10-90 % band by step, one line per cell, or per level where cells are many."""
     import seaborn
 
-    ax = new_axes(ax)
     curves, title = grouped(study)
     curves = curves[_recorded_by_all(curves)]
     metric = str(study.curves["metric"].iloc[0])
@@ -153,6 +152,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     middles = (scale * values.median()).reset_index()
     looks = line_looks(middles["group"].nunique()) | {"markers": False}
     names = list(middles["group"].cat.remove_unused_categories().cat.categories)
+    ax = new_axes(ax, height=HEIGHT + legend_height(names))
     seaborn.lineplot(
         middles, x="step", y="value", hue="group", style="group", hue_order=names,
         style_order=names, estimator=None, lw=1.0, legend=False, ax=ax, **looks,

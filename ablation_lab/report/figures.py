@@ -51,6 +51,7 @@ from ablation_lab.report.marks import (
 from ablation_lab.report.panels import sample_grids
 from ablation_lab.report.reference_tables import verdicts
 from ablation_lab.report.study import Study
+from ablation_lab.report.text import file_name
 
 Drawing = Callable[[Study], Axes]
 MOST_POINTS = 24
@@ -73,7 +74,7 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         if factor == size:
             chosen["members"] = partial(member_curve, factor=factor)
         else:
-            chosen[f"by_{factor.name}"] = partial(numeric_curve, factor=factor)
+            chosen[f"by_{file_name(factor.name)}"] = partial(numeric_curve, factor=factor)
     if len(made.down) > 1 and len(made.across) > 1:
         chosen["heat"] = heat_map
     if len(made.places) <= MOST_POINTS or not chosen:

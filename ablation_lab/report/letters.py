@@ -19,16 +19,21 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, NullLocator
+
+from ablation_lab.report.text import is_number, plain
 
 EDGE = 2.0  # points that a label keeps from the figure's edge
 GAP = 2.0  # points between two numbers of an axis
 POINTS = 72  # of an inch
+NAME, LEGEND = 28, 55  # letters of a name on one line: beside an axis, and in a legend
 
 
 def fit(figure: Figure) -> None:
     """Lay the figure out so that no label is cut and no two numbers of an axis touch."""
+    _make_plain(figure)
     figure.draw_without_rendering()
     broken = [_break(label, figure, along) for label, along in _labels(figure)]
     if any(broken):
@@ -40,6 +45,30 @@ def fit(figure: Figure) -> None:
         for along in (0, 1):
             _thin(ax, figure, along)
             _bring_in(ax, figure, along)
+
+
+def _make_plain(figure: Figure) -> None:
+    """Short lines of plain text: no character breaks the file, no name leaves the axes no room."""
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        texts = [label.get_text() for label in axis.get_ticklabels()]
+        if not all(map(is_number, texts)):
+            places: Any = axis.get_majorticklocs()
+            axis.set_ticks(places, [_lines(text) for text in texts])
+    named = [text for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    labels = [label for label, _ in _labels(figure)]
+    for text in figure.findobj(Text):
+        room = LEGEND if text in named else 0 if text in labels else NAME
+        text.set_text(_lines(text.get_text(), room))
+
+
+def _lines(text: str, room: int = NAME) -> str:
+    """Lines of so many letters, of a name at most two; it stands whole in the tables."""
+    lines = [plain(line) for line in text.split("\n")]
+    if room:
+        rows = 1 if room == LEGEND else 2
+        cut = [textwrap.wrap(line, room, max_lines=rows, placeholder=" …") for line in lines]
+        lines = ["\n".join(each) for each in cut]
+    return "\n".join(lines)
 
 
 def apart(ranges: Sequence[tuple[float, float]], gap: float) -> list[int]:
@@ -84,7 +113,7 @@ def _thin(ax: Axes, figure: Figure, along: int) -> None:
         for text in (tick.label1, tick.label2)
         if text.get_visible() and text.get_text() and low - near <= tick.get_loc() <= high + near
     ]
-    if not all(_is_number(text) for *_, text in drawn):
+    if not all(is_number(text) for *_, text in drawn):
         return
     ranges = sorted(drawn)
     kept = apart([(low, high) for low, high, *_ in ranges], GAP * figure.dpi / POINTS)
@@ -111,14 +140,6 @@ def _bring_in(ax: Axes, figure: Figure, along: int) -> None:
 def _ends(text: Text, along: int) -> tuple[float, float]:
     box = text.get_window_extent()
     return (box.y0, box.y1) if along else (box.x0, box.x1)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace("−", "-").replace(",", ""))
-    except ValueError:
-        return False
-    return True
 
 
 FAMILY = "NanumGothic"

@@ -67,8 +67,8 @@ def load_table(
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """The study's pivot table as text, computed from the rows given."""
     made = pivot_table(_study(frame))
-    names = [" · ".join(filter(None, column)) for column in zip(*made.header, strict=True)]
-    return pd.DataFrame([[entry.words for entry in row] for row in made.rows], columns=names)
+    rows = [[entry.words for entry in row] for row in made.rows]
+    return pd.DataFrame(rows, columns=list(made.heads))
 
 
 def figure(frame: pd.DataFrame) -> Figure:

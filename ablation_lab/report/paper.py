@@ -18,6 +18,7 @@ from typing import Any
 from ablation_lab.report.document import Document, Picture, Section
 from ablation_lab.report.letters import FAMILY, korean_font, needs_korean
 from ablation_lab.report.tabular import Table, header_spans
+from ablation_lab.report.text import plain_values
 
 MOST_PROBLEMS = 6
 # In the abstract; more would fill its page.
@@ -54,7 +55,8 @@ def write_paper(model: Document, *, folder: Path, templates: Path, name: str = "
     # Not before it is needed: it starts threads of its own, after which no process may fork.
     import typst
 
-    text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
+    values = plain_values(paper_values(model))
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
     font = korean_font() if needs_korean([text]) else None
     with tempfile.TemporaryDirectory(dir=folder) as place:
         work = Path(place)

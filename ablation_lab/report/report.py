@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from threading import active_count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
@@ -34,6 +34,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import header_spans, write_table
+from ablation_lab.report.text import csv_frame, plain
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.references import ReferenceValue
 
@@ -154,7 +155,7 @@ def write_study(study: Study, folder: Path) -> Written:
     }
     for name, table in data.items():
         if len(table):
-            table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+            csv_frame(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     tables = tuple(tables_for(study))
     for made in tables:
         write_table(made, folder)
@@ -176,12 +177,18 @@ def html(model: Document, *, templates: Path = TEMPLATES) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_plain,
     )
     environment.globals["header_spans"] = header_spans
     try:
         return environment.get_template("index.html.j2").render(page=model)
     except TemplateError as error:
         raise _broken(str(getattr(error, "name", None) or "index.html.j2"), error) from error
+
+
+def _plain(value: Any) -> Any:
+    """What a template prints, but for markup, as text that any page can hold."""
+    return plain(value) if type(value) is str else value
 
 
 def _broken(template: str, error: Exception) -> ReportError:

@@ -1,20 +1,20 @@
 """What a table is, and how it is written: Markdown, LaTeX (booktabs), CSV, the spans for HTML.
 
 In: entries that know their text, their sort value, their notes and their cell. Out: one model that
-every format prints, so that the HTML page and a LaTeX fragment cannot disagree. Every special
-character of a format is escaped here.
+every format prints, so that the HTML page and a LaTeX fragment cannot disagree.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ablation_lab.report import text as literal
 from ablation_lab.report.formatting import plain_text, sortable
 
 
@@ -48,6 +48,11 @@ class Table:
     header: tuple[tuple[str, ...], ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The header of each column in one line."""
+        return tuple(" · ".join(filter(None, column)) for column in zip(*self.header, strict=True))
 
     @classmethod
     def of(
@@ -91,15 +96,8 @@ class Notes:
         return (self.texts.index(text) + 1,)
 
 
-TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-    "–": "--", "—": "---", "·": r"$\cdot$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
-    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "∈": r"$\in$", "√": r"$\surd$",
-}  # fmt: skip
 SENTENCE = 48  # letters of an entry that no longer stand on one line
 WIDE = 75  # letters that fit side by side in a column of text
-SPECIAL = r"\`*_{}[]<>#|~"
 
 
 def write_table(table: Table, folder: Path) -> None:
@@ -108,50 +106,84 @@ def write_table(table: Table, folder: Path) -> None:
         (folder / f"table_{table.name}.{ending}").write_text(write(table), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Markup:
+    """How a format escapes text, sets it in bold, and marks a note."""
+
+    escape: Callable[[str], str]
+    bold: str
+    note: str
+
+    def entry(self, entry: Entry) -> str:
+        """An entry with its reference value and the marks of its notes."""
+        text = self.escape(entry.text)
+        said = self.bold.format(text) if entry.bold else text
+        said += f"; {self.escape(entry.reference)}" if entry.reference else ""
+        return said + "".join(self.note.format(mark) for mark in entry.notes)
+
+
+MARKDOWN = Markup(literal.markdown, "**{}**", " [{}]")
+LATEX = Markup(literal.latex, r"\textbf{{{}}}", r"\textsuperscript{{{}}}")
+
+
 def markdown(table: Table) -> str:
     """A pipe table with title, caption and numbered notes."""
-    head = [" · ".join(filter(None, column)) for column in zip(*table.header, strict=True)]
-    lines = [f"**{_md(table.title)}**", "", _md_line(head), _md_line(["---"] * len(head))]
-    lines += [_md_line([_md_entry(entry) for entry in row], escape=False) for row in table.rows]
-    notes = [f"[{i}] {_md(note)}" for i, note in enumerate(table.notes, start=1)]
-    return "\n".join([*lines, "", _md(table.caption), *("  \n" + n for n in notes)]) + "\n"
+    escape = MARKDOWN.escape
+    rows = [map(escape, table.heads), ["---"] * len(table.heads)]
+    rows += [map(MARKDOWN.entry, row) for row in table.rows]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    notes = [f"  \n[{i}] {escape(note)}" for i, note in enumerate(table.notes, start=1)]
+    said = ["", escape(table.caption), *notes]
+    return "\n".join([f"**{escape(table.title)}**", "", *lines, *said]) + "\n"
 
 
 def latex(table: Table) -> str:
-    """A table environment; needs the package booktabs."""
-    widths = [
-        max(len(entry.words) for entry in column) for column in zip(*table.rows, strict=True)
-    ] or [0] * len(table.header[0])
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{tex(table.title)}. {tex(table.caption)}}}",
+    """A table environment; needs the package booktabs, and the encoding T1 of fonts."""
+    escape, widths = LATEX.escape, _widths(table)
+    size = "" if sum(widths) <= WIDE else r"\scriptsize\setlength{\tabcolsep}{3pt}"
+    columns = "".join(r"p{0.35\linewidth}" if width > SENTENCE else "l" for width in widths)
+    heads = [_tex_row(map(_tex_span, line)) for line in header_spans(table.header)]
+    rows = [_tex_row(map(LATEX.entry, row)) for row in table.rows]
+    notes = [
+        rf"\par{{\footnotesize\textsuperscript{{{i}}} {escape(note)}\par}}"
+        for i, note in enumerate(table.notes, start=1)
     ]
-    lines += [_tex_size(sum(widths)), rf"\begin{{tabular}}{{{_tex_columns(widths)}}}", r"\toprule"]
-    lines += [_tex_header(line) for line in header_spans(table.header)]
-    lines += [r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule", r"\end{tabular}"]
-    for i, note in enumerate(table.notes, start=1):
-        lines += ["", rf"{{\footnotesize\textsuperscript{{{i}}} {tex(note)}\par}}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return "\n".join([
+        r"\begin{table}",
+        rf"\centering{size}",
+        rf"\caption{{{escape(table.title)}. {escape(table.caption)}}}",
+        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *heads, r"\midrule", *rows,
+        r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def _widths(table: Table) -> list[int]:
+    """The letters of the widest entry of each column."""
+    columns = zip(*table.rows, strict=True)
+    return [max(len(entry.words) for entry in column) for column in columns] or [0] * len(
+        table.heads
+    )
+
+
+def _tex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _tex_span(span: tuple[str, int]) -> str:
+    text, width = LATEX.escape(span[0]), span[1]
+    return text if width == 1 else rf"\multicolumn{{{width}}}{{c}}{{{text}}}"
 
 
 def comma_separated(table: Table) -> str:
     """The entries as they are printed, one header line; notes in a column of their own."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    head = [" · ".join(filter(None, column)) for column in zip(*table.header, strict=True)]
-    writer.writerow([*head, "notes"])
+    writer.writerow(map(literal.csv, (*table.heads, "notes")))
     for row in table.rows:
         marks = sorted({mark for entry in row for mark in entry.notes})
-        writer.writerow(
-            [*(entry.words for entry in row), "; ".join(table.notes[m - 1] for m in marks)]
-        )
+        notes = "; ".join(table.notes[mark - 1] for mark in marks)
+        writer.writerow(map(literal.csv, (*(entry.words for entry in row), notes)))
     return out.getvalue()
-
-
-def tex(text: str) -> str:
-    """Plain text as LaTeX."""
-    return "".join(TEX.get(character, character) for character in text)
 
 
 def header_spans(header: tuple[tuple[str, ...], ...]) -> list[list[tuple[str, int]]]:
@@ -169,52 +201,6 @@ def header_spans(header: tuple[tuple[str, ...], ...]) -> list[list[tuple[str, in
             merged += [(text, len(places))] if text else [("", 1)] * len(places)
         lines.append(merged)
     return [*lines, [(text, 1) for text in header[-1]]]
-
-
-def _md(text: str) -> str:
-    return "".join("\\" + c if c in SPECIAL else c for c in text)
-
-
-def _md_line(texts: list[str], *, escape: bool = True) -> str:
-    return "| " + " | ".join(_md(t) if escape and t != "---" else t for t in texts) + " |"
-
-
-def _md_entry(entry: Entry) -> str:
-    text = _md(entry.text)
-    text = f"**{text}**" if entry.bold else text
-    text += f"; {_md(entry.reference)}" if entry.reference else ""
-    return text + "".join(f" [{mark}]" for mark in entry.notes)
-
-
-def _tex_columns(widths: list[int]) -> str:
-    """One letter per column; a column of sentences wraps."""
-    return "".join(r"p{0.35\linewidth}" if width > SENTENCE else "l" for width in widths)
-
-
-def _tex_size(letters: int) -> str:
-    """Letters that let a wide table fit its page."""
-    if letters <= WIDE:
-        return r"\normalsize"
-    return r"\scriptsize\setlength{\tabcolsep}{3pt}"
-
-
-def _tex_header(line: list[tuple[str, int]]) -> str:
-    parts = [
-        tex(text) if width == 1 else rf"\multicolumn{{{width}}}{{c}}{{{tex(text)}}}"
-        for text, width in line
-    ]
-    return " & ".join(parts) + r" \\"
-
-
-def _tex_row(row: tuple[Entry, ...]) -> str:
-    return " & ".join(_tex_entry(entry) for entry in row) + r" \\"
-
-
-def _tex_entry(entry: Entry) -> str:
-    text = tex(entry.text)
-    text = rf"\textbf{{{text}}}" if entry.bold else text
-    text += f"; {tex(entry.reference)}" if entry.reference else ""
-    return text + "".join(rf"\textsuperscript{{{mark}}}" for mark in entry.notes)
 
 
 WRITERS = {"md": markdown, "tex": latex, "csv": comma_separated}

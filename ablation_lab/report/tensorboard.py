@@ -8,7 +8,6 @@ on what is wrong. The store stays the truth: the log is written anew at every ca
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from tensorboardX import SummaryWriter
 from ablation_lab.errors import StoreError
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.study import UnknownStudyError, declared
+from ablation_lab.report.text import file_name
 from ablation_lab.store.client import readable
 from ablation_lab.store.frame import load_curves, load_frame
 from ablation_lab.store.layers import Histogram, Probed, stored_probed
@@ -70,7 +70,7 @@ def write_log(uri: str, declaration: Declaration, folder: Path) -> str:
     probed = stored_probed(uri, runs["run_id"]) if layered else {}
     for row in runs[["cell", "replicate", "run_id"]].itertuples(index=False, name=None):
         cell, replicate, run_id = row
-        with SummaryWriter(str(place / _name(cell) / f"r{replicate}")) as writer:
+        with SummaryWriter(str(place / file_name(cell) / f"r{replicate}")) as writer:
             for metric, step, value in _scalars(by_run.get(run_id)):
                 writer.add_scalar(metric, value, step)
             if run_id in probed:
@@ -82,11 +82,6 @@ def write_log(uri: str, declaration: Declaration, folder: Path) -> str:
         lost = len(runs) - len(probed)
         said.append(f"{lost} have lost their {File.PROBED} and so their histograms")
     return "; ".join(said)
-
-
-def _name(cell: str) -> str:
-    """A cell as the name of a folder."""
-    return re.sub(r"[^\w.,=+-]+", "_", cell)
 
 
 def _scalars(points: pd.DataFrame | None) -> Iterator[tuple[str, int, float]]:

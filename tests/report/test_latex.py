@@ -13,7 +13,7 @@ import pytest
 
 from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import tex
+from ablation_lab.report.text import latex
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
@@ -36,7 +36,7 @@ def test_fragments_compile(studies: dict[str, Study], tmp_path: Path) -> None:
         names += sorted((tmp_path / study.name).glob("table_*.tex"))
     assert len(names) > 6
     inputs = "\n".join(rf"\input{{{name.relative_to(tmp_path)}}}\clearpage" for name in names)
-    (tmp_path / "main.tex").write_text(DOCUMENT % (inputs, tex(SPECIAL)), encoding="utf-8")
+    (tmp_path / "main.tex").write_text(DOCUMENT % (inputs, latex(SPECIAL)), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     result = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,

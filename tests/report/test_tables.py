@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from golden_store import declaration, grid
 
+from ablation_lab.report import text as literal
 from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
 from ablation_lab.report.layout import grid as layout_grid
 from ablation_lab.report.reference_tables import values_table
@@ -28,7 +29,6 @@ from ablation_lab.report.tabular import (
     header_spans,
     latex,
     markdown,
-    tex,
 )
 from ablation_lab.study.declaration import MEMBERS, parse
 
@@ -132,15 +132,18 @@ def test_latex_escapes_and_spans() -> None:
     text = latex(AWKWARD)
     assert r"\caption{50\% \& more. a\_b}" in text
     assert r" & \multicolumn{2}{c}{A} & B \\" in text
-    assert r"r|1 & \textbf{$\pm$1}\textsuperscript{1} & \textless{}2\textgreater{} & -- \\" in text
+    assert (
+        r"r\textbar{}1 & \textbf{$\pm$1}\textsuperscript{1} & \textless{}2\textgreater{} & -- \\"
+        in text
+    )
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
     assert r"why\_\#1" in text
 
 
 @pytest.mark.parametrize("character", list("&%$#_{}~^\\"))
 def test_every_special_character_of_latex_is_escaped(character: str) -> None:
-    assert tex(character) != character
-    assert tex(f"a{character}b").startswith("a\\")
+    assert literal.latex(character) != character
+    assert literal.latex(f"a{character}b").startswith("a\\")
 
 
 def test_markdown_keeps_its_columns() -> None:

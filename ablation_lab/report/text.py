@@ -1,0 +1,122 @@
+"""A user's text as literal text: one escape for each target, and none anywhere else.
+
+In: names, levels, titles, reasons, whatever they hold. Out: the same text for a table in Markdown,
+LaTeX or CSV, for a page, for a paper, for a figure, for the name of a file. Nothing in it is markup
+there, nothing runs, and no character can break a line, a column or a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pandas as pd
+
+BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+# Control characters, those that turn the direction of what follows, and what no file can hold.
+CONTROLS = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def plain(text: str) -> str:
+    """One line of text that any format can hold; a control character by its number."""
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], BREAKS.sub(" ", text))
+
+
+def plain_values(value: Any) -> Any:
+    """Dataclasses, mappings and sequences as what JSON knows, every text of them in plain."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, list | tuple):
+        return [plain_values(each) for each in value]
+    if isinstance(value, dict):
+        return {name: plain_values(each) for name, each in value.items()}
+    if is_dataclass(value):
+        return {each.name: plain_values(getattr(value, each.name)) for each in fields(value)}
+    return value
+
+
+MARKDOWN = re.compile(
+    r"[\\`*_{}\[\]<>#|~$&@^]|^[-+=](?=[-=\s]|$)|^\d+(?=[.)])|(?<=http)s?:|(?<=www)\."
+)
+
+
+def markdown(text: str) -> str:
+    """Text as Markdown, also behind the beginning of a line."""
+    return MARKDOWN.sub(lambda found: _md_escaped(found[0]), plain(text))
+
+
+def _md_escaped(found: str) -> str:
+    return f"{found}\\" if found.isdigit() else f"{found[:-1]}\\{found[-1]}"
+
+
+LETTERS = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+)
+GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ", LETTERS.split(), strict=True))
+TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+    "–": "--", "—": "---", "·": r"$\cdot$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
+    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "∈": r"$\in$", "√": r"$\surd$", "∞": r"$\infty$",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "[": "{[}", "*": "{*}",  # behind the end of a row they would be its options
+    **{letter: rf"$\{name}$" for letter, name in GREEK.items()},
+}  # fmt: skip
+LIGATURES = re.compile(r"[-`',](?=[-`',])|[?!](?=`)")
+# What pdflatex has no letters for: other engines set it, there it stands by its numbers.
+UNSET = re.compile(
+    "[^ -~\xa0-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e"
+    f"‘’“”„…†‡•‰€™{''.join(map(re.escape, TEX))}]+"
+)
+
+
+def latex(text: str) -> str:
+    """Text as LaTeX, in a cell of a table, a caption or a paragraph."""
+    apart = LIGATURES.sub(lambda found: f"{found[0]}\0", plain(text))
+    return UNSET.sub(_unset, "".join(TEX.get(each, each) for each in apart))
+
+
+def _unset(found: re.Match[str]) -> str:
+    if found[0] == "\0":
+        return "{}"
+    numbers = " ".join(f"U+{ord(each):04X}" for each in found[0])
+    return rf"\ifdefined\Umathchar {found[0]}\else ({numbers})\fi{{}}"
+
+
+RUN = tuple("=+-@＝＋－＠")  # with what a formula begins
+
+
+def csv(text: str) -> str:
+    """Text as a field of CSV that no spreadsheet runs; a number stays as it is."""
+    one = plain(text)
+    return f"'{one}" if one.lstrip().startswith(RUN) and not is_number(one) else one
+
+
+def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with every text of it, its header too, as a field of CSV."""
+    made = frame.rename(columns=csv)
+    for name in made.select_dtypes(exclude=["number", "bool"]):
+        made[name] = made[name].map(_csv_field)
+    return made
+
+
+def _csv_field(value: Any) -> Any:
+    return csv(value) if isinstance(value, str) else value
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number and nothing else."""
+    try:
+        float(text.replace("−", "-").replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file, or a part of it; what a name cannot hold by its number."""
+    return re.sub(r"^\.|[^\w.,=+-]", lambda found: f"~{ord(found[0]):x}", plain(text))

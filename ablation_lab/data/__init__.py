@@ -7,23 +7,21 @@ Files are looked for in the data folder (`root`, else the environment's ABLATION
 cache folder; each under its declared path, in a folder called like the data set, and in the root
 itself. What is missing is downloaded. Nothing is decoded before its sum is right.
 
-A data set of your own lives in your package and registers by name::
-
-    from ablation_lab.data import DATASETS, DataFile, Dataset, Part, TrainingData
+A data set of your own is a `Dataset` that your plug-in declares::
 
     def read_my_data(contents):  # {declared name: decompressed bytes}
         rows = ...
         return TrainingData(train=Part(x, y), validation=Part(...)), Part(...)
 
-    DATASETS.register("my_data")(
+    declare(
         Dataset(
             name="my_data",
             shape=(64,),
             classes=10,
             examples=55_000,
-            files=(DataFile("my_data/rows.csv.gz", sha256="..."),),
             about="what it is, how it is split, where it comes from",
             read=read_my_data,
+            files=(DataFile("my_data/rows.csv.gz", sha256="..."),),
         )
     )
 
@@ -40,6 +38,8 @@ from ablation_lab.data.dataset import (
     Dataset,
     Part,
     TrainingData,
+    declare,
+    hash_order,
 )
 from ablation_lab.data.loading import checksum, content_sum, load, verify
 
@@ -54,7 +54,9 @@ __all__ = [
     "checksum",
     "cifar",
     "content_sum",
+    "declare",
     "embedded",
+    "hash_order",
     "load",
     "mnist",
     "verify",

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation_lab.data.dataset import (
-    DATASETS,
+    SUMS,
     Alternative,
     DataError,
     DataFile,
     Dataset,
     Part,
     TrainingData,
+    declare,
 )
 
 PIXEL = np.float32(1 / 255)
@@ -98,54 +99,15 @@ def _join(batches: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> Par
 
 
 ARCHIVE = "cifar-10-python.tar.gz"
-ARCHIVE_SUM = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-ARCHIVE_URLS = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
-
-# Batch, sum of the .xz file, sum of the original pickle.
-BATCHES = (
-    (
-        "data_batch_1",
-        "95699f21b1add43ae87c844ddcd9267a04aa76f29c3ddd0d707706dad9eac2ac",
-        "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
-    ),
-    (
-        "data_batch_2",
-        "7bbaaa28ed82fbdaa725334ff15ee061921b4a151611188afcd6685ccd9fd5a0",
-        "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
-    ),
-    (
-        "data_batch_3",
-        "10423c061558444782e616104159d39e1b75bce9bdc2824c8385386ff136275b",
-        "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
-    ),
-    (
-        "data_batch_4",
-        "e4fdb5683383dd84dd16b65aed3132d0bf436f8f44fa19c40b26a7848532c852",
-        "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
-    ),
-    (
-        "data_batch_5",
-        "d4636503c38da9b49640c8ce76ee04be008c2e2a37bbc7d90ebbfeebfa4fa361",
-        "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
-    ),
-    (
-        "test_batch",
-        "19b08cc72ac85f17efead982cf7846739a2a9bfaf6d68c3112af40c7494dffef",
-        "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
-    ),
-)
+BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
 
-def _file(batch: str, packed: str, plain: str) -> DataFile:
-    original = f"cifar-10-batches-py/{batch}"
-    return DataFile(
-        name=f"cifar-10/{batch}.xz",
-        sha256=packed,
-        alternatives=(
-            Alternative(original, plain),
-            Alternative(ARCHIVE, ARCHIVE_SUM, ARCHIVE_URLS, member=original),
-        ),
-    )
+def _file(batch: str) -> DataFile:
+    """Declare one batch: compressed by itself, as it is, or within the original archive."""
+    packed, original = f"cifar-10/{batch}.xz", f"cifar-10-batches-py/{batch}"
+    urls = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
+    archived = Alternative(ARCHIVE, SUMS[ARCHIVE], urls, member=original)
+    return DataFile(packed, SUMS[packed], (Alternative(original, SUMS[original]), archived))
 
 
 CIFAR10 = Dataset(
@@ -153,10 +115,10 @@ CIFAR10 = Dataset(
     shape=SHAPE,
     classes=10,
     examples=45_000,
-    files=tuple(_file(*batch) for batch in BATCHES),
+    files=tuple(map(_file, BATCHES)),
     about="CIFAR-10, pixels / 255; train 45,000, validation the LAST 5,000 of batches 1-5, "
     "test 10,000 (Krizhevsky, Nair, Hinton 2009)",
     read=read_cifar,
     version="last 5000 validation, 1",
 )
-DATASETS.register("cifar10")(CIFAR10)
+declare(CIFAR10)

@@ -4,9 +4,10 @@ Comes in: declarations (names, sums, shapes, a reader). Goes out: the same, type
 Nothing is read here.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -103,9 +104,9 @@ class Dataset:
         classes: the number of classes; 1 means binary, with labels 0 and 1; 0 means that y holds
             real numbers.
         examples: the number of training examples, N of the train part.
-        files: the files it is read from; empty for data that comes with the code.
         about: one line: what it is, how it is split, where it comes from.
         read: turns {declared name: decompressed bytes} into (train + validation, test).
+        files: the files it is read from; none for data that comes with the code.
         test_is_train: the test set is the training set; its accuracy is training accuracy.
         version: names the split and the scaling; change it when `read` gives other numbers.
         embedded: for data without files, the `content_sum` that `read` must give.
@@ -116,9 +117,9 @@ class Dataset:
     shape: tuple[int, ...]
     classes: int
     examples: int
-    files: tuple[DataFile, ...]
     about: str
     read: Reader = field(repr=False)
+    files: tuple[DataFile, ...] = ()
     test_is_train: bool = False
     version: str = "1"
     embedded: str = ""
@@ -126,6 +127,30 @@ class Dataset:
 
 
 DATASETS: Registry[Dataset] = Registry("data set", words=("data",))
+
+
+# Path below a data folder -> sha256, for the files of the data sets here, in every form.
+SUMS: dict[str, str] = {
+    path: total
+    for line in Path(__file__).with_name("files.sha256").read_text("utf-8").splitlines()
+    for total, path in (line.split("  "),)
+}
+
+
+def declare(*datasets: Dataset) -> None:
+    """Register data sets, each under its own name."""
+    for dataset in datasets:
+        DATASETS.register(dataset.name, above=1)(dataset)
+
+
+def hash_order(count: int, *names: object) -> NDArray[np.int64]:
+    """Return the rows 0 .. count-1 in the order of sha256("split/<names>/<row>").
+
+    A random generator of a library may change its stream between versions; this order stays.
+    """
+    stream = "/".join(("split", *map(str, names)))
+    rows = sorted(range(count), key=lambda row: hashlib.sha256(f"{stream}/{row}".encode()).digest())
+    return np.array(rows, dtype=np.int64)
 
 
 def base_name(path: str) -> str:

@@ -12,8 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ablation_lab.data.dataset import DATASETS, DataError, Dataset, Part, TrainingData
-from ablation_lab.data.split import hash_order
+from ablation_lab.data.dataset import (
+    DataError,
+    Dataset,
+    Part,
+    TrainingData,
+    declare,
+    hash_order,
+)
 
 XOR = (((0, 0), (0, 1), (1, 0), (1, 1)), (0, 1, 1, 0))
 SPIRAL_POINTS = 97
@@ -71,46 +77,37 @@ def read_spirals(_contents: Mapping[str, bytes]) -> tuple[TrainingData, Part]:
     return one_part(part(np.concatenate([one, -one]), np.repeat([1, 0], SPIRAL_POINTS)))
 
 
-DATASETS.register("xor")(
+declare(
     Dataset(
         name="xor",
         shape=(2,),
         classes=1,
         examples=4,
-        files=(),
         about="exclusive or, 4 rows; train, validation and test are the same rows (truth table)",
         read=partial(read_points, x=XOR[0], y=XOR[1]),
         test_is_train=True,
         embedded="1bd813ebc7c37ae17934d589e93a1572ac753263de676f509b4bde6a1f5e7d8c",
-    )
-)
-
-DATASETS.register("spirals")(
+    ),
     Dataset(
         name="spirals",
         shape=(2,),
         classes=1,
         examples=2 * SPIRAL_POINTS,
-        files=(),
         about="two spirals, 97 points each; train, validation and test are the same rows "
         "(Lang and Witbrock 1988)",
         read=read_spirals,
         test_is_train=True,
         embedded="1cf331a084ccaebe37c154802c6385ff3d87bbcb5b44aac3d42175f0802d661c",
-    )
-)
-
-DATASETS.register("digits")(
+    ),
     Dataset(
         name="digits",
         shape=(1, 8, 8),
         classes=10,
         examples=1_197,
-        files=(),
         about="handwritten digits, pixels / 16; fixed split by hash, 1,197 train, 300 validation, "
         "300 test (scikit-learn; UCI, Alpaydin and Kaynak 1998)",
         read=read_digits,
         version="hash split 1197 300 300, 1",
         embedded="6be04b1795387633436ae13b4f4c347d9d9ef33a308da65db52f3dba431a5e2e",
-    )
+    ),
 )

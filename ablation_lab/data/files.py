@@ -1,7 +1,8 @@
 """Where the files of a data set lie, whether they are right, and what is in them.
 
 Comes in: a declared data set and, if given, a data folder. Goes out: verified bytes by declared
-name. Every file is read once; the bytes that are decoded are the bytes whose sum was checked.
+name. Every file is read once; the bytes that are decoded are the bytes whose sum was checked. What
+is missing is downloaded into the data folder, and verified before it gets its name.
 """
 
 import gzip
@@ -9,7 +10,9 @@ import hashlib
 import io
 import lzma
 import os
+import sys
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +27,9 @@ from ablation_lab.data.dataset import (
     Dataset,
     base_name,
 )
-from ablation_lab.data.download import cache_folder, download
+
+# Seconds without any answer after which a mirror counts as absent.
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def _downloaded(dataset: Dataset, file: DataFile, root: Path | None) -> Source:
         )
     folder = given if given is not None and _writable(given) else cache_folder()
     try:
-        path, form = download(file, folder)
+        path, form = _download(file, folder)
     except DataError as error:
         searched = ", ".join(str(place) for place in _folders(root))
         names = " or ".join(dict.fromkeys(form.path for form in file.forms()))
@@ -161,6 +166,70 @@ def _downloaded(dataset: Dataset, file: DataFile, root: Path | None) -> Source:
         ) from None
     raw, _ = _read(dataset, path)
     return Source(path, form, raw)
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads, ~/.cache/ablation-lab on Linux."""
+    import pooch
+
+    return Path(pooch.os_cache("ablation-lab"))
+
+
+def _download(file: DataFile, folder: Path) -> tuple[Path, Alternative]:
+    """Fetch `file` in the first form that some address gives, below `folder`.
+
+    Errors: DataError with one reason for each address that was tried.
+    """
+    reasons = []
+    for form in file.forms():
+        for url in form.urls:
+            try:
+                return _fetch(url, form, folder), form
+            except (OSError, ValueError) as error:
+                reasons.append(f"{url}: {_reason(error)}")
+    raise DataError("; ".join(reasons) or "no address is declared for it")
+
+
+def _fetch(url: str, form: Alternative, folder: Path) -> Path:
+    """Fetch one address into memory, verify, and only then touch the disk."""
+    import pooch
+
+    stream = io.BytesIO()
+    get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=PATIENCE)
+    get(url, stream, None)
+    raw = stream.getvalue()
+    found = hashlib.sha256(raw).hexdigest()
+    if found != form.sha256:
+        raise DataError(f"expected sha256 {form.sha256}, found {found}")
+    target = folder / form.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write(raw, target)
+    return target
+
+
+def _write(raw: bytes, target: Path) -> None:
+    """Write a file in one step: another process sees all of it or nothing."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".download-", delete=False) as file:
+        partial = Path(file.name)
+    try:
+        partial.write_bytes(raw)
+        # The temporary file is private to its owner; a data folder is often shared.
+        partial.chmod(0o644)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a download failed; library messages run over many lines."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP status {response.status_code}"
+    if isinstance(error, DataError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"no connection ({type(error).__name__})"
 
 
 def _writable(folder: Path) -> bool:

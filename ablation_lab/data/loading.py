@@ -10,9 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ablation_lab.data.dataset import DATASETS, DataError, Dataset, Part, TrainingData
+from ablation_lab.data.dataset import (
+    DATASETS,
+    DataError,
+    Dataset,
+    Part,
+    TrainingData,
+    hash_order,
+)
 from ablation_lab.data.files import decoded, verified_sources
-from ablation_lab.data.split import hash_order
 
 
 def checksum(name: str) -> str:

@@ -56,7 +56,6 @@ dataset("rings")(
         shape=(2,),
         classes=2,
         examples=200,
-        files=(),
         about="two noisy circles, one around the other",
         read=read_rings,
     )

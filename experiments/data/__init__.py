@@ -1,15 +1,8 @@
 """Data sets that only the lectures have: their points, lines, texts, CSV files, and variants.
 
-Comes in: nothing. Goes out: the data sets, registered with ``ablation_lab.data.DATASETS``.
+Comes in: nothing. Goes out: the data sets, registered.
 """
 
-from experiments.data import (
-    admission,
-    cifar_variants,
-    lectures,
-    mnist_variants,
-    regressions,
-    toys,
-)
+from experiments.data import images, tables, toys
 
-__all__ = ["admission", "cifar_variants", "lectures", "mnist_variants", "regressions", "toys"]
+__all__ = ["images", "tables", "toys"]

@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablation_lab.data import DATASETS, DataError, Part, TrainingData, checksum, load, verify
-from ablation_lab.data.split import hash_order
+from ablation_lab.data import (
+    DATASETS,
+    DataError,
+    Part,
+    TrainingData,
+    checksum,
+    hash_order,
+    load,
+    verify,
+)
 from lightning_modules.registry import UnknownName
 
 Loaded = tuple[str, TrainingData, Part]

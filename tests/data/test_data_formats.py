@@ -8,8 +8,8 @@ import pytest
 
 from ablation_lab.data import DataError
 from ablation_lab.data.cifar import parse_batch, read_cifar
-from ablation_lab.data.idx import NAMES, parse_idx, read_idx
-from experiments.data.lectures import parse_csv, read_last
+from ablation_lab.data.mnist import NAMES, parse_idx, read_idx
+from experiments.data.tables import labelled, read_last, table
 
 RNG = np.random.default_rng(0)
 
@@ -145,7 +145,7 @@ def test_what_is_no_batch_is_refused(raw: bytes) -> None:
 
 
 def test_csv_skips_comments_and_takes_the_last_column_as_class() -> None:
-    rows = parse_csv(b"# a comment,,\n1,2.5,0\r\n-3,4,6\n", name="a.csv")
+    rows = labelled(table({"a.csv": b"# a comment,,\n1,2.5,0\r\n-3,4,6\n"}))
     assert rows.x.tolist() == [[1.0, 2.5], [-3.0, 4.0]]
     assert rows.y.tolist() == [0, 6]
 
@@ -153,13 +153,13 @@ def test_csv_skips_comments_and_takes_the_last_column_as_class() -> None:
 @pytest.mark.parametrize("raw", [b"1,2\n1,2,3\n", b"1,word\n", b"\xff\xfe1,2\n"])
 def test_wrong_csv_is_refused(raw: bytes) -> None:
     with pytest.raises(DataError) as raised:
-        parse_csv(raw, name="a.csv")
+        table({"a.csv": raw})
     assert refusal(raised).startswith("a.csv: expected rows of numbers")
 
 
 def test_last_rows_are_the_test_and_nothing_else() -> None:
     raw = "\n".join(f"{row},{row % 2}" for row in range(50)).encode()
-    training, test = read_last({"a.csv": raw})
+    training, test = read_last({"a.csv": raw}, count=20)
     assert test.x[:, 0].tolist() == list(range(30, 50))
     assert training.train.x[:, 0].tolist() == list(range(30))
     assert training.validation is training.train

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ablation_lab.data import DataError, load, verify
-from experiments.data.cifar_variants import normalise, read_all, read_contrast, read_printed
-from experiments.data.regressions import read_scores, read_stock
+from experiments.data.images import normalise, read_all, read_contrast, read_printed
+from experiments.data.tables import read_scores, read_stock
 from experiments.data.toys import HELLO_CHARACTERS, NAME, NAME_CHARACTERS
 
 # s1-charrnn-index: the index sequence under the printed dictionary.

@@ -1,18 +1,20 @@
-"""CIFAR-10 as other recipes take it: all 50,000 images, raw pixels, contrast-normalised.
+"""MNIST and CIFAR-10 as other recipes take them: all images train, raw or contrast-normalised.
 
-Comes in: the same six batches as for `cifar`. Goes out: the data sets cifar10_50k,
-cifar10_printed and cifar10_gcn, registered. Their validation part, the last 5,000 images of the
-batches 1-5, is seen in training, as those recipes have no validation part.
+Comes in: the same files as for `mnist` and `cifar10`. Goes out: the data sets mnist60k,
+cifar10_50k, cifar10_printed and cifar10_gcn, registered. Their validation part is seen in training,
+as those recipes have none: the first 5,000 images of MNIST, the last 5,000 of CIFAR-10.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation_lab.data import Part, TrainingData, declare
 from ablation_lab.data.cifar import CIFAR10, PIXEL, VALIDATION, read_cifar
-from ablation_lab.data.dataset import DATASETS, Part, TrainingData
+from ablation_lab.data.mnist import MNIST, read_idx
 
 Floats = NDArray[np.float32]
 # The deck's loop overwrites its test batch, so that the printed accuracy is that of the last one.
@@ -61,28 +63,38 @@ def normalise(images: Floats) -> None:
 
 
 SEEN = "train all 50,000, validation the last 5,000 of them, so it is seen in training"
-
-for name, about, version, read in (
-    (
-        "cifar10_50k",
-        f"CIFAR-10, pixels / 255, as Keras has it: {SEEN}; test 10,000",
-        "all 50000 train, last 5000 also validation, 1",
-        read_all,
+ALL = replace(CIFAR10, examples=50_000)
+declare(
+    replace(
+        MNIST,
+        name="mnist60k",
+        examples=60_000,
+        about="MNIST digits, pixels / 255, as Keras has it: all 60,000 train; the validation part "
+        "is the first 5,000 of them, so it is seen in training; test 10,000",
+        read=partial(read_idx, folder="mnist", keep_in_train=True),
+        version="all 60000 train, first 5000 also validation, 1",
     ),
-    (
-        "cifar10_printed",
-        f"CIFAR-10 as printed in the decks: pixels 0-255, {SEEN}; test the LAST 100 images only",
-        "all 50000 train, raw, last 100 test, 1",
-        read_printed,
+    replace(
+        ALL,
+        name="cifar10_50k",
+        about=f"CIFAR-10, pixels / 255, as Keras has it: {SEEN}; test 10,000",
+        read=read_all,
+        version="all 50000 train, last 5000 also validation, 1",
     ),
-    (
-        "cifar10_gcn",
-        f"CIFAR-10, contrast of every image normalised, mean training image subtracted; {SEEN}; "
-        "test 10,000 (LSUV table)",
-        "all 50000 train, own mean and root mean square, mean image, 1",
-        read_contrast,
+    replace(
+        ALL,
+        name="cifar10_printed",
+        about=f"CIFAR-10 as printed in the decks: pixels 0-255, {SEEN}; test the LAST 100 images "
+        "only",
+        read=read_printed,
+        version="all 50000 train, raw, last 100 test, 1",
     ),
-):
-    DATASETS.register(name)(
-        replace(CIFAR10, name=name, examples=50_000, about=about, version=version, read=read)
-    )
+    replace(
+        ALL,
+        name="cifar10_gcn",
+        about=f"CIFAR-10, contrast of every image normalised, mean training image subtracted; "
+        f"{SEEN}; test 10,000 (LSUV table)",
+        read=read_contrast,
+        version="all 50000 train, own mean and root mean square, mean image, 1",
+    ),
+)

@@ -35,7 +35,7 @@ STATEMENTS = (
              "only where it beats the runner-up after correction."),
 )  # fmt: skip
 CONVERGENCE = (
-    "A run did not converge by rules fixed before any run: a loss or parameter is not "
+    "A run did not converge by declared rules: a loss or parameter is not "
     "finite, or at the end the training loss exceeds 0.98·ln C, or the accuracy is at most five "
     "points above chance. Where a study measures an accuracy, that decides and the loss does not: "
     "a network that is sure and sometimes errs has a high loss."
@@ -47,7 +47,7 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
     if not studies:
         return ()
     used, works = used_words(studies), cited(studies)
-    said = [CONVERGENCE]
+    said = [*protocols(studies), CONVERGENCE]
     for word, text in STATEMENTS:
         if word in used:
             said.append(text + _numbers([word], works))
@@ -56,6 +56,16 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
         listed = ", ".join(str(works.index(work) + 1) for work in ideas)
         said.append(f"Data, models and training follow [{listed}].")
     return tuple(said)
+
+
+def protocols(studies: Sequence[Study]) -> list[str]:
+    """What each study promised before its first run, if it did, and what it changed since."""
+    return [
+        sentence if len(studies) == 1 else f"{study.name}: {sentence}"
+        for study in studies
+        if study.protocol
+        for sentence in study.protocol.sentences
+    ]
 
 
 def cited(studies: Sequence[Study]) -> tuple[Work, ...]:

@@ -27,12 +27,13 @@ from ablation_lab.statistics.factorial import Factorial, factorial
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval, holm, mean_interval, wilson
 from ablation_lab.statistics.outcomes import Outcomes, difference, outcomes
 from ablation_lab.store.client import readable
-from ablation_lab.store.declared import declarations
+from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
 from ablation_lab.store.layers import Layers, load_layers
 from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
 from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.protocol import Protocol
 
 TRAINING_LOSS = "train_loss"
 CURVE = ["cell", "replicate", "run_id", "step", "value", "metric"]
@@ -57,6 +58,7 @@ class Study:
     claim_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
     layers: Layers = field(default_factory=Layers)
     samples: Samples = field(default_factory=Samples)
+    protocol: Protocol | None = None
 
     @property
     def name(self) -> str:
@@ -135,6 +137,7 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         claim_curves=_claim_curves(uri, loaded.frame, declaration),
         layers=layers,
         samples=samples,
+        protocol=load_protocol(uri, declaration.study, declaration.profile),
     )
 
 

@@ -117,6 +117,13 @@ def finished_runs(
     }
 
 
+def count_finished(uri: str, study: str, profile: str) -> int:
+    """Return how many runs of a study have finished under a profile."""
+    name = replicates_of(study)
+    runs = runs_of(uri, [name], tags=(Tag.STATUS, Tag.PROFILE), metrics=False)[name]
+    return sum(run.is_finished and run.tags.get(Tag.PROFILE) == profile for run in runs)
+
+
 def runs_of(
     uri: str, experiments: Sequence[str], *, tags: Collection[str] = (), metrics: bool = True
 ) -> dict[str, list[StoredRun]]:

@@ -53,6 +53,8 @@ class File(StrEnum):
     TRACEBACK = "traceback.txt"
     DECLARATION = "declaration.json"
     REFERENCES = "claims.json"
+    # A folder, with a file for each entry.
+    PROTOCOL = "protocol"
 
 
 # MLflow's own: the text above a run, and the shared views of a run table.

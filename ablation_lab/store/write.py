@@ -9,6 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 
 from ablation_lab.store import process
 from ablation_lab.store.client import Store, milliseconds
+from ablation_lab.store.declared import entries_of
 from ablation_lab.store.pictures import write_grid
-from ablation_lab.store.runs import finished_runs, stored_runs
+from ablation_lab.store.runs import count_finished, finished_runs, stored_runs
 from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
 from ablation_lab.store.writers import Entry, writer_for
+from ablation_lab.study.protocol import next_entry
 from ablation_lab.study.record import Record, Status
 
 
@@ -49,13 +52,28 @@ class Tracker:
         return deleted
 
     def declare(self, study: str, profile: str, declaration: Mapping[str, Any]) -> None:
-        """Keep the declared grid with the study's report run, and see that runs can be written."""
+        """Keep the declared grid with the study's report run, and see that runs can be written.
+
+        What it promises is sealed by the first declaration, and amended by those that change it.
+        """
         self._store.settle()
         self._store.experiment(replicates_of(study))
         run = self._store.report_run(study, profile)
         text = json.dumps(declaration, sort_keys=True, indent=1)
         self._client.log_text(run, text, File.DECLARATION)
         self._client.set_tag(run, NOTE, declaration["question"])
+        self._seal(run, study, profile, declaration)
+
+    def _seal(self, run_id: str, study: str, profile: str, declaration: Mapping[str, Any]) -> None:
+        entry = next_entry(
+            entries_of(self._store, [run_id]).values(),
+            declaration,
+            time=datetime.now(UTC).isoformat(),
+            finished=lambda: count_finished(self._store.uri, study, profile),
+        )
+        if entry is not None:
+            name = f"{File.PROTOCOL}/{entry.digest}.json"
+            self._client.log_text(run_id, entry.model_dump_json(indent=1), name)
 
     def keep_references(self, text: str) -> None:
         """Keep the reference values, which the report needs whole."""

@@ -19,6 +19,7 @@ from ablation_lab.errors import StoreError
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.store.declared import load_references
+from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.publish import load_published
 from ablation_lab.study.catalogue import catalogue
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         validate_readable(options.store)
+        validate_experiments(options.store, options.studies)
         studies = load(options.store, options.profile, only=options.studies)
         ledger = load_references(options.store)
     except (DeclarationError, UnknownStudyError, StoreError) as error:

@@ -123,8 +123,7 @@ def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Decl
 def load_one(uri: str, declaration: Declaration) -> Study:
     """Everything that the store holds on one declared study."""
     loaded = load_runs(uri, declaration)
-    layers = load_layers(uri, loaded.frame)
-    samples = load_samples(uri, loaded.frame)
+    layers, samples = load_layers(uri, loaded.frame), load_samples(uri, loaded.frame)
     return Study(
         declaration=declaration,
         frame=loaded.frame,

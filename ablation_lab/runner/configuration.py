@@ -14,6 +14,7 @@ from pydantic import Field
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.store.connect import given_path
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_yaml, refuse_directives
 from ablation_lab.study.project import Project
@@ -77,7 +78,7 @@ class Invocation:
     @property
     def root(self) -> Path | None:
         """The folder of data files, if one is given."""
-        return Path(self.data_root) if self.data_root else None
+        return _path(self.data_root)
 
     @property
     def workers_root(self) -> str | None:
@@ -111,7 +112,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
         profile=top.take("profile", str),
         tracking_uri=tracking.take("uri", str),
         queue_uri=tracking.take("queue", str),
-        artifacts=Path(artifacts) if artifacts else None,
+        artifacts=_path(artifacts),
         data_root=data.take("root", str, None),
         engine=read_engine(engine),
         plugins=project.plugins,
@@ -182,7 +183,7 @@ def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ..
 
 
 def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
+    return given_path(text) if text else None
 
 
 def _study_files(folders: list[Path]) -> Mapping[str, object]:

@@ -30,6 +30,7 @@ from ablation_lab.runner.planning import (
     summary,
 )
 from ablation_lab.runner.train import Trained, failures, train
+from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_places
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.study.declaration import declared_text
@@ -79,8 +80,10 @@ def declare_studies(call: Invocation) -> tuple[Declared, ...]:
 
 def read_store(call: Invocation) -> Stored:
     """Return what the store has of the studies now."""
-    since = time.time()
-    return Stored(stored_runs(call.tracking_uri, [study.name for study in call.studies]), since)
+    since, names = time.time(), [study.name for study in call.studies]
+    found = stored_runs(call.tracking_uri, names)
+    validate_experiments(call.tracking_uri, names)
+    return Stored(found, since)
 
 
 def report(call: Invocation, missing: Missing, trained: Trained) -> int:

@@ -26,8 +26,10 @@ from ablation_lab.store.connect import (
     is_database,
     use_write_ahead_log,
 )
-from ablation_lab.store.location import FOLDER, beside, settle
+from ablation_lab.store.experiments import deleted
+from ablation_lab.store.location import FOLDER, beside, folder_of, settle
 from ablation_lab.store.places import validate_file
+from ablation_lab.store.runs import ACTIVE
 from ablation_lab.store.tags import Kind, Tag, having, plain
 
 # Before MLflow is imported: nothing phones home.
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+# Where a project keeps files whose database is on a server.
+RUNS = Path("runs")
 PAGE = 5000
 # How long a server may take to say that it is there, in seconds.
 PATIENCE = 30.0
@@ -55,8 +59,8 @@ class Store:
         self.uri = uri
         self.client = open_client(uri)
         self._database = file_of(uri)
-        if artifacts is None and self._database is not None:
-            artifacts = self._database.parent / FOLDER
+        if artifacts is None and is_database(uri):
+            artifacts = (folder_of(self._database) if self._database else RUNS) / FOLDER
         self._artifacts = artifacts
         self._experiments: dict[str, str] = {}
 
@@ -77,12 +81,8 @@ class Store:
         """
         if name not in self._experiments:
             found = self.client.get_experiment_by_name(name)
-            if found and found.lifecycle_stage != "active":
-                restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
-                raise StoreError(
-                    f"store {redact(self.uri)}: experiment {name!r} was deleted; restore it "
-                    f"(`{restore}`), or purge it (`mlflow gc`)"
-                )
+            if found and found.lifecycle_stage != ACTIVE:
+                raise StoreError(deleted(self.uri, name, found.experiment_id))
             self._experiments[name] = str(found.experiment_id) if found else self._create(name)
         return self._experiments[name]
 
@@ -132,8 +132,7 @@ class Store:
         if self._artifacts is None:
             return str(self.client.create_experiment(name))
         place = self._artifacts / name
-        known = beside(self._database, place) if self._database else None
-        tags = {} if known is None else plain({Tag.ARTIFACTS: known})
+        tags = plain({Tag.ARTIFACTS: beside(self._database, place)}) if self._database else {}
         return str(self.client.create_experiment(name, place.resolve().as_uri(), tags))
 
 

@@ -20,6 +20,7 @@ from ablation_lab.errors import StoreError
 from ablation_lab.store.connect import BUSY_MILLISECONDS
 from ablation_lab.store.tags import Tag
 
+ABOVE = ".."
 FOLDER = "artifacts"  # beside the database, unless the user chose another
 
 EXPERIMENTS = """
@@ -30,10 +31,22 @@ LEFT JOIN experiment_tags AS t ON t.experiment_id = e.experiment_id AND t.key = 
 Move = tuple[int, str, str, str]
 
 
-def beside(database: Path, place: Path) -> str | None:
-    """Return a place as seen from the folder of a database; None where it is not below it."""
-    folder, place = _folder(database), place.resolve()
-    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else None
+def beside(database: Path, place: Path) -> str:
+    """Return a place as seen from the folder of a database, if it moves with that; else in full.
+
+    What lies below the folder does, and what was given relative to the project around it.
+    """
+    folder, resolved = folder_of(database), place.resolve()
+    if resolved.is_relative_to(folder):
+        return resolved.relative_to(folder).as_posix()
+    if not place.is_absolute() and resolved.is_relative_to(folder.parent):
+        return f"{ABOVE}/{resolved.relative_to(folder.parent).as_posix()}"
+    return resolved.as_uri()
+
+
+def folder_of(database: Path) -> Path:
+    """Return the folder in which a database is, whatever links lead to it."""
+    return database.resolve().parent
 
 
 def settle(database: Path) -> None:
@@ -41,7 +54,7 @@ def settle(database: Path) -> None:
 
     Errors: ``StoreError`` where the store was moved and may not be written.
     """
-    folder = _folder(database)
+    folder = folder_of(database)
     wait = BUSY_MILLISECONDS / 1000
     with closing(sqlite3.connect(database, timeout=wait, isolation_level=None)) as connection:
         if not any(True for _ in _moves(connection, folder)):
@@ -58,11 +71,6 @@ def settle(database: Path) -> None:
             ) from None
 
 
-def _folder(database: Path) -> Path:
-    # The folder may be a link; where a link of the file itself leads is no matter.
-    return database.parent.resolve()
-
-
 def _moves(connection: sqlite3.Connection, folder: Path) -> Iterator[Move]:
     try:
         rows = connection.execute(EXPERIMENTS, (Tag.ARTIFACTS,)).fetchall()
@@ -70,16 +78,18 @@ def _moves(connection: sqlite3.Connection, folder: Path) -> Iterator[Move]:
         return
     for experiment, location, known in rows:
         place = known if known is not None else _guess(location, folder)
-        if place is None or not _is_below(place):
+        if place is None or not _moves_along(place):
             continue
-        now = (folder / place).as_uri()
+        now = (folder / place).resolve().as_uri()
         if now != location:
             yield int(experiment), location, now, place
 
 
-def _is_below(place: str) -> bool:
-    path = PurePosixPath(place)
-    return not path.is_absolute() and ".." not in path.parts
+def _moves_along(place: str) -> bool:
+    """Whether a place is one below the database's folder, or the project's; others are not ours."""
+    if urlsplit(place).scheme or PurePosixPath(place).is_absolute():
+        return False
+    return ABOVE not in PurePosixPath(place).parts[1:]
 
 
 def _guess(location: str, folder: Path) -> str | None:

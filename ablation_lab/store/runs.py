@@ -21,7 +21,7 @@ from ablation_lab.store.places import validate_address, validate_file
 from ablation_lab.store.tags import PREFIX, Tag, replicates_of
 
 AT_ONCE = 500  # ids or names in one query: every database allows as many parameters
-EXPERIMENTS = table("experiments", *map(column, ("experiment_id", "name")))
+EXPERIMENTS = table("experiments", *map(column, ("experiment_id", "name", "lifecycle_stage")))
 RUNS = table(
     "runs",
     *map(column, ("run_uuid", "experiment_id", "status", "start_time", "end_time",
@@ -31,6 +31,7 @@ TAGS = table("tags", *map(column, ("run_uuid", "key", "value")))
 LATEST = table("latest_metrics", *map(column, ("run_uuid", "key", "value", "is_nan")))
 POINTS = table("metrics", *map(column, ("run_uuid", "key", "value", "is_nan", "step", "timestamp")))
 FINISHED, FAILED = "FINISHED", "FAILED"
+ACTIVE = "active"
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def points_of(uri: str, runs: Sequence[str], metric: str) -> list[tuple[str, int
             )
             found += [
                 (run, int(step), nan if is_nan else float(value))
-                for run, step, value, is_nan in _rows(connection, wanted)
+                for run, step, value, is_nan in rows_of(connection, wanted)
             ]
     return found
 
@@ -172,14 +173,14 @@ def _queried(
     last: dict[str, dict[str, float]] = defaultdict(dict)
     run, tag, latest = RUNS.c, TAGS.c, LATEST.c
     named = select(EXPERIMENTS.c.experiment_id, EXPERIMENTS.c.name)
-    names = dict(_rows(connection, named.where(EXPERIMENTS.c.name.in_(experiments))))
-    mine = and_(run.experiment_id.in_(list(names)), run.lifecycle_stage == "active")
+    names = dict(rows_of(connection, named.where(EXPERIMENTS.c.name.in_(experiments))))
+    mine = and_(run.experiment_id.in_(list(names)), run.lifecycle_stage == ACTIVE)
     tagged = (
         select(tag.run_uuid, tag.key, tag.value)
         .join_from(TAGS, RUNS, tag.run_uuid == run.run_uuid)
         .where(mine, tag.key.in_(list(tags)) if tags else tag.key.like(f"{PREFIX}%"))
     )
-    for run_id, key, value in _rows(connection, tagged):
+    for run_id, key, value in rows_of(connection, tagged):
         kept[run_id][key] = value
     if metrics:
         measured = (
@@ -187,18 +188,18 @@ def _queried(
             .join_from(LATEST, RUNS, latest.run_uuid == run.run_uuid)
             .where(mine)
         )
-        for run_id, key, number, is_nan in _rows(connection, measured):
+        for run_id, key, number, is_nan in rows_of(connection, measured):
             last[run_id][key] = nan if is_nan else float(number)
     found: dict[str, list[StoredRun]] = {name: [] for name in experiments}
     whole = select(run.experiment_id, run.run_uuid, run.status, run.start_time, run.end_time)
-    rows = _rows(connection, whole.where(mine).order_by(run.run_uuid))
+    rows = rows_of(connection, whole.where(mine).order_by(run.run_uuid))
     for experiment, run_id, status, start, end in rows:
         told = kept.get(run_id, {}), last.get(run_id, {})
         found[names[experiment]].append(StoredRun(run_id, status, start, end, *told))
     return found
 
 
-def _rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
+def rows_of(connection: Connection, query: Select[Any]) -> Sequence[Any]:
     """The rows of a query. Any: columns of tables that are only named have no types."""
     return connection.execute(query).all()
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.dbmodels.models import (
     SqlExperiment,
@@ -30,6 +29,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_batch_log_data
 from sqlalchemy import insert
+
+from ablation_lab.errors import StoreError
+from ablation_lab.store.experiments import deleted
+from ablation_lab.store.runs import ACTIVE
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,9 @@ class DatabaseWriter:
         with self._store.ManagedSessionMaker() as session:
             experiment = session.get_one(SqlExperiment, int(experiment_id))
             location, stage = experiment.artifact_location, experiment.lifecycle_stage
-        if stage != "active":
-            raise MlflowException(f"experiment {experiment_id} was deleted; restore it in MLflow")
+            name = str(experiment.name)
+        if stage != ACTIVE:
+            raise StoreError(deleted(self._store.db_uri, name, experiment_id))
         return str(location)
 
     def _points(self, run_id: str, metrics: Sequence[Metric]) -> Iterator[Row]:

@@ -15,8 +15,12 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.errors import StoreError
+from ablation_lab.store.connect import given_path
 from ablation_lab.store.location import settle
+from ablation_lab.store.places import validate_readable
+from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.tags import Tag
+from ablation_lab.store.trials import open_storage
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
@@ -169,6 +173,58 @@ def test_files_elsewhere_stay_elsewhere(empty_store: Path, tmp_path: Path, recor
     folder.rename(moved)
     assert in_another_process(READ, uri_of(moved), run_id, cwd=moved) == "Traceback of it"
     assert places(moved) == known
+
+
+def test_a_link_to_the_file_alone_leads_to_the_files_beside_it(
+    project: Path, tmp_path: Path, record: Record
+) -> None:
+    known = places(project)
+    (tmp_path / "elsewhere" / "artifacts").mkdir(parents=True)
+    link = tmp_path / "elsewhere" / "lab.db"
+    link.symlink_to(project / "runs" / "mlflow.db")
+    settle(link)
+    assert places(project) == known
+    (run_id,) = Tracker(f"sqlite:///{link}", None).write([record])
+    assert list(project.glob(f"runs/artifacts/small.replicates/{run_id}/artifacts/*"))
+    assert list((tmp_path / "elsewhere" / "artifacts").iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["files", "runs/deep/files", "."])
+def test_a_folder_that_was_given_relative_to_the_project_moves_with_it(
+    empty_store: Path,
+    tmp_path: Path,
+    record: Record,
+    given: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, moved = tmp_path / "lab", tmp_path / "moved ü"
+    (folder / "runs").mkdir(parents=True)
+    shutil.copy(empty_store, folder / "runs" / "mlflow.db")
+    monkeypatch.chdir(folder)
+    (run_id,) = Tracker("sqlite:///runs/mlflow.db", Path(given)).write([record])
+    checkpoint(folder)
+    monkeypatch.chdir(tmp_path)
+    folder.rename(moved)
+    settle(moved / "runs" / "mlflow.db")
+    now = (moved / given).resolve().as_uri()
+    assert all(place.startswith(f"{now}/small") for place in places(moved))
+    assert in_another_process(READ, uri_of(moved), run_id, cwd=tmp_path) == "Traceback of it"
+
+
+def test_a_tilde_is_the_folder_of_the_user(
+    project: Path, tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    monkeypatch.chdir(tmp_path)
+    uri = "sqlite:///~/runs/mlflow.db"
+    (run_id,) = Tracker(uri, given_path("~/runs/artifacts")).write([record])
+    assert stored_runs(uri, ["small"]) == stored_runs(uri_of(project), ["small"])
+    assert list(project.glob(f"runs/artifacts/small.replicates/{run_id}/artifacts/*"))
+    validate_readable(uri)
+    open_storage("sqlite:///~/runs/queue.db")
+    assert (project / "runs" / "queue.db").exists()
+    assert not (tmp_path / "~").exists()
+    assert given_path("~x") == Path("~x")
 
 
 def test_what_lies_right_is_not_written(project: Path) -> None:

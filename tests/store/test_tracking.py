@@ -200,7 +200,7 @@ def test_a_study_whose_experiment_was_deleted_is_refused_before_it_trains(
     experiment = client.get_experiment_by_name("small.replicates")
     assert experiment is not None
     client.delete_experiment(experiment.experiment_id)
-    with pytest.raises(StoreError, match=r"'small.replicates' was deleted; restore it \(`mlflow"):
+    with pytest.raises(StoreError, match=r"'small.replicates' was deleted; restore it: `MLFLOW"):
         Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
 
 

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 
+from ablation_lab.errors import StoreError
 from ablation_lab.store.write import entry_of
 from ablation_lab.store.writers import ClientWriter, DatabaseWriter, Entry, writer_for
 from ablation_lab.study.record import NoConvergence, Record, Status
@@ -143,5 +144,5 @@ def test_an_experiment_that_was_deleted_takes_no_runs(
 ) -> None:
     place = experiment("small")
     client.delete_experiment(place)
-    with pytest.raises(MlflowException, match="restore it"):
+    with pytest.raises(StoreError, match="restore it"):
         writer_for(client).write(place, items)

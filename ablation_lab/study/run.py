@@ -33,6 +33,7 @@ class Training:
     gives back the best state; ``lr_milestones`` are the steps at which the learning rate is
     divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
     ``probe`` keeps what reaches each layer at every point of the curves, and changes no result.
+    ``trainer`` are further arguments of the ``pl.Trainer`` that fits the module, batch by batch.
     ``predict_at`` are points whose answers become metrics of the run, ``metrics`` the names of
     registered functions that its study measures by.
     """
@@ -52,6 +53,7 @@ class Training:
     probe: bool = False
     predict_at: tuple[tuple[float, ...], ...] | None = None
     metrics: tuple[str, ...] | None = None
+    trainer: Mapping[str, Any] | None = None
 
     @property
     def chosen(self) -> dict[str, Any]:

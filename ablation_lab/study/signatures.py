@@ -55,6 +55,15 @@ def signature(registry: Registry[Any], name: str) -> Signature:
     return _of_definition(_registered(place))
 
 
+def trainer_signature() -> Signature:
+    """Return the arguments of a ``pl.Trainer``; Lightning is not imported."""
+    spec = find_spec("pytorch_lightning")
+    if spec is None or spec.origin is None:
+        return Signature({}, open=True)
+    path = Path(spec.origin).parent / "trainer" / "trainer.py"
+    return _of_definition(_class(path, "Trainer"))
+
+
 @cache
 def _registered(place: Place) -> _Definition:
     """Return the function or class that the decorator in a line registers."""
@@ -84,7 +93,10 @@ def _torch_classes() -> dict[str, tuple[Path, str]]:
 
 
 def _torch_class(name: str) -> _Definition:
-    path, wanted = _torch_classes()[name]
+    return _class(*_torch_classes()[name])
+
+
+def _class(path: Path, wanted: str) -> _Definition:
     (node,) = (n for n in _tree(path).body if isinstance(n, ast.ClassDef) and n.name == wanted)
     return _Definition(path, node)
 

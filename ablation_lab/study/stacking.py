@@ -64,6 +64,8 @@ def _why_never(config: Mapping[str, Any]) -> str:
             return "changed images do not stack: they are drawn for each run"
         if optimizer not in STACKED_OPTIMIZERS:
             return f"optimiser {optimizer} does not stack"
+    if config["training"].get("trainer"):
+        return "a trainer with settings of its own does not stack"
     if scheduler:
         return f"scheduler {scheduler} does not stack"
     return "a stored order does not stack" if not config["training"].get("shuffle", True) else ""

@@ -34,7 +34,10 @@ def execute(stack: Stack) -> list[Record]:
             importlib.import_module(name)
         if stack.trainer is TrainerName.COMPUTED:
             return [_computed(run, stack) for run in stack.runs]
-        return _records(stack, started)
+        from ablation_lab.training.computing import restored
+
+        with restored():
+            return _records(stack, started)
     except Exception as error:  # a run that raises is a result of its own
         return [failed(run, stack, started, error) for run in stack.runs]
 
@@ -46,6 +49,7 @@ def validation_score(stack: Stack) -> float:
     did not stay finite. No test set is read in.
     """
     from ablation_lab.training import single
+    from ablation_lab.training.computing import restored
     from lightning_modules.measures import MEASURES
 
     for name in stack.plugins:
@@ -53,7 +57,8 @@ def validation_score(stack: Stack) -> float:
     (run,) = stack.runs
     section = run.config["data"]
     data = _training_data(section["name"], stack.data_root, section["train_size"])
-    trained = single.train(run, data, DATASETS.get(section["name"]))
+    with restored():
+        trained = single.train(run, data, DATASETS.get(section["name"]))
     curve = trained.curves[MEASURES[trained.task][0]]
     if not trained.finite:
         return math.nan

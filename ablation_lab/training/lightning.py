@@ -96,9 +96,8 @@ def plain_trainer(module: pl.LightningModule, training: Training, **settings: An
         max_steps=steps or -1,
         accelerator="auto",
         logger=DummyLogger(),
-        num_sanity_val_steps=None,
         default_root_dir=folder,
-        **settings,
+        **{"num_sanity_val_steps": None, **(training.trainer or {}), **settings},
     )
     weakref.finalize(trainer, shutil.rmtree, folder, ignore_errors=True)
     return trainer

@@ -46,7 +46,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Prob
     Errors: ValueError for a module that Lightning fits batch by batch: its layers are its own.
     """
     module, training, order = begin(run, data, dataset)
-    validate_probe(module, run.config["model"]["family"])
+    validate_probe(module, training, run.config["model"]["family"])
     assert isinstance(module, Classifier | Learner)
     plan = planned(training, len(data.train))
     loop = ProbeLoop(module, data, order, plan, Rules(training))

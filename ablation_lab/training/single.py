@@ -30,11 +30,16 @@ NUMPY_SEEDS = 1 << 32
 def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
     """Train one run on its training part; curves hold train_loss and val_accuracy."""
     module, training, order = begin(run, data, dataset)
-    if isinstance(module, Classifier | Learner):
+    if isinstance(module, Classifier | Learner) and trains_in_memory(module, training):
         return in_memory.fit(module, data, training, order)
-    validate_own_loop(training, run.config["model"]["family"])
+    validate_own_loop(module, training, run.config["model"]["family"])
     seed = stream(run.seed, Role.ORDER, run.replicate)
     return lightning.fit(module, data, training, order, seed=seed)
+
+
+def trains_in_memory(module: pl.LightningModule, training: Training) -> bool:
+    """Say whether a run trains in memory, and not by Lightning's own loop."""
+    return isinstance(module, Classifier | Learner) and not training.trainer
 
 
 def begin(

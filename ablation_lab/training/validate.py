@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 # What has an answer at a point; of a sequence or an image there is none.
 ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
 # Settings of a training that only a run on one device has.
-ONE_DEVICE = ("precision", "drop_last", "points", "patience", "lr_milestones", "selection")
+ONE_DEVICE = (
+    "trainer",
+    "precision",
+    "drop_last",
+    "points",
+    "patience",
+    "lr_milestones",
+    "selection",
+)
 FEWER = "give each run one device: engine.devices_per_run=1, or on Slurm engine.gpus=1"
 # Settings that a module which Lightning fits batch by batch would not heed, and what to do.
 OWN_LOOP = {
@@ -60,6 +68,7 @@ def validate_module(
 
     Errors: ValueError.
     """
+    from ablation_lab.training.single import trains_in_memory
     from lightning_modules.classifier import Classifier
     from lightning_modules.learner import Learner
 
@@ -78,12 +87,12 @@ def validate_module(
         size = run.config["data"]["train_size"]
         examples = min(dataset.examples, size or dataset.examples)
         validate_devices(training, examples=examples, devices=devices)
-    if not isinstance(module, Classifier | Learner):
-        validate_own_loop(training, family)
+    if not trains_in_memory(module, training):
+        validate_own_loop(module, training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
     if training.probe:
-        validate_probe(module, family)
+        validate_probe(module, training, family)
 
 
 def _validate_promise(run: Run, dataset: Dataset, family: str) -> None:
@@ -115,28 +124,48 @@ def validate_devices(training: Training, *, examples: int, devices: int) -> None
         )
 
 
-def validate_own_loop(training: Training, family: str) -> None:
-    """Refuse rules for a module that Lightning fits batch by batch: they would be ignored.
+def validate_own_loop(module: pl.LightningModule, training: Training, family: str) -> None:
+    """Refuse what Lightning's own loop, batch by batch, would ignore, and what it refuses itself.
 
     Errors: ValueError.
     """
-    for name, value in training.chosen.items():
-        if advice := OWN_LOOP.get(name):
+    from pytorch_lightning.utilities.model_helpers import is_overridden
+
+    from ablation_lab.training.lightning import plain_trainer
+
+    for name, advice in OWN_LOOP.items():
+        if value := getattr(training, name):
             raise ValueError(
                 f"training.{name}: family {family!r} trains by itself and would ignore {value!r}; "
                 f"{advice}"
             )
+    if hasattr(module, "pretrain"):
+        raise ValueError(
+            f"training.trainer: family {family!r} sees all examples before its first step, for "
+            "which such a trainer has no place; leave it out"
+        )
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if is_overridden(name, module):
+            raise ValueError(
+                f"family {family!r} has a {name} of its own, which would be ignored; register its "
+                "data as a data set, and take the method out"
+            )
+    try:
+        if training.trainer:
+            plain_trainer(module, training)
+    except Exception as error:  # of whatever kind, with what it says over several lines
+        said = " ".join(str(error).split())
+        raise ValueError(f"training.trainer: {said}") from None
 
 
-def validate_probe(module: pl.LightningModule, family: str) -> None:
+def validate_probe(module: pl.LightningModule, training: Training, family: str) -> None:
     """Refuse to look into a module that Lightning fits batch by batch: its layers are its own.
 
     Errors: ValueError.
     """
-    from lightning_modules.classifier import Classifier
-    from lightning_modules.learner import Learner
+    from ablation_lab.training.single import trains_in_memory
 
-    if not isinstance(module, Classifier | Learner):
+    if not trains_in_memory(module, training):
         raise ValueError(
             f"training.probe: family {family!r} trains by itself and would ignore it; leave it out"
         )

@@ -33,6 +33,11 @@ BAD: list[tuple[str, Any, str]] = [
         {"family": "fitnet", "stages": [8]},
         ": model.stages: expected list[list[int]]",
     ),
+    ("training.trainer", {"clip": 1}, ": training.trainer: unknown key 'clip'"),
+    ("training.trainer.max_epochs", 3, ": training.trainer.max_epochs: the lab gives it; use tra"),
+    ("training.trainer.callbacks", [], ": training.trainer.callbacks: the lab gives it; return"),
+    ("training.trainer.min_epochs", 1.5, ": training.trainer.min_epochs: expected "),
+    ("training.steps.trainer", 1, ".training.steps: expected a mapping, found 20"),
     ("data.name", "xro", ": data.name: unknown name 'xro'; nearest: 'xor'"),
     ("data.train_size", 0, ": data.train_size: expected a positive integer or null, found 0"),
     ("data.size", 5, ": data: unknown key 'size'"),
@@ -165,3 +170,9 @@ def test_inputs_stay_as_they_are(config: dict[str, Any]) -> None:
 def test_keep_prob_one_is_right(config: dict[str, Any]) -> None:
     resolved = resolve(config, [{"model.keep_prob": 1}], PLACE)
     assert resolved["model"]["keep_prob"] == 1
+
+
+def test_an_argument_of_a_trainer_is_a_setting_like_any_other(config: dict[str, Any]) -> None:
+    clipped = resolve(config, [{"training.trainer.gradient_clip_val": 0.5}], PLACE)
+    assert clipped["training"]["trainer"] == {"gradient_clip_val": 0.5}
+    assert "trainer" not in resolve(config, [], PLACE)["training"]

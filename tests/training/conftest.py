@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ablation_lab.training.computing import precision
+from ablation_lab.training.computing import precision, restored
 from tests.training.own_modules import OWN, registered
 
 
 @pytest.fixture(autouse=True)
 def _as_a_worker_computes() -> Iterator[None]:
-    with precision(None):
+    with restored(), precision(None):
         yield
 
 

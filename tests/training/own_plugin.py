@@ -1,5 +1,7 @@
 """A plug-in, as a worker imports it: it registers the modules of ``own_modules``."""
 
-from tests.training.own_modules import OWN, registered
+from lightning_modules.registry import FAMILIES
+from tests.training.own_modules import OWN
 
-registered(OWN).__enter__()
+for family in OWN:
+    FAMILIES.register(f"test_{family.__name__.lower()}")(family)

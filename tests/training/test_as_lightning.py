@@ -17,10 +17,12 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from ablation_lab.data import DATASETS
-from ablation_lab.study.run import Run
+from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.stacking import why_alone
 from ablation_lab.training import single
 from ablation_lab.training.trained import Trained
+from ablation_lab.training.validate import validate_stack
 from tests.training.own_modules import registered
 from tests.training.stacks import data_of
 
@@ -266,6 +268,64 @@ def test_parameters_hooks_and_values_are_those_of_a_plain_trainer(
         assert at == trained.steps
         assert value == pytest.approx(float(trainer.callback_metrics[name]), abs=0)
     assert trained.finite
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"accumulate_grad_batches": 2, "gradient_clip_val": 0.1},
+        {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+        {"precision": "bf16-mixed"},
+        {"val_check_interval": 0.5, "num_sanity_val_steps": 0},
+        {"check_val_every_n_epoch": 2, "limit_train_batches": 3, "log_every_n_steps": 1},
+        {"overfit_batches": 2, "min_epochs": 2, "deterministic": True},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+@pytest.mark.parametrize("budget", [{"epochs": 4}, {"steps": 7}], ids=["epochs", "steps"])
+@pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*requested to overfit:UserWarning")
+def test_arguments_of_a_trainer_are_heeded(
+    make_run: MakeRun,
+    fit: Callable[[Run], tuple[Trained, Any]],
+    budget: dict[str, int],
+    given: dict[str, Any],
+) -> None:
+    run = make_run(**settings(PerStep, **budget, trainer=given))
+    usual, other = fit(make_run(**settings(PerStep, **budget)))
+    trained, module = fit(run)
+    expected, trainer = plainly(run, **given)
+    assert module.seen == expected.seen
+    assert all(map(torch.equal, module.state_dict().values(), expected.state_dict().values()))
+    assert trained.steps == trainer.global_step
+    assert (trained.curves, module.seen) != (usual.curves, other.seen)
+
+
+def test_a_family_of_the_lab_trains_by_arguments_of_a_trainer(
+    make_run: MakeRun, fit: Callable[[Run], tuple[Trained, Any]]
+) -> None:
+    tiny = {"gradient_clip_val": 1e-30, "gradient_clip_algorithm": "value"}
+    run = make_run(
+        data={"name": "digits", "train_size": 70},
+        model={"family": "mlp", "widths": [4], "init": "lsuv"},
+        training={"epochs": 2, "batch_size": 16, "trainer": tiny},
+    )
+    trained, module = fit(run)
+    assert why_alone(run.config).startswith("a trainer with settings of its own")
+    assert isinstance(module.trainer.optimizers[0], torch.optim.SGD)
+    (_, first), (_, last) = trained.curves["val_loss"]
+    # Gradients are cut to nothing, so that nothing is learned but for LSUV before the first step.
+    assert first == last
+
+
+def test_what_a_trainer_refuses_is_one_line_before_training(make_run: MakeRun) -> None:
+    wrong = {"gradient_clip_algorithm": "sideways", "gradient_clip_val": 1.0}
+    with registered(FAMILY):
+        run = make_run(**settings(Plain, epochs=1, trainer=wrong))
+        said = validate_stack(Stack((run,), TrainerName.SINGLE, "a test"))
+    assert said.startswith("study/small.yaml: c: training.trainer: ")
+    assert "sideways" in said
+    assert "\n" not in said
 
 
 def test_a_schedule_counts_epochs(

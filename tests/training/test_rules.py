@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -144,6 +145,7 @@ def test_absent_rules_do_not_show_in_a_configuration(make_run: MakeRun) -> None:
 
 
 def test_a_module_that_trains_by_itself_refuses_them() -> None:
-    validate_own_loop(PLAIN, "gan")
+    module = pl.LightningModule()
+    validate_own_loop(module, PLAIN, "gan")
     with pytest.raises(ValueError, match=r"training.patience: family 'gan' trains by itself"):
-        validate_own_loop(training(patience=2), "gan")
+        validate_own_loop(module, training(patience=2), "gan")

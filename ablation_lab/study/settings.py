@@ -17,7 +17,7 @@ from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.former import former
 from ablation_lab.study.run import BEST_ON_VALIDATION, Combination, Training
 from ablation_lab.study.section import Section
-from ablation_lab.study.signatures import known, signature, trainer_signature
+from ablation_lab.study.signatures import known, signature, trainer_arguments
 from lightning_modules.registry import FAMILIES, OPTIMIZERS, SCHEDULERS
 from lightning_modules.signatures import INTERVAL, Signature, WrongSetting, signature_of
 
@@ -28,23 +28,6 @@ LOSSES = ("stable", "unclipped")
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
 # What can be asked of every data set.
 OF_DATA = signature_of(load).without(("root", "split_seed"))
-# Arguments of a ``pl.Trainer`` that are no setting of a run, and what to do instead.
-TRAINER_GIVEN = {
-    "max_epochs": "use training.epochs",
-    "max_steps": "use training.steps",
-    "callbacks": "return them from the module's configure_callbacks",
-    "devices": "use engine.devices_per_run",
-    **dict.fromkeys(("accelerator", "strategy", "num_nodes", "plugins"), "use engine"),
-    **dict.fromkeys(("use_distributed_sampler", "sync_batchnorm"), "leave it out"),
-    **dict.fromkeys(
-        ("max_time", "benchmark"), "the same run would give other results; leave it out"
-    ),
-    **dict.fromkeys(("limit_test_batches", "limit_predict_batches"), "all is scored; leave it out"),
-    **dict.fromkeys(("fast_dev_run", "barebones", "profiler"), "leave it out"),
-    **dict.fromkeys(("enable_checkpointing", "enable_progress_bar"), "leave it out"),
-    **dict.fromkeys(("enable_model_summary", "enable_autolog_hparams"), "leave it out"),
-    **dict.fromkeys(("logger", "default_root_dir", "model_registry"), "leave it out"),
-}
 SECTIONS = ("model", "data", "optimizer", "scheduler", "training", "ensemble", "check")
 
 
@@ -251,7 +234,7 @@ def _training(given: Any, place: str) -> dict[str, Any]:
         precision=section.take("precision", str, None),
         probe=section.take("probe", bool, False),
         predict_at=_points(section, "predict_at"),
-        trainer=_trainer(section),
+        trainer=trainer_arguments(section.take("trainer", object, None), section.place),
     )
     section.close()
     if (training.epochs is None) == (training.steps is None):
@@ -282,24 +265,6 @@ def _training(given: Any, place: str) -> dict[str, Any]:
             "known: null, tf32, bf16"
         )
     return {name: getattr(training, name) for name in SHOWN} | training.chosen
-
-
-def _trainer(section: Section) -> dict[str, Any] | None:
-    """Return further arguments of a ``pl.Trainer``: data, and none that the lab gives itself."""
-    if not (given := dict(section.section("trainer", required=False).items())):
-        return None
-    place = f"{section.place}.trainer"
-    arguments = trainer_signature()
-    for key in given:
-        if key in TRAINER_GIVEN:
-            raise ConfigurationError(f"{place}.{key}: the lab gives it; {TRAINER_GIVEN[key]}")
-    own = arguments.without(tuple(TRAINER_GIVEN))
-    _refuse_unknown(given, tuple(own.settings), place)
-    try:
-        own.complete(place, given)
-    except WrongSetting as error:
-        raise ConfigurationError(f"{place}.{error}") from None
-    return given
 
 
 def _check_whole_epochs(training: Training, place: str) -> None:

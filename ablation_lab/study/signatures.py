@@ -8,12 +8,14 @@ has registered is there already, and is asked itself.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ablation_lab.errors import ConfigurationError, nearest
 from lightning_modules.registry import OPTIMIZERS, Place, Registry
 from lightning_modules.signatures import (
     REQUIRED,
@@ -21,6 +23,7 @@ from lightning_modules.signatures import (
     UNTOLD,
     Setting,
     Signature,
+    WrongSetting,
     handed_on,
     joined,
     plain,
@@ -28,6 +31,23 @@ from lightning_modules.signatures import (
     signature_of,
 )
 
+# Arguments of a ``pl.Trainer`` that are no setting of a run, and what to do instead.
+TRAINER_GIVEN = {
+    "max_epochs": "use training.epochs",
+    "max_steps": "use training.steps",
+    "callbacks": "return them from the module's configure_callbacks",
+    "devices": "use engine.devices_per_run",
+    **dict.fromkeys(("accelerator", "strategy", "num_nodes", "plugins"), "use engine"),
+    **dict.fromkeys(("use_distributed_sampler", "sync_batchnorm"), "leave it out"),
+    **dict.fromkeys(
+        ("max_time", "benchmark"), "the same run would give other results; leave it out"
+    ),
+    **dict.fromkeys(("limit_test_batches", "limit_predict_batches"), "all is scored; leave it out"),
+    **dict.fromkeys(("fast_dev_run", "barebones", "profiler"), "leave it out"),
+    **dict.fromkeys(("enable_checkpointing", "enable_progress_bar"), "leave it out"),
+    **dict.fromkeys(("enable_model_summary", "enable_autolog_hparams"), "leave it out"),
+    **dict.fromkeys(("logger", "default_root_dir", "model_registry"), "leave it out"),
+}
 FOLDER = Path(__file__).resolve().parents[2] / "lightning_modules"
 
 
@@ -55,7 +75,32 @@ def signature(registry: Registry[Any], name: str) -> Signature:
     return _of_definition(_registered(place))
 
 
-def trainer_signature() -> Signature:
+def trainer_arguments(given: object, place: str) -> dict[str, Any] | None:
+    """Return further arguments of a ``pl.Trainer``: data, and none that the lab gives itself.
+
+    Errors: ConfigurationError.
+    """
+    if not given:
+        return None
+    place = f"{place}.trainer"
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{place}: expected a mapping, found {given!r}")
+    arguments = _trainer().without(tuple(TRAINER_GIVEN))
+    for key in given:
+        if key in TRAINER_GIVEN:
+            raise ConfigurationError(f"{place}.{key}: the lab gives it; {TRAINER_GIVEN[key]}")
+        if key not in arguments.settings:
+            known = nearest(str(key), arguments.settings)
+            raise ConfigurationError(f"{place}: unknown key {key!r}; {known}")
+    try:
+        arguments.complete(place, given)
+    except WrongSetting as error:
+        raise ConfigurationError(f"{place}.{error}") from None
+    return dict(given)
+
+
+@cache
+def _trainer() -> Signature:
     """Return the arguments of a ``pl.Trainer``; Lightning is not imported."""
     spec = find_spec("pytorch_lightning")
     if spec is None or spec.origin is None:

@@ -13,6 +13,7 @@ class Task(StrEnum):
     - REGRESSION: numbers (B, N), y (B, N)
     - RECONSTRUCTION: x again, of the shape of x; y is not looked at
     - GENERATION: new examples, of the shape of x; neither x nor y is looked at
+    - OWN: anything; nothing is measured but what the module logs itself
     """
 
     CLASSIFICATION = "classification"
@@ -20,6 +21,7 @@ class Task(StrEnum):
     REGRESSION = "regression"
     RECONSTRUCTION = "reconstruction"
     GENERATION = "generation"
+    OWN = "own"
 
 
 def task_of(module: object) -> Task:

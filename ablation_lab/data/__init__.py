@@ -41,7 +41,8 @@ from ablation_lab.data.dataset import (
     declare,
     hash_order,
 )
-from ablation_lab.data.loading import checksum, content_sum, load, verify
+from ablation_lab.data.given import Loaders
+from ablation_lab.data.loading import checksum, content_sum, load, load_loaders, verify
 
 __all__ = [
     "DATASETS",
@@ -49,6 +50,7 @@ __all__ = [
     "DataError",
     "DataFile",
     "Dataset",
+    "Loaders",
     "Part",
     "TrainingData",
     "checksum",
@@ -58,6 +60,7 @@ __all__ = [
     "embedded",
     "hash_order",
     "load",
+    "load_loaders",
     "mnist",
     "verify",
 ]

@@ -91,7 +91,8 @@ class DataFile:
         return (Alternative(self.name, self.sha256, self.urls), *others)
 
 
-Reader = Callable[[Mapping[str, bytes]], tuple[TrainingData, Part]]
+# Gives (train + validation, test), or what else `given` turns into that.
+Reader = Callable[[Mapping[str, bytes]], Any]
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,11 @@ class Dataset:
             real numbers.
         examples: the number of training examples, N of the train part.
         about: one line: what it is, how it is split, where it comes from.
-        read: turns {declared name: decompressed bytes} into (train + validation, test).
+        read: turns {declared name: decompressed bytes} into (train + validation, test), or into
+            (train, validation, test), each a pair (x, y) of arrays or tensors.
         files: the files it is read from; none for data that comes with the code.
+        loaders: `read` gives a LightningDataModule, or (train, validation, test), each a DataLoader
+            or a torch Dataset; it is called anew for every run, which trains by Lightning's loop.
         test_is_train: the test set is the training set; its accuracy is training accuracy.
         version: names the split and the scaling; change it when `read` gives other numbers.
         embedded: for data without files, the `content_sum` that `read` must give.
@@ -124,6 +128,7 @@ class Dataset:
     version: str = "1"
     embedded: str = ""
     targets: tuple[int, ...] = ()
+    loaders: bool = False
 
 
 DATASETS: Registry[Dataset] = Registry("data set", words=("data",))

@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from ablation_lab.data.dataset import (
     hash_order,
 )
 from ablation_lab.data.files import decoded, verified_sources
+from ablation_lab.data.given import Loaders, arrays_of, loaders_of, seeded
 
 
 def checksum(name: str) -> str:
@@ -69,7 +71,7 @@ def load(
     `train_size` that the data cannot give.
     """
     dataset = DATASETS.get(name)
-    training, test = dataset.read(decoded(verified_sources(dataset, root)))
+    training, test = arrays_of(dataset, _read(dataset, root))
     _check(dataset, training.train, "train")
     _check(dataset, training.validation, "validation")
     _check(dataset, test, "test")
@@ -81,6 +83,21 @@ def load(
     if train_size is not None:
         training = replace(training, train=_subset(dataset, training.train, train_size, split_seed))
     return training, test
+
+
+def load_loaders(name: str, root: Path | None = None) -> Loaders:
+    """Return the parts of a data set that says that it gives `loaders`.
+
+    Errors: UnknownName; DataError as for `load`.
+    """
+    dataset = DATASETS.get(name)
+    return loaders_of(dataset, _read(dataset, root))
+
+
+def _read(dataset: Dataset, root: Path | None) -> Any:
+    contents = decoded(verified_sources(dataset, root))
+    with seeded(dataset.name):
+        return dataset.read(contents)
 
 
 def content_sum(training: TrainingData, test: Part) -> str:

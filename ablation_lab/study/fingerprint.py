@@ -27,8 +27,8 @@ CARRIERS = frozenset(
     {
         *("Run", "Stack", "Training", "TrainerName", "Combination"),
         *("Record", "Status", "NoConvergence", "Probed"),
-        *("Dataset", "Part", "TrainingData", "DataFile", "Alternative"),
-        *("DATASETS", "load", "checksum", "verified_sources"),
+        *("Dataset", "Part", "TrainingData", "DataFile", "Alternative", "Loaders"),
+        *("DATASETS", "load", "load_loaders", "checksum", "verified_sources"),
         *("Registry", "build_family", "unknown"),
         *("UnknownName", "DataError", "ConfigurationError"),
     }
@@ -200,7 +200,7 @@ def _code_of(registry: Registry[Any], name: str) -> tuple[tuple[Place, ...], tup
     """
     if registry is DATASETS and isinstance(dataset := DATASETS.get(name), Dataset):
         told = f"{dataset.examples} {dataset.targets} {dataset.test_is_train}"
-        if dataset.embedded:
+        if dataset.embedded and not dataset.loaders:
             return (), (checksum(name), told)
         filled_in = texts_of_reader(dataset.read)
         return tuple(places_of_reader(dataset.read)), (checksum(name), told, *filled_in)

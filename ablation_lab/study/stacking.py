@@ -6,9 +6,10 @@ of what a run is, as a stack rounds otherwise than its runs by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ablation_lab.data import DATASETS
 from ablation_lab.study.networks import dense, inputs, size
 from ablation_lab.study.run import TrainerName
 from lightning_modules.registry import FAMILIES
@@ -48,27 +49,31 @@ def trainer_of(config: Mapping[str, Any]) -> TrainerName:
 
 def why_alone(config: Mapping[str, Any], *, accelerator: bool = False) -> str:
     """Say what keeps a run out of a stack; empty if nothing does."""
-    obstacle = _why_never(config)
+    obstacle = next(_obstacles(config), "")
     if obstacle or accelerator:
         return obstacle
     return _why_not_on_a_cpu(config)
 
 
-def _why_never(config: Mapping[str, Any]) -> str:
+def _obstacles(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what keeps a run out of every stack."""
     family, optimizer = config["model"]["family"], config["optimizer"]["name"]
-    scheduler = config.get("scheduler", {}).get("name")
+    training = config["training"]
+    if DATASETS.get(config["data"]["name"]).loaders:
+        yield "its data come from loaders, batch by batch"
+    if training.get("trainer"):
+        yield "a trainer with settings of its own does not stack"
     if not is_own_stack(family):
         if family not in STACKED_FAMILIES:
-            return f"family {family} does not stack"
+            yield f"family {family} does not stack"
         if config["model"].get("augment"):
-            return "changed images do not stack: they are drawn for each run"
+            yield "changed images do not stack: they are drawn for each run"
         if optimizer not in STACKED_OPTIMIZERS:
-            return f"optimiser {optimizer} does not stack"
-    if config["training"].get("trainer"):
-        return "a trainer with settings of its own does not stack"
-    if scheduler:
-        return f"scheduler {scheduler} does not stack"
-    return "a stored order does not stack" if not config["training"].get("shuffle", True) else ""
+            yield f"optimiser {optimizer} does not stack"
+    if scheduler := config.get("scheduler", {}).get("name"):
+        yield f"scheduler {scheduler} does not stack"
+    if not training.get("shuffle", True):
+        yield "a stored order does not stack"
 
 
 def is_own_stack(family: str) -> bool:

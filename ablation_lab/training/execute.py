@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation_lab.data import DATASETS, Dataset, Part, TrainingData, load
+from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load, load_loaders
 from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
@@ -55,20 +55,22 @@ def validation_score(stack: Stack) -> float:
     for name in stack.plugins:
         importlib.import_module(name)
     (run,) = stack.runs
-    section = run.config["data"]
-    data = _training_data(section["name"], stack.data_root, section["train_size"])
+    data = _loaders(stack) or _training_data(*_source(stack))
     with restored():
-        trained = single.train(run, data, DATASETS.get(section["name"]))
-    curve = trained.curves[MEASURES[trained.task][0]]
+        trained = single.train(run, data, DATASETS.get(run.config["data"]["name"]))
+    name, _ = MEASURES.get(trained.task, ("val_accuracy", None))
+    curve = trained.curves.get(name)
+    if not curve:
+        raise ValueError(f"to tune needs a curve {name!r}: log it in the validation_step")
     if not trained.finite:
         return math.nan
     return dict(curve)[trained.selected_step or curve[-1][0]]
 
 
 def _records(stack: Stack, started: float) -> list[Record]:
-    section = stack.runs[0].config["data"]
-    dataset = DATASETS.get(section["name"])
-    data, test = _load(section["name"], stack.data_root, section["train_size"])
+    dataset = DATASETS.get(stack.runs[0].config["data"]["name"])
+    loaders = _loaders(stack)
+    data, test = (loaders, loaders) if loaders else _load(*_source(stack))
     trained, probed = _train(stack, data, dataset)
     seconds = (time.time() - started) / len(trained)
     records = [
@@ -85,7 +87,7 @@ def _records(stack: Stack, started: float) -> list[Record]:
 
 
 def _train(
-    stack: Stack, data: TrainingData, dataset: Dataset
+    stack: Stack, data: TrainingData | Loaders, dataset: Dataset
 ) -> tuple[list[Trained], Probed | None]:
     """Return what became of each run, and what a probe saw."""
     # Imported here so that a runner that only plans never waits for torch.
@@ -95,6 +97,8 @@ def _train(
     run = stack.runs[0]
     with precision(run.config["training"].get("precision")):
         match stack.trainer:
+            case _ if isinstance(data, Loaders):
+                return [single.train(run, data, dataset)], None
             case TrainerName.PROBED:
                 trained, probed = probe.train(run, data, dataset)
                 return [trained], probed
@@ -105,6 +109,17 @@ def _train(
                 return [distributed.train(run, data, dataset, devices=stack.devices)], None
             case _:
                 return [single.train(run, data, dataset)], None
+
+
+def _source(stack: Stack) -> tuple[str, str | None, int | None]:
+    section = stack.runs[0].config["data"]
+    return section["name"], stack.data_root, section["train_size"]
+
+
+def _loaders(stack: Stack) -> Loaders | None:
+    """Return the loaders of a data set that brings them, made anew for each run."""
+    name, root, _ = _source(stack)
+    return load_loaders(name, Path(root) if root else None) if DATASETS.get(name).loaders else None
 
 
 @lru_cache(maxsize=2)

@@ -3,7 +3,8 @@
 What a module of a user's own needs: ``training_step`` that returns the loss (or handles its
 optimisers itself, returns None, and logs ``train_loss`` if it has one), and ``forward`` from
 examples to logits (B, C). A module of another ``task`` says so, and gives what the task gives. Any
-value that it logs becomes a metric of the run under its own name.
+value that it logs becomes a metric of the run under its own name. Of data that come from loaders
+the lab measures nothing in between.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,12 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from ablation_lab.data import Part, TrainingData
+from ablation_lab.data import Loaders, Part, TrainingData
 from ablation_lab.study.run import Training
-from ablation_lab.training.loaders import evaluation_loader, training_loader
-from ablation_lab.training.order import Order
+from ablation_lab.training.loaders import evaluation_arguments, fit_arguments, gathered
 from ablation_lab.training.schedule import EPOCH_POINTS, STEP_POINTS, log_spaced
 from ablation_lab.training.trained import Predict, Trained, describe, predictor, tensors, unseen
-from lightning_modules.measures import MEASURES
+from lightning_modules.measures import MEASURES, Measure
 from lightning_modules.task import task_of
 
 # The lab keeps progress and checkpoints itself.
@@ -51,33 +52,34 @@ def lightning_trainer(**settings: Any) -> pl.Trainer:
     # Advice: on workers of loaders that copy what is resident, on how often to log.
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message="You passed in a `val_dataloader` but have no `val")
     warnings.filterwarnings("ignore", message=".*returned `None`, this fit will run with no opt.*")
     return pl.Trainer(**{"logger": False, **QUIET, "num_sanity_val_steps": 0, **settings})
 
 
 def fit(
-    module: pl.LightningModule, data: TrainingData, training: Training, order: Order, *, seed: int
+    module: pl.LightningModule, data: TrainingData | Loaders, training: Training, *, seed: int
 ) -> Trained:
     """Fit ``module`` as a plain ``pl.Trainer`` does: its epochs, its hooks, its loaders.
 
-    ``seed`` is for what the loaders draw beside the order.
+    ``seed`` is that of the order of examples.
     """
     recorder = Recorder(module, data, training)
     trainer = plain_trainer(module, training, callbacks=[recorder], devices=1)
-    trainer.fit(
-        module,
-        training_loader(data.train, order, seed=seed),
-        evaluation_loader(data.validation, seed=seed)
-        if is_overridden("validation_step", module)
-        else None,
+    given = fit_arguments(data, training, seed=seed)
+    if not is_overridden("validation_step", module):
+        given.pop("val_dataloaders", None)
+    trainer.fit(module, **given)
+    trained = replace(
+        recorder.trained(trainer), gathered=partial(gathered, training=training, seed=seed)
     )
-    trained = recorder.trained(trainer)
     if not is_overridden("test_step", module):
         return trained
 
-    def logged(test: Part) -> Mapping[str, float]:
-        loader = evaluation_loader(test, seed=seed)
-        return own_names(trainer.test(module, loader, verbose=False)[0])
+    def logged(test: Part | Loaders) -> Mapping[str, float]:
+        given = evaluation_arguments(test, training, seed=seed)
+        found = trainer.test(module, **given, verbose=False)
+        return own_names({name: value for each in found for name, value in each.items()})
 
     return replace(trained, logged=logged)
 
@@ -125,13 +127,19 @@ class Recorder(pl.Callback):
     module that optimises by itself a batch.
     """
 
-    def __init__(self, module: pl.LightningModule, data: TrainingData, training: Training) -> None:
-        self._name, self._measure = MEASURES[task_of(module)]
-        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": [], self._name: []}
+    def __init__(
+        self, module: pl.LightningModule, data: TrainingData | Loaders, training: Training
+    ) -> None:
+        self._validation = data.validation if isinstance(data, TrainingData) else None
+        self._name: str
+        self._measure: Measure | None
+        self._name, self._measure = MEASURES.get(task_of(module), ("", None))
+        self.curves: dict[str, list[tuple[int, float]]] = {"train_loss": []}
+        if self._validation is not None and self._measure is not None:
+            self.curves[self._name] = []
         self._measured = frozenset(self.curves)
         self.nonfinite_step: int | None = None
         self.steps = 0
-        self._validation = data.validation
         self._batches = 0
         self._losses: list[float] = []
         self._logged_at = 0
@@ -187,9 +195,8 @@ class Recorder(pl.Callback):
         """Return what the module became; the last point is that of the state in which it is."""
         module = trainer.lightning_module
         device = trainer.strategy.root_device
-        if self.curves[self._name] and self.curves[self._name][-1][0] == self.steps:
-            for name in self._measured:
-                self.curves[name] = [point for point in self.curves[name] if point[0] < self.steps]
+        for name in self._measured:
+            self.curves[name] = [point for point in self.curves[name] if point[0] < self.steps]
         predict = _unseen_predictor(module, device)
         self._write(predict)
         trained = describe(module, self.curves, self.steps, self.nonfinite_step, device)
@@ -216,9 +223,10 @@ class Recorder(pl.Callback):
         self._write(_unseen_predictor(module, module.device))
 
     def _write(self, predict: Predict) -> None:
-        x, y = tensors(self._validation, torch.device("cpu"))
-        outputs = torch.from_numpy(predict(self._validation.x))
-        self.curves[self._name].append((self.steps, float(self._measure(outputs, x, y))))
+        if self._validation is not None and self._measure is not None:
+            x, y = tensors(self._validation, torch.device("cpu"))
+            outputs = torch.from_numpy(predict(self._validation.x))
+            self.curves[self._name].append((self.steps, float(self._measure(outputs, x, y))))
         if self._losses:
             loss = float(np.mean(self._losses[-self._window :]))
             self.curves["train_loss"].append((self.steps, loss))

@@ -1,6 +1,6 @@
-"""What Lightning's own loop trains on: loaders of a run's own order over arrays in memory.
+"""What Lightning's own loop trains on: loaders over arrays or Datasets, or those of a user's own.
 
-Comes in: arrays, and the order of a run. Goes out: loaders as a plain fit would be given them.
+Comes in: what a data set gives, and how a run trains. Goes out: what a plain fit would be given.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
-from ablation_lab.data import Part
-from ablation_lab.training.order import Order
+from ablation_lab.data import Loaders, Part, TrainingData
+from ablation_lab.study.run import Training
+from ablation_lab.training.order import Order, batches
 from ablation_lab.training.trained import EVALUATION_BATCH, tensors
 
 
@@ -44,6 +45,79 @@ class Epochs(Sampler[int]):
             rank, world = distributed.get_rank(), distributed.get_world_size()
             rows = torch.cat([part[rank::world] for part in rows.split(self._order.batch)])
         yield from rows.tolist()
+
+
+def fit_arguments(data: TrainingData | Loaders, training: Training, *, seed: int) -> dict[str, Any]:
+    """Return the data that ``pl.Trainer.fit`` is given.
+
+    Arrays and torch Datasets are shuffled from ``seed``; loaders of a user's own are as they are.
+    Errors: ValueError for settings that such loaders would ignore.
+    """
+    if isinstance(data, TrainingData):
+        order = batches(training, examples=len(data.train), seed=seed)
+        return {
+            "train_dataloaders": training_loader(data.train, order, seed=seed),
+            "val_dataloaders": evaluation_loader(data.validation, seed=seed),
+        }
+    if data.module is not None or not isinstance(data.train, Dataset):
+        _validate_unset(training)
+    if data.module is not None:
+        return {"datamodule": data.module}
+    return {
+        "train_dataloaders": _of_dataset(data.train, training, seed=seed, trains=True),
+        "val_dataloaders": _of_dataset(data.validation, training, seed=seed),
+    }
+
+
+def evaluation_arguments(test: Part | Loaders, training: Training, *, seed: int) -> dict[str, Any]:
+    """Return the data that ``pl.Trainer.test`` is given."""
+    if isinstance(test, Part):
+        return {"dataloaders": evaluation_loader(test, seed=seed)}
+    if test.module is not None:
+        return {"datamodule": test.module}
+    return {"dataloaders": _of_dataset(test.test, training, seed=seed)}
+
+
+def gathered(test: Loaders, training: Training, *, seed: int) -> Part:
+    """Return a test part that is taken batch by batch as arrays.
+
+    Errors: ValueError where its batches are no pairs (x, y) of tensors.
+    """
+    if test.module is not None:
+        test.module.prepare_data()
+        test.module.setup("test")
+        loader = test.module.test_dataloader()
+    else:
+        loader = _of_dataset(test.test, training, seed=seed)
+    pairs = [batch for batch in loader or () if isinstance(batch, tuple | list) and len(batch) == 2]
+    if not pairs or not all(isinstance(each, Tensor) for pair in pairs for each in pair):
+        raise ValueError(
+            "its test batches are no pairs (x, y) of tensors, so that the lab can measure nothing; "
+            "give the module a test_step that logs what is to be measured"
+        )
+    x, y = (torch.cat(parts).numpy() for parts in zip(*pairs, strict=True))
+    return Part(x, y)
+
+
+def _of_dataset(part: Any, training: Training, *, seed: int, trains: bool = False) -> Any:
+    """Return a loader over a torch Dataset; anything else is one already."""
+    if not isinstance(part, Dataset):
+        return part
+    settings: dict[str, Any] = {"generator": torch.Generator().manual_seed(seed)}
+    if isinstance(part, IterableDataset) or not trains:
+        return DataLoader(part, batch_size=training.batch_size or EVALUATION_BATCH, **settings)
+    order = batches(training, examples=len(part), seed=seed)  # type: ignore[arg-type]
+    return DataLoader(part, batch_size=order.batch, sampler=Epochs(order), **settings)
+
+
+def _validate_unset(training: Training) -> None:
+    for name in ("batch_size", "shuffle", "drop_last"):
+        value = getattr(training, name)
+        if value is not None and value is not True:
+            raise ValueError(
+                f"training.{name}: the data set brings loaders of its own, which would ignore "
+                f"{value!r}; leave it out"
+            )
 
 
 def training_loader(part: Part, order: Order, *, seed: int, devices: int = 1) -> DataLoader[Any]:

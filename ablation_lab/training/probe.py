@@ -17,7 +17,7 @@ from ablation_lab.training import in_memory
 from ablation_lab.training.in_memory import InMemoryLoop
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk, planned
-from ablation_lab.training.single import begin
+from ablation_lab.training.single import begin, order_of
 from ablation_lab.training.trained import Predict, Trained
 from ablation_lab.training.validate import validate_probe
 from lightning_modules.classifier import Classifier
@@ -45,10 +45,10 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Prob
 
     Errors: ValueError for a module that Lightning fits batch by batch: its layers are its own.
     """
-    module, training, order = begin(run, data, dataset)
-    validate_probe(module, training, run.config["model"]["family"])
+    module, training = begin(run, dataset)
+    validate_probe(module, training, dataset, run.config["model"]["family"])
     assert isinstance(module, Classifier | Learner)
-    plan = planned(training, len(data.train))
+    plan, order = planned(training, len(data.train)), order_of(run, training, len(data.train))
     loop = ProbeLoop(module, data, order, plan, Rules(training))
     trained = in_memory.run(loop)
     drawn = dataset.shape == (2,) and dataset.classes == 1

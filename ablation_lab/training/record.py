@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablation_lab.data import Dataset, Part
+from ablation_lab.data import Dataset, Loaders, Part
 from ablation_lab.study.convergence import no_convergence
 from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
-from ablation_lab.training.scoring import first_exact_step, registered, score
+from ablation_lab.training.scoring import Scores, first_exact_step, registered, score
 from lightning_modules.task import Task
 
 if TYPE_CHECKING:
@@ -33,14 +33,18 @@ def record_of(
     stack: Stack,
     trained: Trained,
     dataset: Dataset,
-    test: Part,
+    test: Part | Loaders,
     *,
     started: float,
     seconds: float,
 ) -> Record:
     """Return the record of a run whose training took ``seconds``; here the test part is seen."""
-    outputs = trained.predict(test.x)
-    scores = score(trained.task, outputs, test, test_is_train=dataset.test_is_train)
+    logged = {} if trained.logged is None else trained.logged(test)
+    part = _measured(run, trained, test)
+    outputs = None if part is None else trained.predict(part.x)
+    scores = Scores({}, logged.get("test_accuracy"))
+    if part is not None and outputs is not None:
+        scores = score(trained.task, outputs, part, test_is_train=dataset.test_is_train)
     losses = trained.curves.get("train_loss", ())
     train_loss = losses[-1][1] if losses else None
     rule = no_convergence(
@@ -52,10 +56,10 @@ def record_of(
     metrics = {"parameters": float(trained.parameters), **scores.metrics}
     if dataset.test_is_train and scores.accuracy is not None:
         metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
-    metrics |= registered(run.config["training"].get("metrics") or (), outputs, test.y)
-    if trained.logged is not None:
-        # What the lab measures itself keeps its value.
-        metrics = {**trained.logged(test), **metrics}
+    if part is not None and outputs is not None:
+        metrics |= registered(_functions(run), outputs, part.y)
+    # What the lab measures itself keeps its value.
+    metrics = {**logged, **metrics}
     if trained.task is Task.SEQUENCE:
         first = first_exact_step(trained.curves["val_accuracy"])
         metrics |= {} if first is None else {"first_exact_step": first}
@@ -79,9 +83,26 @@ def record_of(
         started=started,
         reason=stack.reason,
         provenance=dict(trained.facts),
-        logits=outputs.astype(np.float32) if run.keep_logits else None,
-        images=outputs[:SAMPLES] if trained.task is Task.GENERATION else None,
+        logits=outputs.astype(np.float32) if outputs is not None and run.keep_logits else None,
+        images=outputs[:SAMPLES]
+        if outputs is not None and trained.task is Task.GENERATION
+        else None,
     )
+
+
+def _functions(run: Run) -> tuple[str, ...]:
+    return tuple(run.config["training"].get("metrics") or ())
+
+
+def _measured(run: Run, trained: Trained, test: Part | Loaders) -> Part | None:
+    """Return the test part as arrays; None where the module alone says what is measured."""
+    wanted = _functions(run) or run.keep_logits
+    if trained.task is Task.OWN and not wanted:
+        return None
+    if isinstance(test, Part):
+        return test
+    assert trained.gathered is not None
+    return trained.gathered(test) if wanted or trained.logged is None else None
 
 
 def _not_converged_step(rule: NoConvergence, trained: Trained) -> int | None:

@@ -7,12 +7,13 @@ as Lightning fits it, batch by batch, on the same order of examples.
 from __future__ import annotations
 
 import random
+from typing import TypeGuard
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from ablation_lab.data import Dataset, TrainingData
+from ablation_lab.data import Dataset, Loaders, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.training import in_memory, lightning
@@ -27,31 +28,36 @@ from lightning_modules.learner import Learner
 NUMPY_SEEDS = 1 << 32
 
 
-def train(run: Run, data: TrainingData, dataset: Dataset) -> Trained:
+def train(run: Run, data: TrainingData | Loaders, dataset: Dataset) -> Trained:
     """Train one run on its training part; curves hold train_loss and val_accuracy."""
-    module, training, order = begin(run, data, dataset)
-    if isinstance(module, Classifier | Learner) and trains_in_memory(module, training):
-        return in_memory.fit(module, data, training, order)
+    module, training = begin(run, dataset)
+    if isinstance(data, TrainingData) and trains_in_memory(module, training, dataset):
+        return in_memory.fit(module, data, training, order_of(run, training, len(data.train)))
     validate_own_loop(module, training, run.config["model"]["family"])
     seed = stream(run.seed, Role.ORDER, run.replicate)
-    return lightning.fit(module, data, training, order, seed=seed)
+    return lightning.fit(module, data, training, seed=seed)
 
 
-def trains_in_memory(module: pl.LightningModule, training: Training) -> bool:
+def trains_in_memory(
+    module: pl.LightningModule, training: Training, dataset: Dataset
+) -> TypeGuard[Classifier | Learner]:
     """Say whether a run trains in memory, and not by Lightning's own loop."""
-    return isinstance(module, Classifier | Learner) and not training.trainer
+    ours = isinstance(module, Classifier | Learner)
+    return ours and not training.trainer and not dataset.loaders
 
 
-def begin(
-    run: Run, data: TrainingData, dataset: Dataset
-) -> tuple[pl.LightningModule, Training, Order]:
-    """Return the run's module before its first step, how it trains, and on which batches."""
+def begin(run: Run, dataset: Dataset) -> tuple[pl.LightningModule, Training]:
+    """Return the run's module before its first step, and how it trains."""
     module = build_module(run, dataset)
     # Dropout draws from torch's global generator; a module of a user's own may draw from any.
     seed_everything(stream(run.seed, Role.DROPOUT, run.replicate))
-    training = Training(**run.config["training"])
+    return module, Training(**run.config["training"])
+
+
+def order_of(run: Run, training: Training, examples: int) -> Order:
+    """Return on which of the ``examples`` the run takes its steps."""
     seed = stream(run.seed, Role.ORDER, run.replicate)
-    return module, training, batches(training, examples=len(data.train), seed=seed)
+    return batches(training, examples=examples, seed=seed)
 
 
 def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:

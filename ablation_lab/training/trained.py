@@ -30,7 +30,8 @@ class Trained:
     ``finite`` says whether every loss and every parameter is finite; ``nonfinite_step`` is the
     first step (counted from 1) whose loss was not. ``selected_step`` is the step after which
     ``predict`` answers, None for the last. ``logged`` gives what a module of a user's own logs on
-    the test part, None where it logs nothing there.
+    the test part, None where it logs nothing there; ``gathered`` gives that part as arrays where
+    it comes from loaders.
     """
 
     curves: Mapping[str, Curve]
@@ -42,7 +43,8 @@ class Trained:
     facts: Mapping[str, str] = field(default_factory=dict)
     task: Task = Task.CLASSIFICATION
     selected_step: int | None = None
-    logged: Callable[[Part], Mapping[str, float]] | None = None
+    logged: Callable[[Any], Mapping[str, float]] | None = None
+    gathered: Callable[[Any], Part] | None = None
 
 
 EVALUATION_BATCH = 1000

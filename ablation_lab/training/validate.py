@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation_lab.data import DATASETS, Dataset
+from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
 from ablation_lab.training.scoring import asked
@@ -51,6 +52,8 @@ def validate_stack(stack: Stack) -> str:
         dataset = DATASETS.get(run.config["data"]["name"])
         points = run.config["training"].get("predict_at") or ()
         asked(points, dataset.shape)
+        if dataset.loaders:
+            _validate_loaders(stack)
         validate_module(build_module(run, dataset), run, dataset, devices=stack.devices)
     except (ValueError, TypeError, KeyError, ImportError) as error:
         return _place(run, str(error))
@@ -87,12 +90,12 @@ def validate_module(
         size = run.config["data"]["train_size"]
         examples = min(dataset.examples, size or dataset.examples)
         validate_devices(training, examples=examples, devices=devices)
-    if not trains_in_memory(module, training):
+    if not trains_in_memory(module, training, dataset):
         validate_own_loop(module, training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
     if training.probe:
-        validate_probe(module, training, family)
+        validate_probe(module, training, dataset, family)
 
 
 def _validate_promise(run: Run, dataset: Dataset, family: str) -> None:
@@ -158,14 +161,32 @@ def validate_own_loop(module: pl.LightningModule, training: Training, family: st
         raise ValueError(f"training.trainer: {said}") from None
 
 
-def validate_probe(module: pl.LightningModule, training: Training, family: str) -> None:
+def _validate_loaders(stack: Stack) -> None:
+    """Refuse what data that come batch by batch cannot be asked for."""
+    from ablation_lab.training.loaders import fit_arguments
+
+    config, root = stack.runs[0].config, stack.data_root
+    section = config["data"]
+    if section["train_size"] is not None:
+        raise ValueError(
+            "data.train_size: the data come from loaders and cannot be cut; leave it out"
+        )
+    if stack.devices > 1:
+        raise ValueError(f"data.name: data from loaders are for a run on one device; {FEWER}")
+    loaders = load_loaders(section["name"], Path(root) if root else None)
+    fit_arguments(loaders, Training(**config["training"]), seed=0)
+
+
+def validate_probe(
+    module: pl.LightningModule, training: Training, dataset: Dataset, family: str
+) -> None:
     """Refuse to look into a module that Lightning fits batch by batch: its layers are its own.
 
     Errors: ValueError.
     """
     from ablation_lab.training.single import trains_in_memory
 
-    if not trains_in_memory(module, training):
+    if not trains_in_memory(module, training, dataset):
         raise ValueError(
             f"training.probe: family {family!r} trains by itself and would ignore it; leave it out"
         )

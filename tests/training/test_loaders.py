@@ -132,9 +132,8 @@ def test_loaders_are_those_of_a_plain_fit(make_run: MakeRun, data: str) -> None:
     torch.manual_seed(drawn)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
     trainer = pl.Trainer(max_epochs=4, enable_progress_bar=False, **quiet)
-    fitted = (
-        {"datamodule": given} if data == "module" else dict(zip(PLACES, given[:2], strict=True))
-    )
+    pair = dict(zip(PLACES, given[:2], strict=True)) if data == "loaders" else {}
+    fitted = pair or {"datamodule": given}
     tested = {"dataloaders": given[2]} if pair else fitted
     trainer.fit(module, **fitted)
     last = float(trainer.callback_metrics["val_accuracy"])

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
 from ablation_lab.data import Dataset
+from ablation_lab.training.repeatable import made_up
 
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 ELEMENTWISE = (
@@ -172,7 +173,7 @@ def _compare(
     for module in alone:
         module.log = _log_nothing  # type: ignore[method-assign]
         module.train()
-    for x, y in _made_up(dataset):
+    for x, y in zip(*made_up(dataset, CHECKED_STEPS, CHECKED_EXAMPLES), strict=True):
         optimizer.zero_grad()
         together = stack.objective(x, y, own=False)
         together.sum().backward()
@@ -188,15 +189,3 @@ def _compare(
                 raise ValueError(
                     f"its losses in a stack are others than alone: {found:.6g}, not {expected:.6g}"
                 )
-
-
-def _made_up(dataset: Dataset) -> list[tuple[Tensor, Tensor]]:
-    """Return batches of the shape of a data set's, always the same ones."""
-    draw = torch.Generator().manual_seed(0)
-    size = (CHECKED_STEPS, CHECKED_EXAMPLES)
-    x = torch.rand(*size, *dataset.shape, generator=draw)
-    if dataset.classes:
-        y = torch.randint(max(dataset.classes, 2), (*size, *dataset.targets), generator=draw)
-    else:
-        y = torch.rand(*size, *dataset.targets, generator=draw)
-    return list(zip(x, y, strict=True))

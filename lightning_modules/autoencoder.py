@@ -9,11 +9,11 @@ from typing import Unpack
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lightning_modules.classifier import Common
 from lightning_modules.layers import sizes
 from lightning_modules.learner import Learner
+from lightning_modules.losses import squared_error
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
@@ -72,4 +72,4 @@ class Autoencoder(Learner):
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean squared error per entry."""
-        return functional.mse_loss(outputs, x)
+        return squared_error(outputs, x)

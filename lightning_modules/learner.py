@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from lightning_modules.classifier import Batch
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import layers_of
-from lightning_modules.losses import Loss
-from lightning_modules.measures import MEASURES
+from lightning_modules.losses import MEASURES, Loss
 from lightning_modules.optimizers import ADAM, Optimizer, build_optimizer, optimizer_settings
 from lightning_modules.schedulers import scheduled, scheduler_settings
 from lightning_modules.task import Task

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from torch import Tensor
-from torch.nn import functional
 
 from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import sizes
 from lightning_modules.learner import Learner
+from lightning_modules.losses import squared_error
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
@@ -77,7 +77,7 @@ class LinearRegression(Learner):
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean squared error."""
-        return functional.mse_loss(outputs, y)
+        return squared_error(outputs, y)
 
 
 def real_targets(family: str, classes: int) -> None:

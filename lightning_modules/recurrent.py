@@ -9,13 +9,13 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lightning_modules.classifier import Common
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.learner import Learner
 from lightning_modules.linear import real_targets
+from lightning_modules.losses import cross_entropy, squared_error
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 
@@ -81,7 +81,7 @@ class CharRNN(Learner):
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean cross-entropy over all characters of all texts."""
-        return functional.cross_entropy(outputs.flatten(0, 1), y.flatten())
+        return cross_entropy(outputs, y)
 
 
 GATES = 4
@@ -154,4 +154,4 @@ class LSTM(Learner):
 
     def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean squared error."""
-        return functional.mse_loss(outputs, y)
+        return squared_error(outputs, y)

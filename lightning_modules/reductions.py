@@ -17,6 +17,7 @@ from lightning_modules.classifier import Classifier, Common
 from lightning_modules.layers import sizes
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import FAMILIES, REDUCTIONS
+from lightning_modules.task import disagreement, validate_labels
 
 Reduction: TypeAlias = Callable[[Tensor, Tensor, int, int], nn.Module]
 
@@ -55,8 +56,12 @@ def lda(x: Tensor, y: Tensor, width: int, seed: int) -> nn.Module:
     """Fisher's discriminants: w that maximise (w^T B w) / (w^T S w), of unit variance in S.
 
     S is the covariance within the classes, shrunk a little towards the identity, B that of the
-    class means. Errors: ValueError for more directions than classes less one.
+    class means. Errors: ValueError for more directions than classes less one, and for labels that
+    are not one class number for each example.
     """
+    validate_labels(y)
+    if y.shape != x.shape[:1]:
+        raise disagreement(x, "labels", y, "a row of features for each label")
     values, classes = x.double(), y.unique()
     if width > len(classes) - 1:
         raise ValueError(f"width: lda has at most classes - 1 = {len(classes) - 1}, found {width}")

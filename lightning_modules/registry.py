@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lightning_modules.initializers import Initializer
-    from lightning_modules.losses import Form
+    from lightning_modules.losses import CrossEntropy
     from lightning_modules.optimizers import Builder
     from lightning_modules.reductions import Reduction
     from lightning_modules.schedulers import Schedule
@@ -232,7 +232,7 @@ ACTIVATIONS: "Registry[Callable[[Tensor], Tensor]]" = Registry("activation", wor
 INITIALIZERS: "Registry[Initializer]" = Registry("initialiser", words=("init", "weight", "bias"))
 OPTIMIZERS: "Registry[Builder]" = Registry("optimiser", words=("optimizer",))
 SCHEDULERS: "Registry[Schedule]" = Registry("scheduler", words=("scheduler",))
-LOSSES: "Registry[Form]" = Registry("loss", words=("loss",))
+LOSSES: "Registry[CrossEntropy]" = Registry("loss", words=("loss",))
 REDUCTIONS: "Registry[Reduction]" = Registry("reduction", words=("reduction",))
 for _registry in (FAMILIES, ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULERS, LOSSES, REDUCTIONS):
     _registry.found_in("lightning_modules")

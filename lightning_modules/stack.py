@@ -19,7 +19,7 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNetNetwork
 from lightning_modules.layers import layers_of
 from lightning_modules.learner import Learner
-from lightning_modules.losses import Loss, per_example_loss
+from lightning_modules.losses import Loss, loss_function
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.noise import OwnDropout
 from lightning_modules.optimizers import build_optimizer
@@ -45,7 +45,7 @@ class MLPStack(nn.Module):
         self.l2 = first.l2
         self.activate: Callable[[Tensor], Tensor] = activation_along(networks[0].activation, 1)
         self.pieces = pieces(networks[0].activation)
-        self.criterion = per_example_loss(first.loss, first.classes)
+        self.criterion = loss_function(first.loss, first.classes, mean=False)
         columns = list(zip(*(network.linears for network in networks), strict=True))
         self.weights = nn.ParameterList([_stack([_t(layer) for layer in c]) for c in columns])
         self.biases = nn.ParameterList([_stack([layer.bias for layer in c]) for c in columns])
@@ -241,7 +241,7 @@ def _losses(module: Module, outputs: Tensor, x: Tensor, y: Tensor, axis: int | N
         return losses
     # The same for every example of every run: mapped, cross-entropy takes twice the time.
     labels = y.expand(len(outputs), *y.shape) if axis is None else y
-    criterion = per_example_loss(module.loss, module.classes)
+    criterion = loss_function(module.loss, module.classes, mean=False)
     each = criterion(outputs.flatten(0, 1), labels.flatten()).view(labels.shape)
     return each.mean(1)
 

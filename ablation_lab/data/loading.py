@@ -45,13 +45,13 @@ def checksum(name: str) -> str:
 def verify(name: str, root: Path | None = None) -> None:
     """Check that every file of the data set is there and right; download what is missing.
 
-    Data without files is read and compared with its declared sum, which takes milliseconds.
+    Data without files is read and held against its declaration, which takes milliseconds.
 
     Errors: UnknownName; DataError, one line, for the first file that is missing or wrong.
     """
     dataset = DATASETS.get(name)
     verified_sources(dataset, root)
-    if dataset.embedded:
+    if not dataset.files:
         load(name, root)
 
 

@@ -50,7 +50,7 @@ def validation_score(stack: Stack) -> float:
     """
     from ablation_lab.training import single
     from ablation_lab.training.computing import restored
-    from lightning_modules.measures import MEASURES
+    from lightning_modules.losses import MEASURES
 
     for name in stack.plugins:
         importlib.import_module(name)

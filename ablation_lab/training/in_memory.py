@@ -22,7 +22,7 @@ from ablation_lab.training.schedule import Chunk, planned
 from ablation_lab.training.trained import EVALUATION_BATCH, Trained, describe, tensors
 from lightning_modules.classifier import Classifier
 from lightning_modules.learner import Learner
-from lightning_modules.measures import MEASURES
+from lightning_modules.losses import MEASURES
 from lightning_modules.task import task_of
 
 

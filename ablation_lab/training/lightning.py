@@ -33,7 +33,7 @@ from ablation_lab.study.run import Training
 from ablation_lab.training.loaders import evaluation_arguments, fit_arguments, gathered
 from ablation_lab.training.schedule import EPOCH_POINTS, STEP_POINTS, log_spaced
 from ablation_lab.training.trained import Predict, Trained, describe, predictor, tensors, unseen
-from lightning_modules.measures import MEASURES, Measure
+from lightning_modules.losses import MEASURES, Measure
 from lightning_modules.task import task_of
 
 # The lab keeps progress and checkpoints itself.

@@ -19,7 +19,7 @@ from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
 from ablation_lab.training.scoring import Scores, first_exact_step, registered, score
-from lightning_modules.task import Task
+from lightning_modules.task import Task, compared
 
 if TYPE_CHECKING:
     from ablation_lab.training.trained import Trained
@@ -43,8 +43,13 @@ def record_of(
     part = _measured(run, trained, test)
     outputs = None if part is None else trained.predict(part.x)
     scores = Scores({}, logged.get("test_accuracy"))
+    functions: dict[str, float] = {}
     if part is not None and outputs is not None:
+        outputs, targets = compared(trained.task, outputs, part.x, part.y)
         scores = score(trained.task, outputs, part, test_is_train=dataset.test_is_train)
+        # Of what reproduces its examples, a metric of a user's may look at the labels.
+        whole = trained.task in (Task.RECONSTRUCTION, Task.GENERATION)
+        functions = registered(_functions(run), outputs, part.y if whole else targets)
     losses = trained.curves.get("train_loss", ())
     train_loss = losses[-1][1] if losses else None
     rule = no_convergence(
@@ -56,10 +61,8 @@ def record_of(
     metrics = {"parameters": float(trained.parameters), **scores.metrics}
     if dataset.test_is_train and scores.accuracy is not None:
         metrics["success"] = float(scores.accuracy == 1.0 and rule is NoConvergence.NONE)
-    if part is not None and outputs is not None:
-        metrics |= registered(_functions(run), outputs, part.y)
     # What the lab measures itself keeps its value.
-    metrics = {**logged, **metrics}
+    metrics = {**logged, **metrics, **functions}
     if trained.task is Task.SEQUENCE:
         first = first_exact_step(trained.curves["val_accuracy"])
         metrics |= {} if first is None else {"first_exact_step": first}

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ablation_lab.data import Part
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import Curve
-from lightning_modules.task import Task
+from lightning_modules.task import Task, compared
 
 if TYPE_CHECKING:
     from ablation_lab.training.trained import Trained
@@ -51,7 +51,11 @@ def _sigmoid(z: Floats) -> Floats:
 
 
 def accuracy_of(scores: Floats, labels: Labels) -> float:
-    """Return the share of rightly classified examples; a row with a NaN is wrong."""
+    """Return the share of rightly classified examples; a row with a NaN is wrong.
+
+    Errors: ValueError for labels that are not one for each row.
+    """
+    scores, labels = compared(Task.CLASSIFICATION, scores, scores, labels)
     right = (predictions(scores) == labels) & ~np.isnan(scores).any(-1)
     return float(right.mean())
 
@@ -65,26 +69,30 @@ class Scores:
 
 
 def score(task: Task, outputs: NDArray[np.float32], test: Part, *, test_is_train: bool) -> Scores:
-    """Measure outputs on the test part; shapes as in ``lightning_modules.task``."""
+    """Measure outputs on the test part; shapes as in ``lightning_modules.task``.
+
+    Errors: ValueError for those that do not agree.
+    """
+    outputs, targets = compared(task, outputs, test.x, test.y)
     prefix = "train" if test_is_train else "test"
     match task:
         case Task.CLASSIFICATION | Task.SEQUENCE:
-            accuracy = accuracy_of(outputs, test.y)
+            accuracy = accuracy_of(outputs, targets)
             return Scores({f"{prefix}_accuracy": accuracy}, accuracy)
         case Task.REGRESSION:
-            error = _mean_square(outputs - test.y)
+            error = _mean_square(outputs - targets)
             metrics = {"train_fit" if test_is_train else "test_loss": error}
             if outputs.size == 1:
                 # One test example is a question of the source: its answer is a number of its own.
                 metrics["prediction"] = float(outputs.reshape(()))
             return Scores(metrics, None)
         case Task.RECONSTRUCTION:
-            error = _mean_square(outputs.reshape(test.x.shape) - test.x)
+            error = _mean_square(outputs - targets)
             return Scores({"train_fit" if test_is_train else "test_loss": error}, None)
         case Task.OWN:
             return Scores({}, None)
         case Task.GENERATION:
-            return Scores({f"{prefix}_distance": energy_distance(outputs, test.x)}, None)
+            return Scores({f"{prefix}_distance": energy_distance(outputs, targets)}, None)
 
 
 def registered(
@@ -92,6 +100,7 @@ def registered(
 ) -> dict[str, float]:
     """Return the metrics of these names that are functions of outputs and targets.
 
+    Both are handed over in shapes that agree.
     Errors: UnknownName; ValueError that names the metric for a function that raises.
     """
     found = {}

@@ -29,7 +29,7 @@ from ablation_lab.training.schedule import Chunk, planned, total_steps
 from ablation_lab.training.single import build_module
 from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained, tensors
 from lightning_modules.classifier import Classifier
-from lightning_modules.measures import MEASURES
+from lightning_modules.losses import MEASURES
 from lightning_modules.stack import Module
 from lightning_modules.task import task_of
 

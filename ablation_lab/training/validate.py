@@ -14,11 +14,13 @@ from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
 from ablation_lab.training.scoring import asked
-from lightning_modules.task import Task, task_of
+from lightning_modules.task import Task, compared, disagreement, task_of
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from torch import Tensor
 
+LABELLED = (Task.CLASSIFICATION, Task.SEQUENCE)
 # What has an answer at a point; of a sequence or an image there is none.
 ANSWERING = (Task.CLASSIFICATION, Task.REGRESSION)
 # Settings of a training that only a run on one device has.
@@ -90,12 +92,57 @@ def validate_module(
         size = run.config["data"]["train_size"]
         examples = min(dataset.examples, size or dataset.examples)
         validate_devices(training, examples=examples, devices=devices)
+    if not dataset.loaders and task_of(module) is not Task.OWN:
+        validate_shapes(module, dataset, family)
     if not trains_in_memory(module, training, dataset):
         validate_own_loop(module, training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
     if training.probe:
         validate_probe(module, training, dataset, family)
+
+
+def validate_shapes(module: pl.LightningModule, dataset: Dataset, family: str) -> None:
+    """Refuse a module whose outputs do not fit the targets: a loss or metric would broadcast them.
+
+    It answers two made-up examples; what raises there is said where it trains, with its place.
+    Errors: ValueError.
+    """
+    import torch
+
+    x = torch.zeros(2, *dataset.shape)
+    kind = torch.int64 if dataset.classes else torch.float32
+    y = torch.zeros(2, *dataset.targets, dtype=kind)
+    try:
+        with torch.no_grad():
+            outputs = getattr(module.eval(), "answer", module)(x)
+    except Exception:  # whatever an own forward raises
+        return
+    if isinstance(outputs, torch.Tensor):
+        try:
+            _validate_outputs(module, outputs, x, y, dataset)
+        except ValueError as error:
+            raise ValueError(f"family {family!r} on data {dataset.name!r}: {error}") from None
+
+
+def _validate_outputs(
+    module: pl.LightningModule, outputs: Tensor, x: Tensor, y: Tensor, dataset: Dataset
+) -> None:
+    from lightning_modules.classifier import Classifier
+    from lightning_modules.learner import Learner
+
+    task = task_of(module)
+    shaped, _ = compared(task, outputs, x, y)
+    if isinstance(module, Classifier | Learner):
+        module.objective(x, y)
+    elif task is Task.REGRESSION and outputs.shape != y.shape:
+        # A loss of its own may well broadcast them, which nobody would see.
+        raise disagreement(outputs, "targets", y, "the same shape")
+    if task in LABELLED and dataset.classes > max(shaped.shape[-1], 2):
+        raise ValueError(
+            f"expected {dataset.classes} logits for each label, found {shaped.shape[-1]}; "
+            "let `forward` give one for each class"
+        )
 
 
 def _validate_promise(run: Run, dataset: Dataset, family: str) -> None:

@@ -14,7 +14,7 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.families import build_family
 from lightning_modules.gan import GAN
 from lightning_modules.learner import Learner
-from lightning_modules.measures import energy_distance
+from lightning_modules.losses import energy_distance
 from lightning_modules.mlp import MLP
 from lightning_modules.noise import mirror_and_crop
 from lightning_modules.rbm_mlp import RBM, PretrainedMLP

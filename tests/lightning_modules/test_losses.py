@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_modules.losses import Loss, accuracy, correct, loss_function, per_example_loss
+from lightning_modules.losses import Loss, accuracy, correct, loss_function
 from lightning_modules.registry import UnknownName
 
 # Beyond |z| = 5 the float32 rounding of 1 - h itself is worth more than the tolerance.
@@ -60,7 +60,7 @@ def test_a_wrong_and_saturated_example_costs_infinity_in_the_printed_form() -> N
 @pytest.mark.parametrize("classes", [1, 4])
 def test_the_mean_is_the_mean_of_the_examples(loss: Loss, classes: int) -> None:
     z, y = torch.randn(20, classes), torch.randint(0, max(classes, 2), (20,))
-    each = per_example_loss(loss, classes)(z, y)
+    each = loss_function(loss, classes, mean=False)(z, y)
     assert each.shape == (20,)
     torch.testing.assert_close(loss_function(loss, classes)(z, y), each.mean())
 
@@ -73,14 +73,16 @@ def test_values_by_hand() -> None:
 
 def test_loss_functions_can_be_pickled() -> None:
     function = loss_function("unclipped", 3)
-    assert pickle.loads(pickle.dumps(function)) is function
+    logits, labels = torch.rand(2, 3), torch.tensor([0, 2])
+    again = pickle.loads(pickle.dumps(function))
+    assert again(logits, labels) == function(logits, labels)
 
 
 def test_unknown_loss_and_impossible_classes() -> None:
     with pytest.raises(UnknownName, match="unknown loss 'stabel'; nearest: 'stable'"):
         loss_function("stabel", 3)
     with pytest.raises(ValueError, match="classes: expected 1"):
-        per_example_loss("stable", 0)
+        loss_function("stable", 0)
 
 
 def test_accuracy_counts_rows_and_takes_nan_for_wrong() -> None:

@@ -197,7 +197,7 @@ def test_which_of_two_functions_is_meant_counts() -> None:
 
 
 def test_a_statement_that_changes_what_is_used_counts() -> None:
-    path = ROOT / "lightning_modules/measures.py"
+    path = ROOT / "lightning_modules/losses.py"
     text = path.read_text()
     assert key_of(STACKED, {path: text + "\nMEASURES[Task.SEQUENCE] = None\n"}) != key_of(STACKED)
     assert key_of(STACKED, {path: text + "\ntorch.set_num_threads(3)\n"}) != key_of(STACKED)

@@ -8,7 +8,7 @@ import torch
 
 from ablation_lab.data import Part
 from ablation_lab.training.scoring import energy_distance, first_exact_step, score
-from lightning_modules.measures import MEASURES
+from lightning_modules.losses import MEASURES
 from lightning_modules.task import Task, task_of
 
 DRAW = np.random.default_rng(0)

@@ -22,7 +22,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", MEASURES)
 def test_the_test_part_is_measured_like_the_validation_part(task: Task) -> None:
     outputs, y = CASES[task][0].astype(np.float32), CASES[task][1]
     found = score(task, outputs, Part(X, y), test_is_train=False)
@@ -31,6 +31,12 @@ def test_the_test_part_is_measured_like_the_validation_part(task: Task) -> None:
     # Float32 against double precision.
     assert found.metrics[name.replace("val_", "test_")] == pytest.approx(expected, rel=1e-4)
     assert (found.accuracy is None) == ("accuracy" not in name)
+
+
+def test_nothing_is_measured_of_a_task_of_ones_own() -> None:
+    assert set(Task) == {*MEASURES, Task.OWN}
+    found = score(Task.OWN, X, Part(X, np.zeros(40, np.int64)), test_is_train=False)
+    assert (found.metrics, found.accuracy) == ({}, None)
 
 
 def test_a_number_on_the_training_set_says_so() -> None:

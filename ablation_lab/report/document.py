@@ -1,83 +1,88 @@
 """The report as plain values: the one model behind the HTML page and the paper.
 
-In: studies, and the address of the MLflow server that `make serve` starts. Out: the shapes of a
-frozen tree, `Document`, that `page.py` fills and the two templates place, and its links: no entry
-of a table is further than one step from its runs. Templates compute nothing, so that page and paper
-cannot disagree.
+In: studies, and what lies of them in the report folder. Out: a frozen tree, `Document`, that the
+two templates place; every number in it comes from a frame. Templates compute nothing, so that page
+and paper cannot disagree.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
-
-import pandas as pd
+from pathlib import Path
 
 from ablation_lab.report.canvas import Drawn
+from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
+from ablation_lab.report.figures import caption_of
+from ablation_lab.report.findings import (
+    GENERAL,
+    PRINTED,
+    abstract,
+    finding,
+    problems,
+    threats,
+    without_result,
+)
+from ablation_lab.report.letters import korean_font, needs_korean
+from ablation_lab.report.links import CellRuns, Link, Server, cell_runs
+from ablation_lab.report.methods import cited, facts, methods
+from ablation_lab.report.reference_tables import all_values, bound_sentence, verdict_counts
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
-from ablation_lab.store.publish import Published
-from ablation_lab.store.tags import Tag, having
+from ablation_lab.report.text import plain_values
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
-
-
-@dataclass(frozen=True)
-class Link:
-    """Words and the address they lead to."""
-
-    text: str
-    address: str
-
-
-@dataclass(frozen=True)
-class CellRuns:
-    """The runs of one cell: its place in the report, and where MLflow shows it.
-
-    `served` leads to the cell run and to all replicates, `runs` to the first replicates; `numbers`
-    are the first digits of every run id.
-    """
-
-    cell: str
-    anchor: str
-    served: tuple[Link, ...]
-    runs: tuple[Link, ...]
-    more: int
-    said: str
-    numbers: tuple[str, ...]
-    unlisted: int
+SUMMARY = "summary.json"
+NO_FONT = (
+    "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "
+    "the Python package koreanize-matplotlib or Debian's fonts-nanum, then write the report anew."
+)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: what it shows, its file, an address without one, inches across and down.
-
-    `rule` says which state of a run is shown, empty where it is the whole training.
-    """
+    """A drawn figure: what it shows, its file, an address without one, inches across and down."""
 
     name: str
-    says: str
-    rule: str
+    caption: str
     file: str
     data: str
     width: float
     height: float
 
-    @property
-    def caption(self) -> str:
-        """What it shows, and of which state of a run."""
-        return f"{self.says} {self.rule}".strip()
-
 
 @dataclass(frozen=True)
-class Written:
-    """The tables and figures of a study that lie in the report folder."""
+class Summary:
+    """What the overview says of a study, whose runs are counted in the order of `COUNTS`.
 
-    tables: tuple[Table, ...]
-    figures: tuple[Drawn, ...]
+    `to_know` counts what a reader must know before believing its tables.
+    """
+
+    name: str
+    title: str
+    finding: str = ""
+    counts: tuple[int, ...] = ()
+    to_know: int = 0
+    served: tuple[Link, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside the study's files."""
+        text = json.dumps(plain_values(self), indent=1)
+        (folder / SUMMARY).write_text(f"{text}\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Summary:
+        """What an earlier call kept of a study; nothing but its name where it is not there."""
+        try:
+            kept = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+            served = tuple(Link(**each) for each in kept.pop("served"))
+            return cls(**kept, served=served)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return cls(folder.name, folder.name)
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,11 @@ class Section:
         """The anchor of each cell's runs."""
         return {cell.cell: cell.anchor for cell in self.cells}
 
-
-@dataclass(frozen=True)
-class Fact:
-    """One line of the provenance: what, and its value."""
-
-    name: str
-    value: str
+    @property
+    def summary(self) -> Summary:
+        """Its row in the overview."""
+        to_know = len(self.problems) + len(self.lacking)
+        return Summary(self.name, self.title, self.finding, self.counts, to_know, self.served)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ class Document:
     """The whole report; `totals` are in the order of `COUNTS`, `lacking` says what is missing.
 
     `untrained` has a row for each study of which runs have no result, `accuracies` one for each
-    accuracy among the reference values; `others` are studies that have a page beside this one.
+    accuracy among the reference values; `facts` are names with values; `others` are studies that
+    have a page beside this one.
     """
 
     profile: str
@@ -137,113 +141,91 @@ class Document:
     accuracies: Table | None
     verdicts: Table | None
     threats: tuple[str, ...]
-    facts: tuple[Fact, ...]
+    facts: tuple[tuple[str, str], ...]
     references: tuple[str, ...]
     lacking: tuple[str, ...]
-    others: tuple[str, ...]
+    others: tuple[Summary, ...]
     columns: tuple[str, ...] = COUNTS
 
 
-MOST_COMPARED = 100  # the compare page takes its runs in the address, which a browser limits
-
-
-@dataclass(frozen=True)
-class Server:
-    """The MLflow server at an address."""
-
-    base_url: str
-
-    def run(self, experiment: str, run: str) -> str:
-        """The page of one run."""
-        return f"{self._runs(experiment)}/{run}"
-
-    def replicates(self, experiment: str, cell: str) -> str:
-        """The table of all runs of a cell."""
-        wanted = quote(having({Tag.CELL: cell}))
-        return f"{self._runs(experiment)}?workflowType=machine_learning&searchFilter={wanted}"
-
-    def study(self, published: Published, profile: str) -> tuple[Link, ...]:
-        """The table, the charts and the comparison of a study's cells; none where none is shown."""
-        if not published.cell_runs:
-            return ()
-        table = (
-            f"{self._runs(published.experiment_id)}"
-            f"?workflowType=machine_learning&viewStateShareKey={quote(profile)}"
-        )
-        # In the order of the cells' names, as `make serve` prints it.
-        runs = [run for _, run in sorted(published.cell_runs.items())][:MOST_COMPARED]
-        chosen = f"runs={_json(runs)}&experiments={_json([published.experiment_id])}"
-        return (
-            Link("table", table),
-            Link("charts", f"{table}&compareRunsMode=CHART"),
-            Link("compare", f"{self.base_url.rstrip('/')}/#/compare-runs?{chosen}"),
-        )
-
-    def _runs(self, experiment: str) -> str:
-        return f"{self.base_url.rstrip('/')}/#/experiments/{experiment}/runs"
-
-
-def _json(values: Sequence[str]) -> str:
-    return quote(json.dumps(list(values), separators=(",", ":")))
-
-
-LISTED_RUNS = 20
-PRINTED_NUMBERS = 2  # in the paper; all of them stand in runs.csv
-DIGITS = 8  # enough to tell runs apart; the whole ids stand in runs.csv
-
-
-def cell_runs(study: Study, server: Server) -> tuple[CellRuns, ...]:
-    """The runs of every declared cell, in declared order."""
-    parts = {str(name): part for name, part in study.frame.groupby("cell", sort=False)}
-    reasons = dict(zip(study.cells["cell"], study.cells["reason"], strict=True))
-    return tuple(
-        _one_cell(
-            study,
-            server,
-            cell.cell,
-            parts.get(cell.cell),
-            anchor=f"{study.name}-{i}",
-            said=str(reasons[cell.cell]),
-        )
-        for i, cell in enumerate(study.declaration.cells)
+def document(
+    studies: Sequence[Study],
+    sections: Sequence[Section],
+    across: Across,
+    *,
+    profile: str,
+    others: Sequence[Summary] = (),
+) -> Document:
+    """The report about studies, each of which has a section."""
+    totals = _totals([each.counts for each in sections])
+    values = all_values(value_table(across.answers))
+    verdicts = verdict_counts(values) if values else None
+    sentence = untrained_sentence(across.untrained)
+    held = [*(each.summary for each in sections), *others]
+    lost = korean_font() is None and needs_korean(map(str, sections))
+    return Document(
+        profile=profile,
+        title=sections[0].title if len(sections) == 1 else "Ablation report",
+        abstract=abstract(studies, totals, verdicts, untrained=sentence),
+        findings=tuple(f"{each.title}: {each.finding}" for each in held if each.finding),
+        studies=tuple(sections),
+        totals=_totals([each.counts for each in held if each.counts]),
+        methods=methods(studies),
+        untrained=untrained_table(across.untrained),
+        values=values,
+        accuracies=across.accuracies,
+        verdicts=verdicts,
+        threats=(*GENERAL, PRINTED) if values else GENERAL,
+        facts=facts(studies, profile=profile),
+        references=tuple(work.text for work in cited(studies)),
+        lacking=(NO_FONT,) if lost else (),
+        others=tuple(others),
     )
 
 
-def _one_cell(
-    study: Study, server: Server, cell: str, part: pd.DataFrame | None, *, anchor: str, said: str
-) -> CellRuns:
-    kept = study.frame.iloc[:0] if part is None else part[part["run_id"] != ""]
-    rows = kept.sort_values("replicate").to_dict("records")
-    links = tuple(
-        Link(
-            f"{row['replicate']}{_mark(row['status'], row['not_converged'])}",
-            server.run(study.experiment_id, row["run_id"]),
-        )
-        for row in rows[:LISTED_RUNS]
+def _totals(each: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*each, strict=True))) or (0,) * len(COUNTS)
+
+
+def section(
+    study: Study, tables: Sequence[Table], figures: Sequence[Drawn], *, server: Server, folder: Path
+) -> Section:
+    """What the report says of a study, whose figures lie in `folder/<study>/`."""
+    declaration = study.declaration
+    return Section(
+        name=study.name,
+        title=declaration.title,
+        question=declaration.question,
+        source=declaration.source,
+        setup=declaration.setup,
+        finding=finding(study),
+        counts=counts(study),
+        tables=tuple(tables),
+        pictures=tuple(_picture(folder, study, figure) for figure in figures),
+        cells=cell_runs(study, server),
+        served=server.study(study.published, declaration.profile),
+        problems=problems(study),
+        lacking=without_result(study),
+        threats=threats(study),
+        bound=bound_sentence(answers([study])),
     )
-    return CellRuns(
-        cell=cell,
-        anchor=anchor,
-        served=_served(study, server, cell, bool(rows)),
-        runs=links,
-        more=len(rows) - len(links),
-        said=said,
-        numbers=tuple(str(row["run_id"])[:DIGITS] for row in rows[:PRINTED_NUMBERS]),
-        unlisted=max(len(rows) - PRINTED_NUMBERS, 0),
+
+
+def counts(study: Study) -> tuple[int, ...]:
+    """The run counts of a study, in the order of `COUNTS`."""
+    status = study.frame["status"]
+    finished, failed, missing, skipped = (
+        int((status == each).sum())
+        for each in (Status.FINISHED, Status.FAILED, Status.MISSING, Status.SKIPPED)
     )
+    lost = int(study.cells["not_converged"].sum())
+    return len(study.frame), finished, lost, failed, missing, skipped, len(study.extra)
 
 
-def _served(study: Study, server: Server, cell: str, has_runs: bool) -> tuple[Link, ...]:
-    links = []
-    if cell in study.published.cell_runs:
-        run = study.published.cell_runs[cell]
-        links.append(Link("cell run", server.run(study.published.experiment_id, run)))
-    if has_runs:
-        links.append(Link("all replicates", server.replicates(study.experiment_id, cell)))
-    return tuple(links)
-
-
-def _mark(status: str, rule: str) -> str:
-    if status == Status.FINISHED:
-        return " not converged" if rule else ""
-    return f" {status}"
+def _picture(folder: Path, study: Study, figure: Drawn) -> Picture:
+    file = f"{study.name}/figure_{figure.name}.svg"
+    data = base64.b64encode((folder / file).read_bytes()).decode()
+    address = f"data:image/svg+xml;base64,{data}"
+    return Picture(
+        figure.name, caption_of(study, figure.name), file, address, figure.width, figure.height
+    )

@@ -1,17 +1,25 @@
-"""How the numbers were made, with the works that say so.
+"""How the numbers were made, with the works that say so, and where they come from.
 
-In: studies. Out: sentences that end with the numbers of their references, and the references. Only
-methods that these studies used are named.
+In: studies. Out: sentences that end with the numbers of their references, and the references; only
+methods that these studies used are named. And facts: commit, versions, machine, data, settings,
+time, command; what all studies share is said once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ablation_lab.report.findings import common_settings
 from ablation_lab.report.study import Study
 
+WORKS = Path(__file__).parent / "templates" / "works.yaml"
+Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
     (
         "t",
@@ -115,41 +123,96 @@ class Work:
     words: tuple[str, ...]
 
 
-WORKS = (
-    Work("E. B. Wilson. Probable inference, the law of succession, and statistical inference. "
-         "JASA 22, 1927.", ("Wilson",)),
-    Work("B. Efron. Better bootstrap confidence intervals. JASA 82, 1987.", ("BCa bootstrap",)),
-    Work("S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian Journal "
-         "of Statistics 6, 1979.", ("Holm",)),
-    Work("R. A. Fisher. The Design of Experiments. Oliver and Boyd, 1935.",
-         ("paired sign-flip", "Fisher exact")),
-    Work("R. G. Newcombe. Interval estimation for the difference between independent proportions. "
-         "Statistics in Medicine 17, 1998.", ("Fisher exact",)),
-    Work("Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-based learning applied to document "
-         "recognition. Proceedings of the IEEE 86, 1998.", ("mnist",)),
-    Work("H. Xiao, K. Rasul, R. Vollgraf. Fashion-MNIST. arXiv:1708.07747, 2017.",
-         ("fashion_mnist",)),
-    Work("A. Krizhevsky. Learning multiple layers of features from tiny images. 2009.",
-         ("cifar10",)),
-    Work("X. Glorot, Y. Bengio. Understanding the difficulty of training deep feedforward neural "
-         "networks. AISTATS 2010.", ("xavier_uniform", "xavier_normal")),
-    Work("K. He, X. Zhang, S. Ren, J. Sun. Delving deep into rectifiers. ICCV 2015.",
-         ("he_normal",)),
-    Work("A. M. Saxe, J. L. McClelland, S. Ganguli. Exact solutions to the nonlinear dynamics of "
-         "learning in deep linear neural networks. ICLR 2014.", ("orthonormal",)),
-    Work("D. Mishkin, J. Matas. All you need is a good init. ICLR 2016.", ("lsuv",)),
-    Work("I. Goodfellow, D. Warde-Farley, M. Mirza, A. Courville, Y. Bengio. Maxout networks. "
-         "ICML 2013.", ("maxout",)),
-    Work("N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov. Dropout: a "
-         "simple way to prevent neural networks from overfitting. JMLR 15, 2014.", ("keep_prob",)),
-    Work("D. P. Kingma, J. Ba. Adam: a method for stochastic optimization. ICLR 2015.", ("adam",)),
-    Work("L. K. Hansen, P. Salamon. Neural network ensembles. IEEE TPAMI 12, 1990.",
-         ("ensemble",)),
-    Work("S. Wang, P. Yang, Y. Zheng, X. Li, G. Pekhimenko. Horizontally fused training array. "
-         "MLSys 2021.", ("stacked",)),
-)  # fmt: skip
+@cache
+def _works() -> tuple[Work, ...]:
+    listed = yaml.safe_load(WORKS.read_text(encoding="utf-8"))
+    return tuple(Work(each["text"], tuple(each["words"])) for each in listed)
 
 
 def references(words: Collection[str]) -> tuple[Work, ...]:
     """The works that any of the words calls for, in the order in which they are listed."""
-    return tuple(work for work in WORKS if set(work.words) & set(words))
+    return tuple(work for work in _works() if set(work.words) & set(words))
+
+
+FIRST = ("commit", "machine", "python")
+DIGITS = 16
+
+
+def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
+    """Every fact of the provenance; empty without studies."""
+    if not studies:
+        return ()
+    names = ",".join(study.name for study in studies)
+    return (
+        ("command", f"ablation run profile={profile} study=[{names}]"),
+        *_shared(studies),
+        *_data(studies),
+        *((f"time of {study.name}", _time(study)) for study in studies),
+        *((f"settings of {study.name}", _configuration(study)) for study in studies),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _shared(studies: Sequence[Study]) -> list[Fact]:
+    each = [_flat(study.declaration.provenance) for study in studies]
+    names = list(dict.fromkeys([*FIRST, *sorted({name for one in each for name in one})]))
+    found = []
+    for name in names:
+        values = {s.name: one[name] for s, one in zip(studies, each, strict=True) if name in one}
+        distinct = list(dict.fromkeys(values.values()))
+        if len(distinct) == 1:
+            found.append((name, distinct[0]))
+        elif distinct:
+            text = "; ".join(f"{study}: {value}" for study, value in values.items())
+            found.append((name, text))
+    return found
+
+
+def _flat(provenance: Mapping[str, Any], place: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in provenance.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{place}{name}.")
+        else:
+            flat[f"{place}{name}"] = str(value)
+    return flat
+
+
+def _data(studies: Sequence[Study]) -> list[Fact]:
+    used = {data.name: data for study in studies for data in study.declaration.data}
+    return [
+        (f"data {name}", f"{data.about} (identity {data.checksum[:DIGITS]})")
+        for name, data in sorted(used.items())
+    ]
+
+
+def _time(study: Study) -> str:
+    seconds = study.frame["seconds"].dropna()
+    steps = study.frame["steps"].dropna()
+    trainers, devices = _named(study, "trainer"), _named(study, "device")
+    return (
+        f"{duration(float(seconds.sum()))} in {len(seconds)} runs, {steps.sum():,.0f} steps"
+        f"{f', trained {trainers}' if trainers else ''}{f', on {devices}' if devices else ''}"
+    )
+
+
+def _named(study: Study, column: str) -> str:
+    """What stands in a column of the runs, with the number of runs where it is not the same."""
+    counts = study.frame[column].loc[lambda values: values != ""].value_counts().sort_index()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return " and ".join(f"{name} ({count})" for name, count in counts.items())
+
+
+def _configuration(study: Study) -> str:
+    declaration = study.declaration
+    fixed = [f"{name}={value}" for name, value in common_settings(declaration).items()]
+    varied = [f"{f.name} ∈ {{{', '.join(f.levels)}}}" for f in declaration.factors]
+    rule = f"{declaration.replicates} replicates, values by {declaration.selection}"
+    return "; ".join(filter(None, [rule, ", ".join(varied), ", ".join(fixed)]))

@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from ablation_lab.report.canvas import save
+from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
-from ablation_lab.report.document import Document, Written
+from ablation_lab.report.document import Document, Section, Summary, document, section
 from ablation_lab.report.figures import figures_for
-from ablation_lab.report.page import document
-from ablation_lab.report.paper import PaperError, write_paper
+from ablation_lab.report.links import Server
+from ablation_lab.report.paper import TEMPLATE, PaperError, write_paper
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
-from ablation_lab.report.tabular import header_spans, write_table
+from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.report.text import csv_frame, plain
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.references import ReferenceValue
@@ -61,18 +61,18 @@ def write_report(
     Every study has a page and a paper of its own; index.html and paper.pdf are about all of
     `studies`. `values.csv` has every reference value of the ledger, and those that the studies
     carry; of the declared studies that are `listed`, those that have no runs are rows that say why.
-    With `beside`, what was reported of other studies before stays as it is.
+    With `beside`, what was reported of other studies before stays, and the index leads to it.
 
     Raises ReportError for a template that does not work; whatever is raised, the report that was
     there before is untouched.
     """
-    pages = Pages(profile, base_url, templates)
+    pages = Pages(profile, Server(base_url), templates)
     with replaced_folder(reports / profile) as folder:
-        written = write_studies(studies, folder, pages=pages)
-        kept = keep_others(reports / profile, folder) if beside else ()
+        sections = write_studies(studies, folder, pages=pages)
+        others = keep_others(reports / profile, folder) if beside else ()
         across = Across.over(studies, ledger=ledger, listed=listed)
         across.write(folder)
-        pages.write(studies, written, across, folder=folder, others=kept)
+        pages.write(studies, sections, across, folder=folder, others=others)
     return reports / profile / "index.html"
 
 
@@ -81,58 +81,52 @@ class Pages:
     """How a page and its paper are written: all but what stands on them."""
 
     profile: str
-    base_url: str = BASE_URL
+    server: Server
     templates: Path = TEMPLATES
 
     def write(
         self,
         studies: Sequence[Study],
-        written: Sequence[Written],
+        sections: Sequence[Section],
         across: Across,
         *,
         folder: Path,
-        page: str = "index",
-        paper: str = "paper",
-        others: Sequence[str] = (),
+        name: str = "",
+        others: Sequence[Summary] = (),
     ) -> None:
-        """Write `<page>.html` and `<paper>.pdf` about these studies into the report folder."""
-        model = document(
-            studies,
-            profile=self.profile,
-            base_url=self.base_url,
-            folder=folder,
-            written=written,
-            across=across,
-            others=others,
-        )
+        """Write the page and the paper about these studies; index and paper without a name."""
+        model = document(studies, sections, across, profile=self.profile, others=others)
         text = html(model, templates=self.templates)
-        (folder / f"{page}.html").write_text(text, encoding="utf-8")
+        (folder / f"{name or 'index'}.html").write_text(text, encoding="utf-8")
         try:
-            write_paper(model, folder=folder, templates=self.templates, name=paper)
+            write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
         except PaperError as error:
-            raise _broken("paper.typ", error) from error
+            raise _broken(TEMPLATE, error) from error
 
-    def write_study(self, study: Study, folder: Path) -> Written:
+    def write_study(self, study: Study, folder: Path) -> Section:
         """Write the folder of a study, its page and its paper."""
-        written = write_study(study, folder / study.name)
-        names = {"page": study.name, "paper": study.name}
-        self.write([study], [written], Across.over([study]), folder=folder, **names)
-        return written
+        tables, figures = write_study(study, folder / study.name)
+        made = section(study, tables, figures, server=self.server, folder=folder)
+        made.summary.write(folder / study.name)
+        self.write([study], [made], Across.over([study]), folder=folder, name=study.name)
+        return made
 
 
-def keep_others(old: Path, folder: Path) -> tuple[str, ...]:
-    """Take over from a report what is not written anew; the names of those studies."""
-    found = [path.parent.name for path in sorted(old.glob("*/runs.csv"))]
-    names = tuple(name for name in found if not (folder / name).exists())
-    for name in names:
-        shutil.copytree(old / name, folder / name)
-        for page in old.glob(f"{name}.*"):
-            shutil.copy2(page, folder)
-    return names
+def keep_others(old: Path, folder: Path) -> tuple[Summary, ...]:
+    """Take over from a report what is not written anew; what it says of those studies."""
+    found = [path.parent for path in sorted(old.glob("*/runs.csv"))]
+    kept = [path for path in found if not (folder / path.name).exists()]
+    for path in kept:
+        shutil.copytree(path, folder / path.name)
+        for ending in ("html", "pdf"):
+            page = old / f"{path.name}.{ending}"
+            if page.exists():
+                shutil.copy2(page, folder)
+    return tuple(map(Summary.read, kept))
 
 
-def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> list[Written]:
-    """Write every study's folder and pages, several at a time; what was written, per study."""
+def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> list[Section]:
+    """Write every study's folder and pages, several at a time; what is said of each."""
     workers = min(cpu_count() or 1, len(studies))
     write = partial(pages.write_study, folder=folder)
     if workers < 2 or len(studies) < FEW_STUDIES:
@@ -145,7 +139,7 @@ def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> li
         return list(pool.map(write, studies))
 
 
-def write_study(study: Study, folder: Path) -> Written:
+def write_study(study: Study, folder: Path) -> tuple[list[Table], list[Drawn]]:
     """Write runs.csv, cells.csv, comparisons.csv, the tables and the figures."""
     folder.mkdir(parents=True)
     data = {
@@ -156,11 +150,11 @@ def write_study(study: Study, folder: Path) -> Written:
     for name, table in data.items():
         if len(table):
             csv_frame(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    tables = tuple(tables_for(study))
+    tables = tables_for(study)
     for made in tables:
         write_table(made, folder)
     drawings = figures_for(study).items()
-    return Written(tables, tuple(save(draw(study), folder, name) for name, draw in drawings))
+    return tables, [save(draw(study), folder, name) for name, draw in drawings]
 
 
 def with_further(study: Study) -> pd.DataFrame:
@@ -179,7 +173,6 @@ def html(model: Document, *, templates: Path = TEMPLATES) -> str:
         lstrip_blocks=True,
         finalize=_plain,
     )
-    environment.globals["header_spans"] = header_spans
     try:
         return environment.get_template("index.html.j2").render(page=model)
     except TemplateError as error:

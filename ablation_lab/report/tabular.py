@@ -48,6 +48,11 @@ class Table:
     header: tuple[tuple[str, ...], ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
+    spans: tuple[tuple[tuple[str, int], ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the header as (text, width), for formats whose cells span columns."""
+        object.__setattr__(self, "spans", header_spans(self.header))
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -142,7 +147,7 @@ def latex(table: Table) -> str:
     escape, widths = LATEX.escape, _widths(table)
     size = "" if sum(widths) <= WIDE else r"\scriptsize\setlength{\tabcolsep}{3pt}"
     columns = "".join(r"p{0.35\linewidth}" if width > SENTENCE else "l" for width in widths)
-    heads = [_tex_row(map(_tex_span, line)) for line in header_spans(table.header)]
+    heads = [_tex_row(map(_tex_span, line)) for line in table.spans]
     rows = [_tex_row(map(LATEX.entry, row)) for row in table.rows]
     notes = [
         rf"\par{{\footnotesize\textsuperscript{{{i}}} {escape(note)}\par}}"
@@ -186,7 +191,7 @@ def comma_separated(table: Table) -> str:
     return out.getvalue()
 
 
-def header_spans(header: tuple[tuple[str, ...], ...]) -> list[list[tuple[str, int]]]:
+def header_spans(header: tuple[tuple[str, ...], ...]) -> tuple[tuple[tuple[str, int], ...], ...]:
     """Header lines as (text, width): neighbours that are equal here and above become one.
 
     The last line is never merged, so that it has one entry per column; empty entries stay apart.
@@ -199,8 +204,8 @@ def header_spans(header: tuple[tuple[str, ...], ...]) -> list[list[tuple[str, in
             places = list(run)
             text = line[places[0]]
             merged += [(text, len(places))] if text else [("", 1)] * len(places)
-        lines.append(merged)
-    return [*lines, [(text, 1) for text in header[-1]]]
+        lines.append(tuple(merged))
+    return (*lines, tuple((text, 1) for text in header[-1]))
 
 
 WRITERS = {"md": markdown, "tex": latex, "csv": comma_separated}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any
 
 import pandas as pd
@@ -26,7 +27,10 @@ def plain(text: str) -> str:
 
 
 def plain_values(value: Any) -> Any:
-    """Dataclasses, mappings and sequences as what JSON knows, every text of them in plain."""
+    """Dataclasses, mappings and sequences as what JSON knows, every text of them in plain.
+
+    A number that is not finite, which JSON cannot say, is none.
+    """
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, list | tuple):
@@ -35,7 +39,7 @@ def plain_values(value: Any) -> Any:
         return {name: plain_values(each) for name, each in value.items()}
     if is_dataclass(value):
         return {each.name: plain_values(getattr(value, each.name)) for each in fields(value)}
-    return value
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 MARKDOWN = re.compile(

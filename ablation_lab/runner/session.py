@@ -95,12 +95,14 @@ def report(call: Invocation, missing: Missing, trained: Trained) -> int:
     folder = call.reports / call.profile
     digests = {entry.study.name: _digest(call, entry, trained.stored) for entry in missing.declared}
     stamps = _stamps(folder)
-    if not (folder / "index.html").exists() or digests.items() - stamps.items():
+    gone = stamps.keys() - _held(folder)  # of which the index would tell all the same
+    if not (folder / "index.html").exists() or digests.items() - stamps.items() or gone:
         validate_places(call)
         if not missing.wanted:
             _keep_declarations(call, missing)
         if not _write(call, list(digests)):
             return trained.status or 1
+        stamps = {name: stamps[name] for name in stamps if name not in gone}
         text = json.dumps({**stamps, **digests}, sort_keys=True, indent=1)
         (folder / STAMP).write_text(text, encoding="utf-8")
     say(f"report: {folder / 'index.html'}")
@@ -132,6 +134,11 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     return done.returncode == 0
 
 
+def _held(folder: Path) -> set[str]:
+    """Return the studies of which a report folder has files."""
+    return {path.parent.name for path in folder.glob("*/runs.csv")}
+
+
 def _stamps(folder: Path) -> dict[str, str]:
     """Return study → digest of what the report in a folder shows of it."""
     try:
@@ -148,6 +155,6 @@ def _digest(call: Invocation, entry: Declared, stored: Stored) -> str:
     digest.update(declared_text(declaration_of(entry, {})).encode())
     digest.update(json.dumps(sorted(stored.runs[entry.study.name].items())).encode())
     for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*")):
-        if path.suffix in (".py", ".j2", ".css", ".js", ".typ"):
+        if path.suffix in (".py", ".j2", ".css", ".js", ".typ", ".yaml"):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -22,10 +22,9 @@ from ablation_lab.report.canvas import (
     styled,
 )
 from ablation_lab.report.figure_curves import numeric_curve, training_curves
-from ablation_lab.report.figures import figures_for, heat_map, points
+from ablation_lab.report.figures import caption_of, figures_for, heat_map, points
 from ablation_lab.report.layout import header, narrow
 from ablation_lab.report.letters import apart, fit
-from ablation_lab.report.page import _dots
 from ablation_lab.report.study import Study
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.schema import Design
@@ -171,8 +170,8 @@ def test_a_cell_without_the_factor_of_an_axis_is_a_level_line(studies: dict[str,
 
 
 def test_the_caption_names_dots_only_where_there_are_some(studies: dict[str, Study]) -> None:
-    assert "single runs" not in _dots(studies["xor_depth"])
-    assert "where fewer than 10" in _dots(studies["keep_prob"])
+    assert "single runs" not in caption_of(studies["xor_depth"], "points")
+    assert "where fewer than 10" in caption_of(studies["keep_prob"], "points")
 
 
 def test_every_line_of_sixteen_differs_in_colour_or_dashes() -> None:

@@ -12,8 +12,7 @@ from golden_store import Writer, declaration, grid
 from PIL import Image
 
 from ablation_lab.report.canvas import figure_of, save
-from ablation_lab.report.figures import figures_for
-from ablation_lab.report.page import SHOWN, WITHOUT_RULE
+from ablation_lab.report.figures import SHOWN, WITHOUT_RULE, figures_for
 from ablation_lab.report.panels import sample_grids
 from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study, load
@@ -107,6 +106,6 @@ def test_the_picture_is_written_the_same_twice_and_has_a_caption(
     for ending in ("svg", "png"):
         first, second = (tmp_path / n / f"figure_samples.{ending}" for n in ("one", "two"))
         assert first.read_bytes() == second.read_bytes()
-    assert "samples" in [one.name for one in write_study(study, tmp_path / "study").figures]
+    assert "samples" in [one.name for one in write_study(study, tmp_path / "study")[1]]
     assert "samples" in SHOWN
     assert "samples" in WITHOUT_RULE

@@ -33,17 +33,18 @@ from ablation_lab.report.letters import FAMILY, fit, korean_font
 # Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# As seaborn takes them: lengths of strokes and gaps in line widths, "" for a line without gaps.
-DASHES: tuple[tuple[float, ...] | Literal[""], ...] = (
-    "", (3.7, 1.6), (6.4, 1.6, 1, 1.6), (1, 1.65), (5, 1, 1, 1, 1, 1), (1, 1), (8, 2), (3, 5),
+DASHES: tuple[Any, ...] = (
+    "-", *((0, dashes) for dashes in (
+        (3.7, 1.6), (6.4, 1.6, 1, 1.6), (1, 1.65), (5, 1, 1, 1, 1, 1), (1, 1), (8, 2), (3, 5),
+    )),
 )  # fmt: skip
 PALE = "#b4b4b4"
 LOW_PERCENT, HIGH_PERCENT = 80, 95  # an axis is stretched that reaches from below to above
 PERCENTS = (1, 5, 10, 30, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 100)
-WHOLE_PERCENT = 99.95  # what is above is drawn as 100
-TICKS_APART = 0.08  # of the length of an axis, for two numbers that do not touch
+BEYOND = 0.1  # points from 100 to where a stretched axis would be infinite
 Axis = Literal["x", "y"]
 THOUSANDFOLD = 1e3  # values that span more stand on a logarithmic axis
+STYLE = Path(__file__).parent / "templates" / "print.mplstyle"
 PNG_DPI = 200
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
 LETTERS = 62  # of a legend that fit side by side into a column
@@ -56,40 +57,6 @@ def _families() -> list[str]:
         return ["DejaVu Sans"]
     fontManager.addfont(font)
     return ["DejaVu Sans", FAMILY]
-
-
-# Where print differs from seaborn's theme for white paper with a grid.
-PRINT = {
-    "font.family": _families(),
-    "font.size": 7,
-    "text.parse_math": False,  # a dollar sign is one
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.bottom": True,
-    "ytick.left": True,
-    "grid.color": "#e8e8e8",
-    "grid.linewidth": 0.6,
-    "axes.edgecolor": "#606060",
-    "legend.frameon": False,
-    "legend.fontsize": 6.5,
-    "legend.title_fontsize": 6.5,
-    "legend.handlelength": 2.4,
-    "legend.columnspacing": 1.2,
-    "legend.labelspacing": 0.25,
-    "legend.borderaxespad": 0.2,
-    "svg.hashsalt": "ablation",
-    "svg.fonttype": "path",
-    "figure.dpi": 100,
-}
 
 
 @contextmanager
@@ -105,7 +72,8 @@ def _style() -> Any:
     import seaborn
 
     theme = {**seaborn.plotting_context("paper"), **seaborn.axes_style("whitegrid")}
-    return {**theme, **PRINT}
+    printed = mpl.rc_params_from_file(STYLE, use_default_template=False)
+    return {**theme, **printed, "font.family": _families()}
 
 
 @dataclass(frozen=True)
@@ -150,47 +118,28 @@ def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
     """Make an axis of percentages logit where values reach from low to nearly 100, and say so.
 
     On a plain axis one run at 30 % would press 97, 98 and 99 % onto one another. A value p lies at
-    ln((p + c) / (100 - p + c)). Where a value is 100, which a logit has no place for, c is the
-    distance from the largest value below it, so that 100 lies within the axis; else c is 0.
+    ln((p + c) / (100 - p + c)), with a small c so that 100 too has a place.
     """
     shown = [value for value in values if isfinite(value)]
     if not shown or min(shown) > LOW_PERCENT or max(shown) < HIGH_PERCENT:
         return
-    low, high, beyond = max(1.0, 0.9 * min(shown)), min(99.95, (100 + max(shown)) / 2), 0.0
-    if max(shown) > WHOLE_PERCENT:
-        below = max((value for value in shown if value <= WHOLE_PERCENT), default=0.0)
-        beyond = min(1.0, 100 - below)
-        high = 100 + 0.2 * beyond
 
     def forward(percent: Any) -> Any:
-        ends = 0.01 - beyond, 99.99 + beyond
-        place = np.clip(np.asarray(percent, dtype=float), *ends)
-        return np.log((place + beyond) / (100 + beyond - place))
+        place = np.clip(np.asarray(percent, dtype=float), 0, 100) + BEYOND
+        return np.log(place / (100 + 2 * BEYOND - place))
 
     def back(value: Any) -> Any:
-        share = 1 / (1 + np.exp(-np.asarray(value, dtype=float)))
-        return (100 + 2 * beyond) * share - beyond
+        return (100 + 2 * BEYOND) / (1 + np.exp(-np.asarray(value, dtype=float))) - BEYOND
 
-    set_scale, set_limits = getattr(ax, f"set_{axis}scale"), getattr(ax, f"set_{axis}lim")
-    set_scale("function", functions=(forward, back))
-    set_limits(low, high)
+    low, high = max(1.0, 0.9 * min(shown)), (100 + max(shown)) / 2
+    getattr(ax, f"set_{axis}scale")("function", functions=(forward, back))
+    getattr(ax, f"set_{axis}lim")(low, high)
     ticks = getattr(ax, f"{axis}axis")
-    inside = [percent for percent in PERCENTS if low <= percent <= high]
-    places = (forward(inside) - forward(low)) / (forward(high) - forward(low))
-    ticks.set_major_locator(FixedLocator(_apart(inside, places)))
+    ticks.set_major_locator(FixedLocator([each for each in PERCENTS if low <= each <= high]))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ticks.set_minor_locator(NullLocator())
     if words := ticks.get_label_text():
         ticks.set_label_text(f"{words}{', ' if axis == 'x' else chr(10)}stretched towards 100")
-
-
-def _apart(ticks: Sequence[float], places: Sequence[float]) -> list[float]:
-    """The ticks, ascending, whose numbers do not touch; of two that do, the upper one."""
-    kept: list[tuple[float, float]] = []
-    for tick, place in zip(reversed(ticks), reversed(places), strict=True):
-        if not kept or kept[-1][1] - place >= TICKS_APART:
-            kept.append((tick, place))
-    return [tick for tick, _ in reversed(kept)]
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], texts: Sequence[str], *, title: str) -> None:
@@ -222,29 +171,10 @@ def _legend_columns(texts: Sequence[str]) -> int:
 
 def line_look(position: int) -> dict[str, Any]:
     """Colour, marker and dashes of the line at a position: all three differ."""
-    i = position % len(COLOURS)
-    marker = MARKERS[_second(position)]
-    return {"color": COLOURS[i], "marker": marker, "linestyle": linestyle(position)}
-
-
-def line_looks(count: int) -> dict[str, Any]:
-    """The looks of as many lines, as seaborn takes them."""
-    return {
-        "palette": [COLOURS[i % len(COLOURS)] for i in range(count)],
-        "markers": [MARKERS[_second(i)] for i in range(count)],
-        "dashes": [DASHES[_second(i)] for i in range(count)],
-    }
-
-
-def _second(position: int) -> int:
-    """The place of a line's dashes and marker: a colour that comes again has others."""
-    return (position + position // len(COLOURS)) % len(COLOURS)
-
-
-def linestyle(position: int) -> Any:
-    """The dashes of the line at a position, as matplotlib takes them."""
-    dashes = DASHES[_second(position)]
-    return (0, dashes) if dashes else "-"
+    # A colour that comes again has other dashes and another marker.
+    second = (position + position // len(COLOURS)) % len(COLOURS)
+    colour = COLOURS[position % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[second], "linestyle": DASHES[second]}
 
 
 def figure_of(ax: Axes) -> Figure:

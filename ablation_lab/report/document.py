@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_lab.report.canvas import Drawn
+from ablation_lab.report.captions import caption_of
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
-from ablation_lab.report.figures import caption_of
 from ablation_lab.report.findings import (
     GENERAL,
     PRINTED,

@@ -21,8 +21,6 @@ from ablation_lab.report.canvas import (
     legend_above,
     legend_height,
     line_look,
-    line_looks,
-    linestyle,
     logarithmic,
     new_axes,
     spanning,
@@ -140,41 +138,31 @@ def member_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axe
 @styled()
 def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
     """Median and 10-90 % band by step, one line per cell, or per level where cells are many."""
-    import seaborn
-
     curves, title = grouped(study)
     curves = curves[_recorded_by_all(curves)]
     metric = str(study.curves["metric"].iloc[0])
     percent = metric != TRAINING_LOSS and in_percent(study.declaration.primary)
     scale = 100 if percent else 1
     values = curves.groupby(["group", "step"], observed=True)["value"]
-    # Seaborn's own estimator leaves out infinite losses, which here are part of the median.
-    middles = (scale * values.median()).reset_index()
-    looks = line_looks(middles["group"].nunique()) | {"markers": False}
-    names = list(middles["group"].cat.remove_unused_categories().cat.categories)
+    middles, low, high = values.median(), *(values.quantile(share) for share in BAND)
+    names = list(middles.index.unique("group"))
     ax = new_axes(ax, height=HEIGHT + legend_height(names))
-    seaborn.lineplot(
-        middles, x="step", y="value", hue="group", style="group", hue_order=names,
-        style_order=names, estimator=None, lw=1.0, legend=False, ax=ax, **looks,
-    )  # fmt: skip
-    low, high = (scale * values.quantile(share) for share in BAND)
-    for name, colour in zip(names, looks["palette"], strict=True):
-        ax.fill_between(low[name].index, low[name], high[name], color=colour, alpha=0.15, lw=0)
+    looks = [{**line_look(i), "marker": "", "lw": 1.0} for i, _ in enumerate(names)]
+    for name, look in zip(names, looks, strict=True):
+        ax.plot(middles[name].index, scale * middles[name], **look)
+        band = scale * low[name], scale * high[name]
+        ax.fill_between(low[name].index, *band, color=look["color"], alpha=0.15, lw=0)
     logarithmic(ax)
     ax.set_xlabel("step (log scale)")
     words = metric.replace("_", " ").replace("val ", "validation ")
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
     if scale == 100:
-        stretched(ax, middles["value"].tolist(), "y")
+        stretched(ax, (scale * middles).tolist(), "y")
     else:
-        spanning(ax, middles["value"].tolist(), "y")
+        spanning(ax, (scale * middles).tolist(), "y")
     if len(names) > 1:
         # Not the lines of the axes: where every loss is infinite there is none.
-        handles = [
-            Line2D([], [], lw=1.0, color=colour, ls=linestyle(i))
-            for i, colour in enumerate(looks["palette"])
-        ]
-        legend_above(ax, handles, names, title=title)
+        legend_above(ax, [Line2D([], [], **look) for look in looks], names, title=title)
     return ax
 
 

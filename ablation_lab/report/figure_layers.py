@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, styled
+from ablation_lab.report.canvas import PALE, styled
 from ablation_lab.report.layout import grid
 from ablation_lab.report.marks import key_text, names_text
-from ablation_lab.report.panels import Panels, lacking, say, split
+from ablation_lab.report.panels import Panels, lacking, look_of, say, split
 from ablation_lab.report.study import Study
 from ablation_lab.store.layers import Histogram, Probed, Surface, courses
 
@@ -131,8 +131,7 @@ def boundaries(study: Study) -> Axes:
 
 
 def _line(ax: Axes, values: pd.Series[float], place: int) -> None:
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-    ax.plot(values.index, values, lw=0.9, ms=3, color=colour, marker=marker)
+    ax.plot(values.index, values, **look_of(place))
 
 
 def _surface(ax: Axes, surface: Surface) -> None:

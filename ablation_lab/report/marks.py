@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, line_look, line_looks
+from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, line_look
 from ablation_lab.report.formatting import in_percent, number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
@@ -124,33 +124,13 @@ def draw_runs(ax: Axes, runs: Sequence[tuple[float, float]]) -> None:
 
 def draw_lines(ax: Axes, lines: Sequence[Sequence[tuple[float, Point]]]) -> None:
     """Cells along an axis, one line each; crosses at the axis for those without a value."""
-    import seaborn
-
-    reached = [
-        (position, x, point)
-        for position, line in enumerate(lines)
-        for x, point in line
-        if isfinite(point.middle)
-    ]
-    order = list(range(len(lines)))
-    frame = pd.DataFrame(
-        [(position, x, point.middle) for position, x, point in reached],
-        columns=["line", "x", "middle"],
-    )
-    seaborn.lineplot(
-        frame, x="x", y="middle", hue="line", style="line", hue_order=order, style_order=order,
-        estimator=None, lw=WIDTH, ms=SIZE + 1, markeredgewidth=0, legend=False, ax=ax,
-        **line_looks(len(order)),
-    )  # fmt: skip
-    for position in order:
-        mine = [(x, point) for at, x, point in reached if at == position]
-        if mine:
-            reach = np.hstack([point.reach for _, point in mine])
-            xs, ys = [x for x, _ in mine], [point.middle for _, point in mine]
-            colour = COLOURS[position % MOST_LINES]
-            ax.errorbar(
-                xs, ys, yerr=reach, fmt="none", ecolor=colour, capsize=CAP, elinewidth=WIDTH
-            )
+    for position, line in enumerate(lines):
+        reached = [(x, point) for x, point in line if isfinite(point.middle)]
+        if reached:
+            xs, ys = [x for x, _ in reached], [point.middle for _, point in reached]
+            reach = np.hstack([point.reach for _, point in reached])
+            look = line_look(position)
+            ax.errorbar(xs, ys, yerr=reach, ms=SIZE, capsize=CAP, lw=WIDTH, **look)
     lost = [x for line in lines for x, point in line if not isfinite(point.middle)]
     place = ax.get_xaxis_transform()
     ax.plot(lost, [0.015] * len(lost), "x", color=PALE, ms=SIZE, transform=place, clip_on=False)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, styled
+from ablation_lab.report.canvas import PALE, line_look, styled
 from ablation_lab.report.layout import Grid, Key, Place, grid
 from ablation_lab.report.marks import names_text
 from ablation_lab.report.study import Study
@@ -92,11 +92,7 @@ class Panels:
 
     def legend(self, texts: Sequence[str], title: str) -> None:
         """A legend of lines over all panels."""
-        handles = [
-            Line2D([], [], lw=0.9, ms=3, color=COLOURS[i % len(COLOURS)],
-                   marker=MARKERS[i % len(MARKERS)])
-            for i, _ in enumerate(texts)
-        ]  # fmt: skip
+        handles = [Line2D([], [], **look_of(place)) for place, _ in enumerate(texts)]
         self.figure.legend(
             handles, texts, title=title, loc="outside upper center", ncols=len(texts)
         )
@@ -109,6 +105,11 @@ class Panels:
             f"{names_text(self.declaration, (name,))} {level}" if level.isdigit() else level
             for level, name in zip(key, names, strict=False)
         )
+
+
+def look_of(place: int) -> dict[str, Any]:
+    """How a panel draws the line at a place."""
+    return {**line_look(place), "linestyle": "-", "lw": 0.9, "ms": 3}
 
 
 def split(keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:

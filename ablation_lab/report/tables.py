@@ -1,8 +1,7 @@
 """Tables as data: what stands where, before any format.
 
 In: a Study. Out: `Table` objects whose entries know their text, their sort value, their notes and
-the cell they come from. `writers.py` prints this one model in every format, so that the HTML page
-and a LaTeX fragment cannot disagree.
+the cell they come from.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from ablation_lab.report.formatting import (
     sortable,
     value_text,
 )
-from ablation_lab.report.layout import ABSENT, header, narrow, telling
+from ablation_lab.report.layout import header, level_columns, levels_of, narrow
 from ablation_lab.report.reference_tables import checks_table, values_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import attribution_table, comparisons_table
@@ -42,11 +41,10 @@ from ablation_lab.report.table_training import (
 )
 from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.statistics.outcomes import further_estimates
-from ablation_lab.study.declaration import MEMBERS, Declaration
-from ablation_lab.study.factor import Factor
+from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.metric import Metric
 
-SAME = "as left"  # in further columns of a cell to which their factor does not apply
+SAME = "same cell"  # in further columns of a cell to which their factor does not apply
 
 
 def tables_for(study: Study) -> list[Table]:
@@ -74,17 +72,16 @@ def pivot_table(study: Study) -> Table:
             return cell_entry(summaries[place.cell], declaration, digits=digits, notes=notes)
         return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
 
-    rows = tuple(
-        (*map(_level_entry, down), *_said_once([entry(down, across) for across in made.across]))
-        for down in made.down
-    )
-    return Table(
-        name="main",
-        title=declaration.title,
+    return Table.of(
+        "main",
+        declaration.title,
         caption=caption(declaration),
         header=header(declaration, made, metric_label(declaration)),
-        rows=rows,
-        notes=tuple(notes.texts),
+        rows=[
+            (*down, *_said_once([entry(down, across) for across in made.across]))
+            for down in made.down
+        ],
+        notes=notes,
     )
 
 
@@ -116,31 +113,33 @@ def cell_entry(
 def cell_table(study: Study) -> Table:
     """Every declared cell with its counts and interval."""
     declaration, notes = study.declaration, Notes()
-    factors = telling(declaration)
     digits = decimals(study.cells, declaration)
-    names = [factor.label for factor in factors] or ["cell"]
     columns = (
         metric_label(declaration), "95 % interval", "method", "n", "not converged", "not finite",
         "all runs",
     )  # fmt: skip
     further = further_entries(study, digits=digits)
-    rows = [
-        (
-            *_names(row, factors),
-            *_numbers(row, declaration, digits=digits, notes=notes),
-            *further.get(str(row["cell"]), ()),
-        )
-        for row in _records(study)
-    ]
     more = [label_of(metric) for metric in declaration.metrics[1:]] if further else []
-    return Table(
-        name="cells",
-        title="Every cell",
+    return Table.of(
+        "cells",
+        "Every cell",
         caption=caption(declaration, columns=True),
-        header=((*names, *columns, *more),),
-        rows=tuple(rows),
-        notes=tuple(notes.texts),
+        header=((*level_columns(declaration), *columns, *more),),
+        rows=[
+            (
+                *_levels(declaration, cell),
+                *_numbers(row, declaration, digits=digits, notes=notes),
+                *further.get(cell.cell, ()),
+            )
+            for cell, row in zip(declaration.cells, _records(study), strict=True)
+        ],
+        notes=notes,
     )
+
+
+def _levels(declaration: Declaration, cell: Cell) -> tuple[str, ...]:
+    *others, last = levels_of(declaration, cell)
+    return (*others, f"{last}, its members" if cell.trains_members else last)
 
 
 def further_entries(study: Study, *, digits: int) -> dict[str, list[Entry]]:
@@ -179,14 +178,6 @@ def _reference(cell: str, declaration: Declaration) -> str:
     return f"reference {', '.join(values)}" if values else ""
 
 
-def _names(row: Mapping[str, object], factors: tuple[Factor, ...]) -> list[Entry]:
-    levels = [row[factor.name] for factor in factors] or [row["cell"]]
-    entries = [_level_entry(level if isinstance(level, str) else ABSENT) for level in levels]
-    if str(row["cell"]).endswith(MEMBERS):
-        entries[-1] = Entry(f"{entries[-1].text}, its members")
-    return entries
-
-
 def _numbers(
     row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
 ) -> list[Entry]:
@@ -210,13 +201,6 @@ def _numbers(
         Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
         Entry(value("all_runs"), sortable(row["all_runs"])),
     ]
-
-
-def _level_entry(level: str) -> Entry:
-    try:
-        return Entry(level, value=float(level))
-    except ValueError:
-        return Entry(level)
 
 
 FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = (

@@ -78,7 +78,7 @@ class Table:
 def _entry(item: Any) -> Entry:
     if isinstance(item, Entry):
         return item
-    return Entry(item) if isinstance(item, str) else Entry(str(item), sortable(item))
+    return Entry(str(item), sortable(literal.number_of(str(item))))
 
 
 def numeric(value: object, *, cell: str = "") -> Entry:

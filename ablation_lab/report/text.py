@@ -112,13 +112,17 @@ def _csv_field(value: Any) -> Any:
     return csv(value) if isinstance(value, str) else value
 
 
+def number_of(text: str) -> float | None:
+    """The number that a text is; None where it is anything else."""
+    try:
+        return float(text.replace("−", "-").replace(",", ""))
+    except ValueError:
+        return None
+
+
 def is_number(text: str) -> bool:
     """Whether a text is a number and nothing else."""
-    try:
-        float(text.replace("−", "-").replace(",", ""))
-    except ValueError:
-        return False
-    return True
+    return number_of(text) is not None
 
 
 def file_name(text: str) -> str:

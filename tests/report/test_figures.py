@@ -22,6 +22,7 @@ from ablation_lab.report.figure_curves import (
     training_curves,
 )
 from ablation_lab.report.figures import figures_for, heat_map, ladder, points
+from ablation_lab.report.letters import fit
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.effects import level_means
 
@@ -186,7 +187,7 @@ def test_no_two_numbers_of_a_stretched_axis_touch(values: list[float]) -> None:
     ax = Figure(figsize=(3.45, 2.1), layout="constrained").subplots()
     ax.tick_params(labelsize=7)
     stretched(ax, values, "y")
-    figure_of(ax).draw_without_rendering()
+    fit(figure_of(ax))
     boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
     assert len(boxes) >= 4
     assert all(above.y0 > below.y1 for below, above in pairwise(boxes))

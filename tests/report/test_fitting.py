@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 
 from ablation_lab.report.canvas import (
     line_look,
-    line_looks,
     new_axes,
     save,
     spanning,
     stretched,
     styled,
 )
+from ablation_lab.report.captions import caption_of
 from ablation_lab.report.figure_curves import numeric_curve, training_curves
-from ablation_lab.report.figures import caption_of, figures_for, heat_map, points
+from ablation_lab.report.figures import figures_for, heat_map, points
 from ablation_lab.report.layout import header, narrow
 from ablation_lab.report.letters import apart, fit
 from ablation_lab.report.study import Study
@@ -175,8 +175,6 @@ def test_the_caption_names_dots_only_where_there_are_some(studies: dict[str, Stu
 
 
 def test_every_line_of_sixteen_differs_in_colour_or_dashes() -> None:
-    looks = line_looks(16)
-    assert len({(c, str(d)) for c, d in zip(looks["palette"], looks["dashes"], strict=True)}) == 16
     seen = {(line_look(i)["color"], str(line_look(i)["linestyle"])) for i in range(16)}
     assert len(seen) == 16
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from golden_store import reference
-from mlflow import MlflowClient
 
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.findings import finding
 from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import CURVE, Study
-from ablation_lab.report.values import main, summary
 from ablation_lab.statistics.reference_values import judge, printed_unit
 from ablation_lab.study.metric import METRICS
-from ablation_lab.study.reading import DeclarationError
-from ablation_lab.study.references import ReferenceValue, Tolerance, read_stored, references_text
+from ablation_lab.study.references import ReferenceValue, Tolerance
 
 DRAW = np.random.default_rng(0)
 MANY = list(DRAW.normal(0.9, 0.01, 60))
@@ -139,38 +135,6 @@ def test_no_claim_is_dropped(studies: dict[str, Study]) -> None:
     assert table.loc["s2-keep", "n"] == 10
 
 
-def entry(claim_id: str, **changes: Any) -> dict[str, Any]:
-    return {"claim_id": claim_id, "kind": "dist", "values": [0.9], **changes}
-
-
-LEDGER = [
-    entry("a-open", not_attempted="the data is lost"),
-    entry("b-elsewhere", study="never_run", cell={"x": "1"}),
-    entry("c-lost", study="ladder", cell={"system": "cnn"}),
-    entry("d-out", study="xor_depth", cell={"depth": "4", "activation": "sigmoid"}),
-    entry("e-data", study="ladder", cell={"system": "mlp"}, data="mnist"),
-    entry("s2-keep", study="keep_prob", cell={"keep_prob": "1.0"}),
-]
-
-
-def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
-    ledger = [reference(**item) for item in LEDGER]
-    table = value_table(answers(studies.values(), ledger)).set_index("id")
-    assert list(table.index) == sorted({item["claim_id"] for item in LEDGER} | {
-        "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier"
-    })  # fmt: skip
-    assert table.loc["c-lost", "verdict"] == "cell lost"
-    for name, words in {
-        "a-open": "the data is lost",
-        "b-elsewhere": "study never_run was not run under this profile",
-        "d-out": "excluded: never trains",
-        "e-data": "the claim is about mnist",
-    }.items():
-        assert table.loc[name, "verdict"] == "not attempted"
-        assert words in table.loc[name, "note"]
-    assert table.loc["s2-keep", "verdict"] == "inside"
-
-
 def answered(study: Study, made: ReferenceValue, **changes: Any) -> dict[str, Any]:
     """Return the row of one claim on the first cell of a study."""
     cell = study.declaration.cells[0].cell
@@ -240,52 +204,6 @@ def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
     )
     assert finding(checks) == ""
     assert list(figures_for(checks)) == ["verdicts"]
-
-
-def keep(uri: str, text: str) -> None:
-    """Write a ledger as the running half does."""
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name("claims")
-    experiment = found.experiment_id if found else client.create_experiment("claims")
-    run = client.create_run(experiment, tags={"ablation.kind": "ledger"})
-    client.log_text(run.info.run_id, text, "claims.json")
-
-
-def test_the_summary_fails_for_a_lost_cell(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path / 'store.db'}"
-    MlflowClient(tracking_uri=uri).create_experiment("nothing")
-    arguments = ["--store", uri, "--profile", "quick"]
-    assert main(arguments) == 2
-    assert "holds no reference values" in capsys.readouterr().err
-    keep(uri, references_text([reference(**LEDGER[0])]))
-    assert main(arguments) == 0
-    assert "1 reference values\n  dist         1 not attempted" in capsys.readouterr().out
-
-
-def test_a_claim_that_is_bound_to_nothing_fails(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path / 'store.db'}"
-    keep(uri, references_text([reference(**entry("z-unbound"))]))
-    assert main(["--store", uri, "--profile", "quick"]) == 1
-    assert "not bound: z-unbound" in capsys.readouterr().err
-
-
-def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> None:
-    text = summary(value_table(answers(studies.values(), [reference(**item) for item in LEDGER])))
-    assert "10 reference values\n" in text
-    assert "1 cell lost" in text
-    assert "outside: s1-mlp (ladder): printed 0.5;" in text
-
-
-def test_a_broken_ledger_is_one_line() -> None:
-    for text in ("[{}]", "no json", '[{"claim_id": "a", "kind": "dist", "values": ["x"]}]'):
-        with pytest.raises(DeclarationError, match=r"here: claims\.json cannot be read"):
-            read_stored(text, "here")
 
 
 def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Study]) -> None:

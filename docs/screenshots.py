@@ -40,7 +40,7 @@ FLAGS = (
 DESK, PHONE = (1280, 800), (390, 844)
 COLOURS = 96  # enough for a page of text and charts, and a third of the bytes
 PATIENCE = 120  # seconds for a server to start or a page to load
-MLFLOW = {"table": "estimate", "charts": "estimate", "compare": "Comparing"}  # link: awaited
+MLFLOW = {"table": "not_converged", "charts": "is better", "compare": "Comparing"}  # link: awaited
 CLOSE_ASSISTANT = """
 if (document.body.innerText.includes("Ask questions about"))
 for (const button of document.querySelectorAll("button")) {

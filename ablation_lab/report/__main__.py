@@ -9,24 +9,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ablation_lab.errors import StoreError
+from ablation_lab.report.formatting import DASH, decimals, label_of, measured_text
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
+from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_readable
-from ablation_lab.store.publish import load_published
+from ablation_lab.store.publish import Publisher, Summary, load_published
 from ablation_lab.study.catalogue import catalogue
+from ablation_lab.study.metric import Metric
 from ablation_lab.study.reading import DeclarationError
 
 BAD_INPUT = 2
-PUBLISHED = ("estimate", "low", "high", "n", "not_converged", "finished", "failed", "missing")
+COUNTED = ("n", "not_converged", "finished", "failed", "missing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,19 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def publish_cells(studies: Sequence[Study], *, store: str) -> list[Study]:
     """Write every study's cells to the store; the studies, which then know their cell runs."""
-    from ablation_lab.store.publish import Publisher
-
     publisher = Publisher(store)
     for study in studies:
-        profile = study.declaration.profile
-        publisher.publish_cells(study.name, profile, published_cells(study))
+        publisher.publish_cells(study.declaration, published_cells(study))
     return [replace(study, published=load_published(store, study.declaration)) for study in studies]
 
 
 def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None:
     """Write each study's page, paper and files to the study's report run."""
-    from ablation_lab.store.publish import Publisher
-
     publisher = Publisher(store)
     values = folder / "values.csv"
     shared = [values] if values.exists() else []
@@ -89,15 +86,31 @@ def publish_files(studies: Sequence[Study], *, store: str, folder: Path) -> None
         )
 
 
-def published_cells(study: Study) -> list[dict[str, Any]]:
-    """Per cell its name, its factors, and the finite ones of the few published numbers."""
-    factors = {cell.cell: dict(cell.factors) for cell in study.declaration.cells}
-    published = []
-    for row in study.cells.to_dict("records"):
-        numbers = {key: float(row[key]) for key in PUBLISHED}
-        finite = {key: value for key, value in numbers.items() if isfinite(value)}
-        published.append({"cell": row["cell"], "factors": factors[row["cell"]], **finite})
-    return published
+def published_cells(study: Study) -> dict[str, Summary]:
+    """What MLflow shows of every declared cell: each metric of the study, in numbers and words."""
+    declaration, digits = study.declaration, decimals(study.cells, study.declaration)
+    more = further_estimates(study.frame, declaration)
+    first = {str(row["cell"]): row for row in study.cells.to_dict("records")}
+    rows = {(cell, declaration.metric): row for cell, row in first.items()}
+    rows |= {(row["cell"], row["metric"]): row for row in more.to_dict("records")}
+    made = {}
+    for cell, counts in first.items():
+        found = [(m, rows[cell, m.name]) for m in declaration.metrics if (cell, m.name) in rows]
+        made[cell] = Summary(
+            estimates={
+                metric.name: (row["estimate"], row["low"], row["high"]) for metric, row in found
+            },
+            counts={name: float(counts[name]) for name in COUNTED},
+            text="; ".join(_words(row, metric, digits) for metric, row in found),
+        )
+    return made
+
+
+def _words(row: Mapping[Any, Any], metric: Metric, digits: int) -> str:
+    middle, low, high = (
+        measured_text(row[name], metric, digits=digits) for name in ("estimate", "low", "high")
+    )
+    return f"{label_of(metric)} {middle}" + ("" if low == DASH else f" [{low}, {high}]")
 
 
 def _parser() -> argparse.ArgumentParser:

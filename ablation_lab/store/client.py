@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +69,10 @@ class Store:
         if self._database is not None:
             settle(self._database)
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Let no other process of the lab look for what it would create, while the body does."""
+        return alone(self.uri, "lock")
+
     def find(self, name: str) -> str:
         """Return the id of an experiment, '' where there is none."""
         found = self.client.get_experiment_by_name(name)
@@ -83,7 +87,7 @@ class Store:
             found = self.client.get_experiment_by_name(name)
             if found and found.lifecycle_stage != ACTIVE:
                 raise StoreError(deleted(self.uri, name, found.experiment_id))
-            self._experiments[name] = str(found.experiment_id) if found else self._create(name)
+            self._experiments[name] = str(found.experiment_id) if found else self._created(name)
         return self._experiments[name]
 
     def search(self, experiment: str, wanted: str = "") -> Iterator[Run]:
@@ -127,6 +131,17 @@ class Store:
         """Return a text file of a run."""
         with self.file(run_id, name) as path:
             return path.read_text(encoding="utf-8")
+
+    def _created(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._create(name)
+        except MlflowException:
+            # Another runner was quicker; only it knows who creates what on a server.
+            if number := self.find(name):
+                return number
+            raise
 
     def _create(self, name: str) -> str:
         if self._artifacts is None:

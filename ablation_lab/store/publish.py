@@ -1,7 +1,8 @@
 """Results of the analysis, back into MLflow: experiment ``<study>``, made for MLflow's own pages.
 
-It holds one run per cell with its aggregated metrics, the report run with the report's files, and a
-saved view of the run table, so that one click shows the ablation and no replicate is in the way.
+It holds one run per cell with what its runs came to, the report run with the report's files, and a
+saved view of the run table with its charts, so that one click shows the ablation and no replicate
+is in the way. Views follow what a study declares: its factors, and its metrics whatever they are.
 The report asks for these runs again, to lead to them.
 """
 
@@ -11,14 +12,20 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ablation_lab.store.client import Store, milliseconds
-from ablation_lab.store.tags import VIEW, Kind, Tag, having, plain, replicates_of
-from ablation_lab.study.declaration import Declaration
+from ablation_lab.store.tags import NOTE, VIEW, Kind, Tag, having, plain, replicates_of
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.metric import Metric
 
-COLUMNS = ("estimate", "low", "high", "n", "not_converged")
+LOW, HIGH = "low", "high"
+COUNTS = ("n", "not_converged")
+# MLflow's names of a chart and of a column; a contract test holds that its pages know them.
+BAR = "BAR"
+DESCRIPTION = "attributes.`Description`"
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,27 @@ class Published:
 
     experiment_id: str = ""
     cell_runs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the runs of a cell came to.
+
+    ``estimates`` have a metric's name, estimate and interval; ``counts`` say of how many runs;
+    ``text`` is what a reader sees, each number in its metric's own format.
+    """
+
+    estimates: Mapping[str, tuple[float, float, float]]
+    counts: Mapping[str, float]
+    text: str = ""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Every number under the name that it has in MLflow."""
+        named = dict(self.counts)
+        for metric, (estimate, low, high) in self.estimates.items():
+            named |= {metric: estimate, f"{metric}/{LOW}": low, f"{metric}/{HIGH}": high}
+        return {name: value for name, value in named.items() if isfinite(value)}
 
 
 def load_published(uri: str, declaration: Declaration) -> Published:
@@ -46,20 +74,29 @@ class Publisher:
         self._store = Store(uri)
         self._client = self._store.client
 
-    def publish_cells(self, study: str, profile: str, cells: Sequence[Mapping[str, Any]]) -> None:
-        """Write cell runs with their aggregated metrics, and the saved view of them.
+    def publish_cells(self, declaration: Declaration, cells: Mapping[str, Summary]) -> None:
+        """Write cell runs with what their runs came to, and the saved view of them.
 
-        A cell run whose cell is no longer declared is deleted.
+        A cell run whose cell is no longer declared, or that has other metrics, is deleted.
         """
-        runs = list(self._store.search(study, _cells_of(profile)))
-        known = {run.data.tags[Tag.CELL]: run.info.run_id for run in runs}
-        for cell in cells:
-            self._write_cell(study, profile, cell, known.pop(str(cell["cell"]), None))
-        for run_id in known.values():
-            self._client.delete_run(run_id)
-        experiment = self._store.experiment(study)
-        value = json.dumps(saved_view(profile, cells), sort_keys=True)
-        self._client.set_experiment_tag(experiment, f"{VIEW}.{profile}", value)
+        with self._store.alone():
+            runs = list(self._store.search(declaration.study, _cells_of(declaration.profile)))
+            known = {run.data.tags[Tag.CELL]: run for run in runs}
+            kept = set()
+            for cell in declaration.cells:
+                summary, run = cells[cell.cell], known.get(cell.cell)
+                if run is None or not set(run.data.metrics) <= set(summary.numbers):
+                    run_id = self._create(declaration, cell)
+                else:
+                    run_id = str(run.info.run_id)
+                kept.add(run_id)
+                self._fill(run_id, summary)
+            for run in runs:
+                if run.info.run_id not in kept:
+                    self._client.delete_run(run.info.run_id)
+            value = json.dumps(saved_view(declaration), sort_keys=True)
+            experiment = self._store.experiment(declaration.study)
+            self._client.set_experiment_tag(experiment, f"{VIEW}.{declaration.profile}", value)
 
     def publish_report(self, study: str, profile: str, files: Sequence[Path]) -> None:
         """Write the report's files, and whole folders of them, as artifacts of the report run."""
@@ -77,51 +114,77 @@ class Publisher:
         for experiment in self._client.search_experiments(order_by=["name"]):
             for tag in sorted(experiment.tags):
                 if tag.startswith(f"{VIEW}."):
-                    yield (
-                        experiment.name,
-                        tag.removeprefix(f"{VIEW}."),
-                        experiment.experiment_id,
-                    )
+                    profile = tag.removeprefix(f"{VIEW}.")
+                    yield experiment.name, profile, experiment.experiment_id
 
     def cell_runs(self, study: str, profile: str) -> list[str]:
         """Return the ids of the cell runs of a study, in the order of their names."""
         runs = self._store.search(study, _cells_of(profile))
         return [run.info.run_id for run in sorted(runs, key=lambda run: run.data.tags[Tag.CELL])]
 
-    def _write_cell(
-        self, study: str, profile: str, cell: Mapping[str, Any], run_id: str | None
-    ) -> None:
-        from mlflow.entities import Metric, Param
+    def _create(self, declaration: Declaration, cell: Cell) -> str:
+        from mlflow.entities import Param
 
-        name = str(cell["cell"])
-        if run_id is None:
-            tags = {
-                Tag.KIND: Kind.CELL,
-                Tag.PROFILE: profile,
-                Tag.CELL: name,
-                Tag.REPLICATES: replicates_of(study),
-            }
-            experiment = self._store.experiment(study)
-            created = self._client.create_run(experiment, run_name=name, tags=plain(tags))
-            run_id = str(created.info.run_id)
-            params = [Param(factor, str(label)) for factor, label in cell["factors"].items()]
-            self._client.log_batch(run_id, params=params)
+        tags = {
+            Tag.KIND: Kind.CELL,
+            Tag.PROFILE: declaration.profile,
+            Tag.CELL: cell.cell,
+            Tag.REPLICATES: replicates_of(declaration.study),
+        }
+        experiment = self._store.experiment(declaration.study)
+        created = self._client.create_run(experiment, run_name=cell.cell, tags=plain(tags))
+        params = [Param(name, label) for name, label in cell.factors.items()]
+        self._client.log_batch(created.info.run_id, params=params)
+        return str(created.info.run_id)
+
+    def _fill(self, run_id: str, summary: Summary) -> None:
+        from mlflow.entities import Metric as Point
+        from mlflow.entities import RunTag
+
         now = milliseconds(time.time())
-        numbers = {key: value for key, value in cell.items() if isinstance(value, float)}
-        metrics = [Metric(key, value, now, 0) for key, value in numbers.items()]
-        self._client.log_batch(run_id, metrics=metrics)
+        points = [Point(name, value, now, 0) for name, value in summary.numbers.items()]
+        self._client.log_batch(run_id, metrics=points, tags=[RunTag(NOTE, summary.text)])
         self._client.set_terminated(run_id)
 
 
-def saved_view(profile: str, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the run table as a reader wants it: this profile's cells, factors and estimates."""
-    factors = dict.fromkeys(name for cell in cells for name in cell["factors"])
-    columns = [f"params.`{name}`" for name in factors]
+def saved_view(declaration: Declaration) -> dict[str, Any]:
+    """Return the run table as a reader wants it, and a chart for each metric of the study.
+
+    It has the profile's cells, the best first, their factors, and the estimates of every metric.
+    """
+    metrics, count = declaration.metrics, len(declaration.cells)
+    factors = dict.fromkeys(name for cell in declaration.cells for name in cell.factors)
+    numbers = [name for m in metrics for name in (m.name, f"{m.name}/{LOW}", f"{m.name}/{HIGH}")]
     return {
-        "searchFilter": _cells_of(profile),
-        "orderByKey": "metrics.`estimate`",
-        "orderByAsc": False,
-        "selectedColumns": [*columns, *(f"metrics.`{name}`" for name in COLUMNS)],
+        "searchFilter": _cells_of(declaration.profile),
+        "orderByKey": f"metrics.`{declaration.metric}`",
+        "orderByAsc": not declaration.higher_is_better,
+        "selectedColumns": [
+            *(f"params.`{name}`" for name in factors),
+            *(f"metrics.`{name}`" for name in (*numbers, *COUNTS)),
+            DESCRIPTION,
+        ],
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunSections": [_section(metric) for metric in metrics],
+        "compareRunCharts": [_chart(metric, count=count) for metric in metrics],
+    }
+
+
+def _section(metric: Metric) -> dict[str, Any]:
+    better = "more" if metric.higher_is_better else "less"
+    name = f"{metric.words} ({better} is better)"
+    return {"uuid": f"section {metric.name}", "name": name, "display": True, "isReordered": False}
+
+
+def _chart(metric: Metric, *, count: int) -> dict[str, Any]:
+    return {
+        "type": BAR,
+        "uuid": f"chart {metric.name}",
+        "metricSectionId": f"section {metric.name}",
+        "metricKey": metric.name,
+        "runsCountToCompare": count,
+        "deleted": False,
+        "isGenerated": False,
     }
 
 

@@ -57,12 +57,13 @@ class Tracker:
         What it promises is sealed by the first declaration, and amended by those that change it.
         """
         self._store.settle()
-        self._store.experiment(replicates_of(study))
-        run = self._store.report_run(study, profile)
-        text = json.dumps(declaration, sort_keys=True, indent=1)
-        self._client.log_text(run, text, File.DECLARATION)
-        self._client.set_tag(run, NOTE, declaration["question"])
-        self._seal(run, study, profile, declaration)
+        with self._store.alone():
+            self._store.experiment(replicates_of(study))
+            run = self._store.report_run(study, profile)
+            text = json.dumps(declaration, sort_keys=True, indent=1)
+            self._client.log_text(run, text, File.DECLARATION)
+            self._client.set_tag(run, NOTE, declaration["question"])
+            self._seal(run, study, profile, declaration)
 
     def _seal(self, run_id: str, study: str, profile: str, declaration: Mapping[str, Any]) -> None:
         entry = next_entry(
@@ -79,13 +80,14 @@ class Tracker:
         """Keep the reference values, which the report needs whole."""
         self._store.settle()
         tags = {Tag.KIND: Kind.REFERENCES}
-        known = next(self._store.search(REFERENCES, having(tags)), None)
-        run = known or self._client.create_run(
-            self._store.experiment(REFERENCES), run_name="reference values", tags=plain(tags)
-        )
-        self._client.log_text(run.info.run_id, text, File.REFERENCES)
-        if known is None:
-            self._client.set_terminated(run.info.run_id)
+        with self._store.alone():
+            known = next(self._store.search(REFERENCES, having(tags)), None)
+            run = known or self._client.create_run(
+                self._store.experiment(REFERENCES), run_name="reference values", tags=plain(tags)
+            )
+            self._client.log_text(run.info.run_id, text, File.REFERENCES)
+            if known is None:
+                self._client.set_terminated(run.info.run_id)
 
     def write(self, records: Sequence[Record]) -> list[str]:
         """Track records; return their MLflow run ids, in order.

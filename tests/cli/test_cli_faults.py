@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from itertools import product
@@ -100,6 +101,16 @@ def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(l
     assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
     assert_every_run_once(lab)
     assert kept < {run.run_id for run in lab.runs("many")}
+
+
+@pytest.mark.slow
+def test_runners_that_begin_at_once_on_no_store_share_the_work(lab: Lab) -> None:
+    shutil.rmtree(lab.folder / "runs")
+    lab.declare("many", MANY)
+    runners = [lab.start("study=many", "reports=null", ONE_WORKER) for _ in range(4)]
+    outcomes = [ended(runner) for runner in runners]
+    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 4
+    assert_every_run_once(lab)
 
 
 def killed_after_three_runs(lab: Lab) -> None:

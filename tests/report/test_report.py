@@ -16,6 +16,7 @@ from pages import Reader
 
 import ablation_lab
 from ablation_lab.report.__main__ import main, published_cells
+from ablation_lab.report.formatting import DASH
 from ablation_lab.report.report import TEMPLATES, ReportError, write_report
 from ablation_lab.report.study import Study, load
 
@@ -232,10 +233,13 @@ def test_bad_input_is_one_line_and_exit_two(
 def test_what_is_published_is_finite_and_complete(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
     cells = published_cells(study)
-    assert [cell["cell"] for cell in cells] == list(study.cells["cell"])
-    assert cells[0]["factors"] == {"keep_prob": "1.0", "architecture": "wide"}
-    assert (cells[4]["n"], cells[4]["not_converged"]) == (6.0, 4.0)
-    assert "estimate" not in cells[5]
+    assert list(cells) == list(study.cells["cell"])
+    fifth, sixth = list(cells.values())[4:6]
+    assert (fifth.numbers["n"], fifth.numbers["not_converged"]) == (6.0, 4.0)
+    assert fifth.text.startswith("test accuracy (%) ")
+    # No run of it finished.
+    assert study.declaration.metric not in sixth.numbers
+    assert sixth.text == f"test accuracy (%) {DASH}"
 
 
 def test_notebooks_get_a_table_and_a_figure_from_a_frame(golden_uri: str) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ablation_lab.errors import StoreError
 from ablation_lab.service.serve import serve
-from ablation_lab.store.publish import Publisher
+from ablation_lab.store.publish import Publisher, Summary
 from ablation_lab.store.write import Tracker
+from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.schema import parse_study
 
 SETTINGS = (
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION",
@@ -55,17 +58,20 @@ def test_every_study_with_cells_has_its_links(
     become: list[list[str]],
     store: str,
     tmp_path: Path,
+    declaration: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
-    cell = {"cell": "width=2", "factors": {"width": "2"}, "estimate": 0.5, "n": 3.0}
-    Publisher(store).publish_cells("small", "quick", [cell])
+    Tracker(store, tmp_path / "artifacts").declare("small", "smoke", {"question": "Why?"})
+    content = {**declaration, "factors": {"width": declaration["factors"]["width"]}}
+    content["factors"]["width"]["levels"].pop("large")
+    declared = declaration_of(declare(parse_study("small", content), "smoke"), {})
+    Publisher(store).publish_cells(declared, {"width=small": Summary({}, {"n": 3.0})})
     serve(store, 5000)
     study, table, charts, compare, last = capsys.readouterr().out.splitlines()
-    assert study == "small (quick)"
+    assert study == "small (smoke)"
     assert table.startswith("  table    http://127.0.0.1:5000/#/experiments/")
     assert charts.endswith("&compareRunsMode=CHART")
-    (run,) = Publisher(store).cell_runs("small", "quick")
+    (run,) = Publisher(store).cell_runs("small", "smoke")
     assert f"compare-runs?runs=%5B%22{run}%22%5D" in compare
     assert last.startswith("serving ")
     assert len(become) == 1

@@ -38,6 +38,7 @@ from sqlalchemy import Engine
 
 from ablation_lab.store.frame import STORED_INFINITY
 from ablation_lab.store.location import settle
+from ablation_lab.store.publish import BAR
 from ablation_lab.store.runs import EXPERIMENTS, LATEST, POINTS, RUNS, TAGS
 from ablation_lab.store.tags import NOTE, VIEW
 from ablation_lab.store.trials import open_storage, report_steps, said_of_trials, trial_id
@@ -153,7 +154,8 @@ def test_mlflows_pages_know_our_names_of_their_tags() -> None:
     assert mlflow_tags.MLFLOW_RUN_NOTE == NOTE
     pages = Path(str(mlflow.__file__)).parent / "server" / "js" / "build" / "static" / "js"
     texts = [path.read_text(encoding="utf-8") for path in pages.glob("*.js")]
-    for name in (VIEW, NOTE):
+    views = ("compareRunSections", "compareRunCharts", "metricSectionId", "runsCountToCompare")
+    for name in (VIEW, NOTE, *views, "runsHiddenMode", 'SHOWALL="SHOW_ALL"', f'"{BAR}"'):
         assert any(name in text for text in texts), name
 
 

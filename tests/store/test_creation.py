@@ -6,6 +6,7 @@ seconds of a creation and not those of imports.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def begin(uri):
         time.sleep(0.001)
     globals()[kind](uri)
 for uri in uris:
-    os.environ["GO"] = uri.removeprefix("sqlite:///") + ".go"
+    os.environ["GO"] = os.path.join(os.environ["FOLDER"], f"{uris.index(uri)}.go")
     children = [fork(begin, uri) for _ in range(4)]
     open(os.environ["GO"], "w").close()
     assert [ended(child) for child in children] == [0] * 4
@@ -83,11 +84,12 @@ for uri in uris[1:]:
 """
 
 
-def run(code: str, *words: str) -> None:
+def run(code: str, *words: str, folder: Path = ROOT) -> None:
     """Run the code in a process of its own; it said nothing and ended well."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED + code, *words],
         cwd=ROOT,
+        env=os.environ | {"FOLDER": str(folder)},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -103,13 +105,13 @@ def addresses(folder: Path, count: int) -> list[str]:
 def left(folder: Path) -> set[str]:
     """Return the ends of the names of all files but databases, their logs and locks."""
     return {path.name.partition(".")[2] for path in folder.iterdir()} - {
-        "db", "db-wal", "db-shm", "db.lock", "db.go",
+        "db", "db-wal", "db-shm", "db.lock", "go",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "rounds"), [("tracking", 2), ("queue", 3)])
 def test_any_number_may_begin_a_store_at_once(tmp_path: Path, kind: str, rounds: int) -> None:
-    run(AT_ONCE, kind, *addresses(tmp_path, rounds))
+    run(AT_ONCE, kind, *addresses(tmp_path, rounds), folder=tmp_path)
     assert left(tmp_path) == set()
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -15,11 +16,13 @@ from mlflow import MlflowClient
 from ablation_lab.errors import StoreError
 from ablation_lab.store import experiments as module
 from ablation_lab.store.experiments import validate_experiments
-from ablation_lab.store.publish import Publisher
+from ablation_lab.store.publish import Publisher, Summary
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.write import Tracker
+from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
+from ablation_lab.study.schema import parse_study
 
 BOTH = ["small", "small.replicates"]
 
@@ -32,13 +35,17 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def client(store: str, tmp_path: Path, make_run: Callable[..., Run]) -> MlflowClient:
+def client(
+    store: str, tmp_path: Path, make_run: Callable[..., Run], declaration: dict[str, Any]
+) -> MlflowClient:
     """Return a client of a store with a declared, trained and reported study."""
     tracker = Tracker(store, tmp_path / "artifacts")
     tracker.declare("small", "smoke", {"question": "Why?"})
     tracker.write([Record(make_run(), Status.FINISHED, TrainerName.SINGLE)])
-    cell = {"cell": "c", "factors": {"width": "c"}, "success": 1.0}
-    Publisher(store).publish_cells("small", "smoke", [cell])
+    study = declare(parse_study("small", declaration), "smoke")
+    declared = declaration_of(study, {})
+    cells = {cell.cell: Summary({}, {"n": 2.0}) for cell in declared.cells}
+    Publisher(store).publish_cells(declared, cells)
     return MlflowClient(store)
 
 

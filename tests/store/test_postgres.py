@@ -23,7 +23,8 @@ from sqlalchemy import Pool, event
 from ablation_lab.runner.queue import Queue
 from ablation_lab.store import process
 from ablation_lab.store.write import Tracker
-from tests.cli.lab import ONE_WORKER, STUDY, Lab
+from tests.cli.lab import ONE_WORKER, STUDY, Lab, ended
+from tests.store.test_creation import AT_ONCE, KILLED, run
 
 # The contract of writers, on this file's own ``store``.
 from tests.store.test_writers import (  # noqa: F401
@@ -170,6 +171,40 @@ def test_two_runners_that_lease_at_the_same_moment_share_the_cells(
     assert not one & other
     (name,) = optuna.get_all_study_names(uri)
     assert len(optuna.load_study(study_name=name, storage=uri).trials) == len(cells)
+
+
+@pytest.mark.parametrize("kind", ["tracking", "queue"])
+def test_any_number_may_begin_at_once_on_no_tables(
+    database: Callable[[str], str], tmp_path: Path, kind: str
+) -> None:
+    addresses = [database(f"{kind} {number}") for number in range(3)]
+    run(AT_ONCE, kind, *addresses, folder=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["tracking", "queue"])
+def test_a_kill_while_tables_are_made_leaves_nothing_in_the_way(
+    database: Callable[[str], str], kind: str
+) -> None:
+    run(KILLED, kind, "6", *(database(f"{kind} killed {number}") for number in range(3)))
+
+
+def test_runners_that_begin_at_once_on_no_store_share_the_work(
+    database: Callable[[str], str], tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    lab.declare("tiny", STUDY)
+    arguments = ("study=tiny", "reports=null", ONE_WORKER, f"tracking.queue={database('queue3')}")
+    stores = {"MLFLOW_TRACKING_URI": database("runs3")}
+    runners = [lab.start(*arguments, **stores) for _ in range(3)]
+    outcomes = [ended(runner) for runner in runners]
+    assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 3
+    again = lab.call(*arguments, **stores)
+    assert again.out.splitlines()[0] == "1 study, 2 cells, 4 runs: 4 done, nothing to do"
+    with psycopg.connect(stores["MLFLOW_TRACKING_URI"]) as connection:
+        counted = connection.execute(
+            "SELECT count(*), count(DISTINCT value) FROM tags WHERE key = 'ablation.key'"
+        )
+        assert counted.fetchone() == (4, 4)
 
 
 def test_a_study_runs_end_to_end_and_a_second_call_does_nothing(

@@ -21,7 +21,6 @@ from ablation_lab.errors import StoreError
 from ablation_lab.store import process
 from ablation_lab.store.client import Store
 from ablation_lab.store.declared import declaration_of
-from ablation_lab.store.publish import Publisher
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.record import NoConvergence, Record, Status
@@ -157,39 +156,6 @@ def test_a_declaration_comes_back_and_the_last_one_counts(tracker: Tracker, stor
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["report (paper)", "report (quick)"]
-
-
-def test_publishing_again_updates_the_same_cells_and_drops_others(
-    tracker: Tracker, store: str, tmp_path: Path
-) -> None:
-    # The experiment and its place for files come with the declaration.
-    tracker.declare("small", "quick", {"question": "Why?"})
-    folder = tmp_path / "report"
-    folder.mkdir()
-    (folder / "paper.pdf").write_bytes(b"%PDF")
-    (tmp_path / "index.html").write_text("<html></html>", encoding="utf-8")
-    cell = {"cell": "width=2", "factors": {"width": "2"}, "estimate": 0.5, "n": 3.0}
-    gone = {**cell, "cell": "width=3"}
-    publisher = Publisher(store)
-    publisher.publish_cells("small", "quick", [cell, gone])
-    publisher.publish_cells("small", "quick", [{**cell, "estimate": 0.75}])
-    publisher.publish_cells("small", "paper", [cell])
-    publisher.publish_report("small", "quick", [folder, tmp_path / "index.html"])
-    client = MlflowClient(store)
-    experiment = client.get_experiment_by_name("small")
-    assert experiment is not None
-    found = {
-        run.data.tags["ablation.profile"]: run.data
-        for run in client.search_runs([experiment.experiment_id], "tags.`ablation.kind` = 'cell'")
-    }
-    assert found["quick"].metrics == {"estimate": 0.75, "n": 3.0}
-    assert found["paper"].metrics == {"estimate": 0.5, "n": 3.0}
-    assert found["quick"].params == {"width": "2"}
-    assert len(publisher.cell_runs("small", "quick")) == 1
-    reports = client.search_runs([experiment.experiment_id], "tags.`ablation.kind` = 'report'")
-    report = next(run for run in reports if run.info.run_name == "report (quick)")
-    files = client.list_artifacts(report.info.run_id, "report")
-    assert [file.path for file in files] == ["report/index.html", "report/paper.pdf"]
 
 
 def test_a_study_whose_experiment_was_deleted_is_refused_before_it_trains(

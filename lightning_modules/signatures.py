@@ -11,7 +11,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, get_args
@@ -88,12 +88,22 @@ class Signature:
         for key in given:
             if key not in self.settings and not self.open:
                 raise UnknownName(unknown(f"setting of {owner}", key, self.settings))
+        for key, said in self.problems(given):
+            raise WrongSetting(f"{key}: {said}")
+        return self.completed(given)
+
+    def problems(self, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield each setting that is missing, of another type or out of its range, and why."""
         for key, setting in self.settings.items():
             if key not in given and setting.default is REQUIRED:
                 kind = f" ({_said(setting.annotation)})" if setting.annotation else ""
-                raise WrongSetting(f"{key}: expected a value{kind}, found none; give it")
+                yield key, f"expected a value{kind}, found none; give it"
         for key, value in given.items():
-            check(key, value, self.settings.get(key, Setting()).annotation)
+            if said := problem(key, value, self.settings.get(key, Setting()).annotation):
+                yield key, said
+
+    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values given and the defaults of the others, in the order of the arguments."""
         defaults = {key: setting.default for key, setting in self.settings.items()}
         values = {**defaults, **given}
         return {key: value for key, value in values.items() if value is not UNTOLD}
@@ -216,18 +226,16 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else UNTOLD
 
 
-def check(key: str, value: object, annotation: str) -> None:
-    """Refuse a value that the annotation, or the range of such a setting, does not allow.
-
-    Errors: WrongSetting.
-    """
+def problem(key: str, value: object, annotation: str) -> str:
+    """Say why the annotation, or the range of such a setting, does not allow a value, or ''."""
     if key in RANGES and not (value is None and "None" in annotation):
         said, allows = RANGES[key]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and allows(value)):  # type: ignore[arg-type]
-            raise WrongSetting(f"{key}: expected a finite number {said}, found {value!r}")
+            return f"expected a finite number {said}, found {value!r}"
     if annotation and not _fits(value, _parsed(annotation)):
-        raise WrongSetting(f"{key}: expected {_said(annotation)}, found {value!r}")
+        return f"expected {_said(annotation)}, found {value!r}"
+    return ""
 
 
 def _said(annotation: str) -> str:

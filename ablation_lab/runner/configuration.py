@@ -21,7 +21,7 @@ from ablation_lab.study.project import Project
 from ablation_lab.study.reading import Number, Whole, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
-from ablation_lab.study.schema import Adjustment, Study, parse_study
+from ablation_lab.study.schema import Study, parse_study
 from ablation_lab.study.section import Section
 
 
@@ -104,8 +104,9 @@ def read(config: DictConfig, project: Project) -> Invocation:
         parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
     ]
     overrides = _overrides(top.section("overrides", required=False), studies)
+    of_call = [study.model_copy(update={"of_call": overrides}) for study in studies]
     invocation = Invocation(
-        studies=tuple(with_references(_with(study, overrides), references) for study in studies),
+        studies=tuple(with_references(each, references) for each in of_call),
         every_study={study.name for study in studies} >= set(project.studies),
         conf=project.conf,
         references=references,
@@ -145,18 +146,6 @@ def _overrides(section: Section, studies: Sequence[Study]) -> dict[str, Any]:
                     "it; choose among its levels with now.where, or leave it out"
                 )
     return flat
-
-
-def _with(study: Study, overrides: dict[str, Any]) -> Study:
-    """Return the study with settings of the call over those of every profile."""
-    if not overrides:
-        return study
-    last = Adjustment(where={}, overrides=overrides)
-    budgets = {
-        name: budget.model_copy(update={"adjustments": (*budget.adjustments, last)})
-        for name, budget in study.budgets.items()
-    }
-    return study.model_copy(update={"budgets": budgets})
 
 
 def _references(folders: list[Path], contents: Mapping[str, object]) -> tuple[ReferenceValue, ...]:

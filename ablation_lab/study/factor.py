@@ -86,6 +86,11 @@ class Factor(Written):
         """Whether every level reads as a number."""
         return all(_is_number(level) for level in self.levels)
 
+    def place_of(self, level: str) -> Key:
+        """Return where in the study's file the settings of a level stand."""
+        place = level if self.key is None else self.levels.index(level)
+        return ("factors", self.name, "levels", place)
+
     @classmethod
     def normal(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Return the labels of levels apart from what they set."""

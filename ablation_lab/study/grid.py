@@ -14,9 +14,10 @@ from typing import Any
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.factor import Factor, Where
+from ablation_lab.study.reading import Key, Lines
 from ablation_lab.study.schema import Budget, Design, Study
 from ablation_lab.study.selection import overrides_of
-from ablation_lab.study.settings import resolve
+from ablation_lab.study.settings import Wrong, WrongSettings, resolve
 
 Choice = tuple[tuple[Factor, str], ...]  # each with the label of a level
 # Cell → nuisance factor → level.
@@ -50,8 +51,19 @@ def expand(study: Study, profile: str, *, choices: Choices | None = None) -> tup
     ``choices`` are the tuned levels by cell; a cell that is not tuned yet has the first ones.
     """
     budget = study.budget(profile)
-    designed = [choice for choice in _choices(study, budget) if _is_designed(study, choice)]
-    cells = [_cell(study, budget, choice, choices or {}) for choice in designed]
+    cells, wrong = [], dict[tuple[Key, str], str]()
+    for choice in (each for each in _choices(study, budget) if _is_designed(study, each)):
+        parts = _Parts(study, profile, choice, choices or {})
+        try:
+            cells.append(_cell(study, budget, parts))
+        except WrongSettings as error:
+            for each in error.wrong:
+                wrong.setdefault((parts.layers[each.layer].place_of(each), str(each)), parts.name)
+    if wrong:
+        lines = Lines(study.place, study.path)
+        for (place, said), cell in wrong.items():
+            lines.add((study.name, *place) if place else None, cell, said)
+        raise lines.error
     return tuple(_with_members(cells))
 
 
@@ -88,16 +100,48 @@ def _allowed(levels: Where, labels: Mapping[str, str]) -> bool:
     return all(labels.get(name, wanted[0]) in wanted for name, wanted in levels.items())
 
 
-def _cell(study: Study, budget: Budget, choice: Choice, choices: Choices) -> Cell:
-    factors = {factor.name: level for factor, level in choice}
-    name = ",".join(f"{factor}={label}" for factor, label in factors.items())
-    overrides = [overrides_of(study.selection)]
-    overrides += [factor.settings[level] for factor, level in choice]
-    overrides += [budget.overrides]
-    tuned = {f.name: choices.get(name, {}).get(f.name, f.levels[0]) for f in study.nuisances}
-    overrides += [entry.overrides for entry in budget.adjustments if _holds(entry.where, factors)]
-    overrides += [f.settings[tuned[f.name]] for f in study.nuisances]
-    config = resolve(study.run, overrides, f"{study.place}: {name}")
+@dataclass(frozen=True)
+class _Layer:
+    """Settings, and the key of the study's file under which they stand; () is nowhere in it."""
+
+    settings: Mapping[str, Any]
+    at: Key = ()
+
+    def place_of(self, wrong: Wrong) -> Key:
+        """Return where in the file a wrong setting stands; in a list it is the entry itself."""
+        listed = not self.at or isinstance(self.at[-1], int)
+        return self.at if listed else (*self.at, *wrong.key)
+
+
+class _Parts:
+    """What a cell is made of: its levels, and the layers of its settings."""
+
+    def __init__(self, study: Study, profile: str, choice: Choice, choices: Choices) -> None:
+        self.factors = {factor.name: level for factor, level in choice}
+        self.name = ",".join(f"{factor}={label}" for factor, label in self.factors.items())
+        chosen = choices.get(self.name, {})
+        self.tuned = {f.name: chosen.get(f.name, f.levels[0]) for f in study.nuisances}
+        self.layers = (_Layer(study.run, ("run",)), *self._over(study, profile, choice))
+
+    def _over(self, study: Study, profile: str, choice: Choice) -> Iterator[_Layer]:
+        budget, at = study.budget(profile), ("profiles", profile)
+        yield _Layer(overrides_of(study.selection), ("selection",))
+        for factor, level in choice:
+            yield _Layer(factor.settings[level], factor.place_of(level))
+        yield _Layer(budget.overrides, (*at, "overrides"))
+        for number, entry in enumerate(budget.adjustments):
+            if _holds(entry.where, self.factors):
+                yield _Layer(entry.overrides, (*at, "adjustments", number, "overrides"))
+        for factor in study.nuisances:
+            level = self.tuned[factor.name]
+            yield _Layer(factor.settings[level], factor.place_of(level))
+        yield _Layer(study.of_call)
+
+
+def _cell(study: Study, budget: Budget, parts: _Parts) -> Cell:
+    base, *overrides = (layer.settings for layer in parts.layers)
+    name, factors, tuned = parts.name, parts.factors, parts.tuned
+    config = resolve(base, overrides, f"{study.place}: {name}")
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:
         config.pop("ensemble", None)

@@ -7,7 +7,7 @@ dotted key, what was expected, what was found, and the nearest of the names that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
@@ -115,20 +115,41 @@ def read_model(
     try:
         return model.model_validate(value, context={"written": True})
     except ValidationError as error:
-        errors = error.errors()
-    lines: list[tuple[int, str]] = []
-    for each in errors:
+        found = problems_of(model, error)
+    lines = Lines(place, source)
+    for stands, shown, said in found:
+        dotted = (".".join(map(str, at)) + _dotted(value, shown)).lstrip(".")
+        lines.add((*at, *stands), dotted, said)
+    raise lines.error from None
+
+
+def problems_of(model: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key, Key, str]]:
+    """Yield for each error where it stands, the key that names it, and a sentence."""
+    for each in error.errors():
         key = tuple(item for item in each["loc"] if item != "[key]")
         # A key that is not known, or missing, is named by the sentence.
         shown = key[:-1] if each["type"] in ("missing", "extra_forbidden") else key
-        stands = (*at, *(shown if each["type"] == "missing" else key))
-        line = line_of(source, stands) if source else 0  # 0: the command line says it
-        where = f"{place}, line {line}" if line else place
-        full = (".".join(map(str, at)) + _dotted(value, shown)).lstrip(".")
-        lines.append((line, ": ".join(filter(None, (where, full, sentence(model, key, each))))))
-    # Sorting keeps the order within a line.
-    lines.sort(key=lambda each: each[0])
-    raise ConfigurationError("\n".join(dict.fromkeys(text for _, text in lines))) from None
+        yield shown if each["type"] == "missing" else key, shown, sentence(model, key, each)
+
+
+class Lines:
+    """What is wrong with a file, one line for each, in the order of the file."""
+
+    def __init__(self, place: str, source: Path | None) -> None:
+        self._place, self._source = place, source
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, stands: Key | None, *said: str) -> None:
+        """Add a problem at a key of the file; None is the command line."""
+        line = line_of(self._source, stands) if self._source and stands else 0
+        where = f"{self._place}, line {line}" if line else self._place
+        self._found.append((line, ": ".join(filter(None, (where, *said)))))
+
+    @property
+    def error(self) -> ConfigurationError:
+        """All of them, each once; sorting keeps the order within a line."""
+        ordered = sorted(self._found, key=lambda each: each[0])
+        return ConfigurationError("\n".join(dict.fromkeys(text for _, text in ordered)))
 
 
 def _dotted(value: object, key: Key) -> str:
@@ -156,13 +177,19 @@ def sentence(model: type[BaseModel], key: Key, error: ErrorDetails) -> str:
             return f"required key {key[-1]!r} is missing"
         case "extra_forbidden":
             return _unknown_key(_type_at(model, key[:-1]), key[-1])
-        case "enum":
-            kind = _type_at(model, key)
-            known = [member.value for member in kind] if _is(kind, StrEnum) else []
-            return f"unknown value {found!r}; {nearest(found, known)}"
+        case "enum" | "literal_error":
+            return _unknown_value(model, key, found)
     limits = {k: int(v) if isinstance(v, float) and v % 1 == 0 else v for k, v in context.items()}
     expected = _EXPECTED.get(error["type"], error["msg"]).format(**limits)
     return f"{expected}, found {_brief(found)}"
+
+
+def _unknown_value(model: type[BaseModel], key: Key, found: object) -> str:
+    owner, kind = _type_at(model, key[:-1]), _type_at(model, key)
+    if renamed := former(getattr(owner, "section", ""), str(key[-1]), found):
+        return renamed.refusal
+    known = [member.value for member in kind] if _is(kind, StrEnum) else get_args(kind)
+    return f"unknown value {found!r}; {nearest(found, known)}"
 
 
 def _unknown_key(model: Any, key: object) -> str:

@@ -6,10 +6,12 @@ Schema, which editors complete and check YAML by, and `docs/reference.md`, which
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ablation_lab.study.references import ReferenceFile
+from ablation_lab.study.run import Ensemble, Training
 from ablation_lab.study.schema import Study
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,6 +43,9 @@ def reference_page() -> str:
     """Return ``docs/reference.md``: every key with its type, its default and one sentence."""
     sections = [
         *_sections("A study: `conf/study/<name>.yaml`, under its name", Study.model_json_schema()),
+        *_sections("Training: `run.training` of a study, or `training.KEY`",
+                   Training.model_json_schema()),
+        *_sections("Ensembles: `run.ensemble`", Ensemble.model_json_schema()),
         *_sections("Reference values: `conf/references/<source>.yaml`",
                    ReferenceFile.model_json_schema()),
     ]  # fmt: skip
@@ -49,7 +54,7 @@ def reference_page() -> str:
 
 def _sections(title: str, schema: Schema) -> Iterator[str]:
     """Yield the table of a file, then those of what it is made of."""
-    parts = schema["$defs"]
+    parts = schema.get("$defs", {})
     yield _section(f"## {title}", schema, parts)
     for name, part in parts.items():
         if "properties" in part:
@@ -72,7 +77,9 @@ def _default(key: str, spec: Schema, required: Any) -> str:
     if key in required:
         return "required"
     value = spec.get("default")
-    return "" if value in (None, "", [], {}) else f"`{value}`"
+    if value is None or value in ("", [], {}):
+        return ""
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _type(spec: Schema, parts: Schema) -> str:
@@ -81,6 +88,8 @@ def _type(spec: Schema, parts: Schema) -> str:
         name = str(spec["$ref"].rpartition("/")[2])
         values = parts[name].get("enum", ())
         return " or ".join(f"`{value}`" for value in values if value) or name
+    if values := spec.get("enum", [spec["const"]] if "const" in spec else []):
+        return " or ".join(f"`{value}`" for value in values)
     if "anyOf" in spec:
         kinds = (_type(each, parts) for each in spec["anyOf"] if each.get("type") != "null")
         return " or ".join(dict.fromkeys(kinds))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from ablation_lab.study.reading import Flag, Number, Problem, Whole, Written, refuse
+from ablation_lab.study.signatures import trainer_problems
 
 BEST_ON_VALIDATION = "best_on_validation"
+# Settings that every configuration shows; the others only where they are not the default.
+SHOWN = ("epochs", "steps", "batch_size", "loss", "l2")
 
 
 class TrainerName(StrEnum):
@@ -20,50 +28,119 @@ class TrainerName(StrEnum):
     COMPUTED = "computed"
 
 
-@dataclass(frozen=True)
-class Training:
-    """How long and on what cost a run trains; ``batch_size`` None is the full batch.
+Entry = TypeVar("Entry")
 
-    ``shuffle`` false keeps the examples in the order in which they are stored, in every epoch.
-    ``drop_last`` false trains on the examples that do not fill a last batch of an epoch too.
-    ``selection`` "best_on_validation" gives back the state of the best point of the validation
-    curve, None the last state.
-    ``points`` are updates after which the curves get a point besides the usual ones.
-    ``patience`` stops after that many points of the validation curve without a better one, and
-    gives back the best state; ``lr_milestones`` are the steps at which the learning rate is
-    divided by 10. ``precision`` "tf32" or "bf16" computes products in fewer bits, None in float32.
-    ``probe`` keeps what reaches each layer at every point of the curves, and changes no result.
-    ``trainer`` are further arguments of the ``pl.Trainer`` that fits the module, batch by batch.
-    ``predict_at`` are points whose answers become metrics of the run, ``metrics`` the names of
-    registered functions that its study measures by.
-    """
 
-    epochs: int | None
-    steps: int | None
-    batch_size: int | None
-    loss: str
-    l2: float
-    shuffle: bool = True
-    drop_last: bool = True
-    points: tuple[int, ...] | None = None
-    patience: int | None = None
-    lr_milestones: tuple[int, ...] | None = None
-    selection: str | None = None
-    precision: str | None = None
-    probe: bool = False
-    predict_at: tuple[tuple[float, ...], ...] | None = None
-    metrics: tuple[str, ...] | None = None
-    trainer: Mapping[str, Any] | None = None
+def _some(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    if not entries:
+        raise ValueError("expected a list that is not empty, found []")
+    return entries
+
+
+def _rising(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if not steps or list(steps) != sorted(steps):
+        raise ValueError(f"expected a rising list of positive integers, found {list(steps)}")
+    return steps
+
+
+Count = Annotated[Whole, Field(ge=1)]
+Steps = Annotated[tuple[Count, ...], AfterValidator(_rising)]
+Point = Annotated[tuple[Annotated[Number, Field(allow_inf_nan=False)], ...], AfterValidator(_some)]
+
+
+class Training(Written):
+    """How long and on what cost a run trains."""
+
+    section: ClassVar[str] = "training"
+    derived: ClassVar[tuple[str, ...]] = ("metrics",)
+
+    epochs: Count | None = Field(None, description="Passes over the data; or 'steps'.")
+    steps: Count | None = Field(None, description="Updates; or 'epochs'.")
+    batch_size: Count | None = Field(None, description="Examples of a step; null: all of them.")
+    loss: Literal["stable", "unclipped"] = Field(
+        "stable", description="Cross-entropy from logits, or by the formula, whose NaN stays."
+    )
+    l2: Annotated[Number, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="The factor of the weights' squares in the objective."
+    )
+    shuffle: Flag = Field(True, description="Whether every epoch has an order of its own.")
+    drop_last: Flag = Field(
+        True, description="Whether what fills no last batch of an epoch is left out."
+    )
+    points: Steps | None = Field(
+        None, description="Updates after which curves get a point besides the usual ones."
+    )
+    patience: Count | None = Field(
+        None,
+        description="Stops after so many points of the validation curve without a better one.",
+    )
+    lr_milestones: Steps | None = Field(
+        None, description="Steps at which the learning rate is divided by 10."
+    )
+    selection: Literal["best_on_validation"] | None = Field(
+        None, description="The state that counts: the best on validation; null: the last one."
+    )
+    precision: Literal["tf32", "bf16"] | None = Field(
+        None, description="Fewer bits in products; null: float32."
+    )
+    probe: Flag = Field(
+        False, description="Whether what reaches each layer is kept; changes no result."
+    )
+    predict_at: Annotated[tuple[Point, ...], AfterValidator(_some)] | None = Field(
+        None, description="Points whose answers become metrics."
+    )
+    trainer: dict[str, Any] | None = Field(
+        None, description="Further arguments of the pl.Trainer that fits a module batch by batch."
+    )
+    # The names of registered functions that the study measures by.
+    metrics: SkipJsonSchema[tuple[str, ...] | None] = None
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The settings that have a default and are not it."""
-        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
-        return {
-            name: value
-            for name, (value, default) in values.items()
-            if default is not MISSING and value != default
+        """The settings that are not the default."""
+        return self.model_dump(exclude_defaults=True)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """What stands in the configuration of a run."""
+        return {name: getattr(self, name) for name in SHOWN} | self.chosen
+
+    @field_validator("trainer")
+    @classmethod
+    def _of_a_trainer(
+        cls, given: dict[str, Any] | None, info: ValidationInfo
+    ) -> dict[str, Any] | None:
+        if given and info.context is not None:
+            refuse(trainer_problems(given))
+        return given or None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        refuse((*self._unending(), *self._without_points(), *self._without_whole_epochs()))
+        return self
+
+    def _unending(self) -> Iterator[Problem]:
+        if (self.epochs is None) == (self.steps is None):
+            found = f"epochs={self.epochs} and steps={self.steps}"
+            yield (), f"expected either 'epochs' or 'steps', found {found}"
+
+    def _without_points(self) -> Iterator[Problem]:
+        if self.points and (self.steps is None or self.probe):
+            found = f"steps={self.steps} and probe={self.probe}"
+            yield ("points",), f"expected 'steps', and no 'probe', beside them, found {found}"
+
+    def _without_whole_epochs(self) -> Iterator[Problem]:
+        """Yield why the last batch of an epoch cannot be kept: there is none, or nobody would."""
+        needs = {
+            "batch_size": (self.batch_size is not None, "a number of examples"),
+            "epochs": (self.epochs is not None, "a number of them instead of steps"),
+            "shuffle": (self.shuffle, "true"),
+            "probe": (not self.probe, "false"),
         }
+        for name, (fits, needed) in needs.items():
+            if not (self.drop_last or fits):
+                found = getattr(self, name)
+                yield (name,), f"drop_last false needs {needed}, found {found!r}"
 
 
 class Combination(StrEnum):
@@ -72,6 +149,19 @@ class Combination(StrEnum):
     SUM_LOGITS = "sum_logits"
     MEAN_PROBABILITY = "mean_probability"
     VOTE = "vote"
+
+
+class Ensemble(Written):
+    """How many runs an ensemble combines, and how."""
+
+    size: Count = Field(1, description="Runs that are combined.")
+    rule: Combination = Field(Combination.SUM_LOGITS, description="How their outputs are.")
+
+
+class Check(Written):
+    """The check that a run computes instead of training."""
+
+    name: str = Field(description="The name of a registered check.")
 
 
 @dataclass(frozen=True)

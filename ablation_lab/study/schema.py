@@ -124,7 +124,7 @@ class Study(Written):
     ``metric`` is what cells are compared by, ``further`` ones are reported beside it.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("name", "references")
+    derived: ClassVar[tuple[str, ...]] = ("name", "references", "path", "of_call")
 
     name: SkipJsonSchema[str] = ""
     title: str = Field(description="A heading.")
@@ -163,6 +163,9 @@ class Study(Written):
         None, description="The band of 'as good as', in the metric's own unit."
     )
     references: SkipJsonSchema[tuple[ReferenceValue, ...]] = ()
+    # The file, and the settings that a call gives every run.
+    path: SkipJsonSchema[Path | None] = None
+    of_call: SkipJsonSchema[Settings] = Field({})
 
     @property
     def place(self) -> str:
@@ -285,4 +288,4 @@ def parse_study(name: str, value: object, source: Path | None = None) -> Study:
     Errors: ``ConfigurationError`` with one line for each thing that is wrong.
     """
     study = read_model(Study, value, f"study/{name}.yaml", at=(name,), source=source)
-    return study.model_copy(update={"name": name})
+    return study.model_copy(update={"name": name, "path": source})

@@ -8,14 +8,15 @@ has registered is there already, and is asked itself.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.errors import nearest
+from ablation_lab.study.reading import Problem
 from lightning_modules.registry import OPTIMIZERS, Place, Registry
 from lightning_modules.signatures import (
     REQUIRED,
@@ -23,7 +24,6 @@ from lightning_modules.signatures import (
     UNTOLD,
     Setting,
     Signature,
-    WrongSetting,
     handed_on,
     joined,
     plain,
@@ -75,28 +75,15 @@ def signature(registry: Registry[Any], name: str) -> Signature:
     return _of_definition(_registered(place))
 
 
-def trainer_arguments(given: object, place: str) -> dict[str, Any] | None:
-    """Return further arguments of a ``pl.Trainer``: data, and none that the lab gives itself.
-
-    Errors: ConfigurationError.
-    """
-    if not given:
-        return None
-    place = f"{place}.trainer"
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{place}: expected a mapping, found {given!r}")
+def trainer_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with arguments of a ``pl.Trainer``, of which the lab gives some itself."""
     arguments = _trainer().without(tuple(TRAINER_GIVEN))
     for key in given:
         if key in TRAINER_GIVEN:
-            raise ConfigurationError(f"{place}.{key}: the lab gives it; {TRAINER_GIVEN[key]}")
-        if key not in arguments.settings:
-            known = nearest(str(key), arguments.settings)
-            raise ConfigurationError(f"{place}: unknown key {key!r}; {known}")
-    try:
-        arguments.complete(place, given)
-    except WrongSetting as error:
-        raise ConfigurationError(f"{place}.{error}") from None
-    return dict(given)
+            yield (key,), f"the lab gives it; {TRAINER_GIVEN[key]}"
+        elif key not in arguments.settings:
+            yield (), f"unknown key {key!r}; {nearest(key, arguments.settings)}"
+    yield from (((key,), said) for key, said in arguments.problems(given))
 
 
 @cache

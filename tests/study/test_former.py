@@ -22,7 +22,7 @@ def test_a_former_setting_is_refused_with_the_name_of_today(
 ) -> None:
     with pytest.raises(ConfigurationError) as error:
         resolve(config, [{f"training.{was.key}": was.value or [1]}], "study/s.yaml: a=b")
-    assert str(error.value).startswith("study/s.yaml: a=b: training: ")
+    assert str(error.value).startswith("study/s.yaml: a=b: training")
     assert f"is called {was.today} now; rename it" in str(error.value)
     assert "\n" not in str(error.value)
 

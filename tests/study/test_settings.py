@@ -83,9 +83,9 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("training.drop_last", 1, ": training.drop_last: expected bool, found 1"),
     ("training.drop_last", False, ": training.batch_size: drop_last false needs a number of examp"),
-    ("training.points", [5, 5.5], ": training.points: expected a rising list of positive integers"),
+    ("training.points", [5, 5.5], ": training.points[1]: expected int, found 5.5"),
     ("training.points", [9, 5], ": training.points: expected a rising list of positive integers"),
-    ("training.l2", -1, ": training.l2: expected at least 0, found -1.0"),
+    ("training.l2", -1, ": training.l2: expected at least 0, found -1"),
     ("training.epoch", 3, ": training: unknown key 'epoch'; nearest: 'epochs'"),
     ("ensemble", {"size": 0}, ": ensemble.size: expected at least 1, found 0"),
     ("ensemble.rule", "votes", ": ensemble.rule: unknown value 'votes'; nearest: 'vote'"),
@@ -97,8 +97,10 @@ BAD: list[tuple[str, Any, str]] = [
 def test_bad_setting(config: dict[str, Any], key: str, value: Any, rest: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         resolve(config, [{key: value}], PLACE)
-    assert str(error.value).startswith(PLACE + rest)
-    assert "\n" not in str(error.value)
+    lines = str(error.value).splitlines()
+    assert [line for line in lines if line.startswith(PLACE + rest)]
+    assert all(line.startswith(f"{PLACE}: ") for line in lines)
+    assert len(lines) == len(set(lines)) <= 2
 
 
 def test_unknown_section_of_the_run(config: dict[str, Any]) -> None:
@@ -108,7 +110,7 @@ def test_unknown_section_of_the_run(config: dict[str, Any]) -> None:
 
 
 def test_dotted_key_into_a_value_that_is_no_mapping() -> None:
-    with pytest.raises(ConfigurationError, match=r"small\.model: expected a mapping, found 'mlp'"):
+    with pytest.raises(ConfigurationError, match="model: expected a mapping, found 'mlp'"):
         resolve({"model": "mlp"}, [{"model.init": "normal"}], PLACE)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.factor import FactorRole
@@ -252,42 +249,6 @@ def test_bad_declaration(
     line = str(error.value)
     assert line.startswith(f"study/small.yaml: small{place}: {rest}")
     assert "\n" not in line
-
-
-def test_everything_that_is_wrong_is_said_at_once_with_its_line(
-    declaration: dict[str, Any], tmp_path: Path
-) -> None:
-    declaration["seed"] = "one"
-    declaration["factors"]["width"]["role"] = "fixd"
-    declaration["profiles"]["smoke"]["set"] = {"training.steps": 3}
-    del declaration["question"]
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump({"small": declaration}, sort_keys=False))
-    with pytest.raises(ConfigurationError) as error:
-        parse_study("small", declaration, path)
-    text = path.read_text().splitlines()
-    found = []
-    for line in str(error.value).splitlines():
-        place, number, said = re.fullmatch(r"(.*), line (\d+): (.*)", line).groups()
-        assert place == "study/small.yaml"
-        found.append((int(number), text[int(number) - 1].split(":")[0].strip(), said))
-    assert found == sorted(found, key=lambda each: each[0])
-    assert [(key, said) for _, key, said in found] == [
-        ("small", "small: required key 'question' is missing"),
-        ("role", "small.factors.width.role: unknown value 'fixd'; nearest: 'fixed'; known: "
-         "scientific, nuisance, fixed"),
-        ("set", "small.profiles.smoke: key 'set' is called 'overrides' now; rename it"),
-        ("seed", "small.seed: expected int, found 'one'"),
-    ]  # fmt: skip
-
-
-def test_what_the_command_line_says_has_no_line(
-    declaration: dict[str, Any], tmp_path: Path
-) -> None:
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump({"small": declaration}))
-    with pytest.raises(ConfigurationError, match=r"^study/small\.yaml: small: unknown key 'sed'"):
-        parse_study("small", {**declaration, "sed": 1}, path)
 
 
 @pytest.mark.parametrize("key", ["name", "references"])

@@ -131,7 +131,7 @@ def test_stored_order_is_the_same_in_every_epoch() -> None:
         ({"patience": 0}, "patience: expected at least 1, found 0"),
         ({"lr_milestones": [3, 2]}, "lr_milestones: expected a rising list"),
         ({"lr_milestones": []}, "lr_milestones: expected a rising list"),
-        ({"selection": "best_on_test"}, "selection: unknown value 'best_on_test'; known: null"),
+        ({"selection": "best_on_test"}, "selection: unknown value 'best_on_test'; nearest"),
     ],
 )
 def test_wrong_rules_are_refused(make_run: MakeRun, settings: dict[str, Any], words: str) -> None:

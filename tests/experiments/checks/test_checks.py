@@ -232,7 +232,7 @@ def test_an_unknown_check_is_refused_before_anything_starts(declaration: dict[st
     ("base", "line"),
     [
         ({"check": {"name": "a"}, "model": {"family": "mlp"}}, r"unknown key 'model'"),
-        ({"check": {"nmae": "a"}}, r"required key 'name' is missing; nearest: 'nmae'"),
+        ({"check": {"nmae": "a"}}, r"unknown key 'nmae'; nearest: 'name'"),
         ({"check": {"name": "a"}, "data": {"name": "xro"}}, r"unknown name 'xro'; nearest: 'xor'"),
     ],
 )

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.section import Section
 
 TOOL = "nvidia-smi"
 # A driver of graphics cards that does not answer for so long will not train anything either.
@@ -17,6 +19,7 @@ PATIENCE = 20.0
 
 # So many, these, or (None) all of the visible devices.
 Asked = int | tuple[str, ...] | None
+PLACE = "config.yaml: engine"  # of the settings of every engine
 
 
 def cores() -> int:
@@ -67,19 +70,16 @@ def refuse_excess(asked: int, found: int, place: str, who: str) -> None:
         )
 
 
-def take_devices(section: Section, key: str = "gpus") -> Asked:
-    """Read a number of devices, a list of them, or null for all."""
-    value = section.take(key, object, None)
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+def _asked(value: object) -> Asked:
+    """Return a number of devices, a list of them, or None for all."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and value:
         return tuple(str(device) for device in value)
-    raise ConfigurationError(
-        f"{section.place}.{key}: expected a number of CUDA devices, a list of them or null, "
-        f"found {value!r}"
-    )
+    raise ValueError(f"expected a number of CUDA devices, a list of them or null, found {value!r}")
+
+
+Gpus = Annotated[Asked, BeforeValidator(_asked)]
 
 
 def memory() -> int | None:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
@@ -25,8 +24,9 @@ from typing import Any, TypeVar
 
 from ablation_lab.engines import devices
 from ablation_lab.engines.contract import Done, Engine
+from ablation_lab.engines.devices import Gpus
 from ablation_lab.engines.worker import Outcome, attempt, done, failed, prepare
-from ablation_lab.study.section import Section
+from ablation_lab.study.reading import Count, Written
 from ablation_lab.training.accelerators import Accelerators
 
 Job = TypeVar("Job")
@@ -36,35 +36,22 @@ Result = TypeVar("Result")
 AHEAD = 2
 
 
-@dataclass(frozen=True)
-class LocalSettings:
+class LocalSettings(Written):
     """``conf/engine/local.yaml``: workers, threads of each, GPUs, and what shares or spans them."""
 
-    place: str
-    workers: int | None
-    threads: int
-    gpus: devices.Asked
-    per_gpu: int
-    devices_per_run: int
-
-    @classmethod
-    def read(cls, section: Section) -> LocalSettings:
-        """Read the section."""
-        return cls(
-            place=section.place,
-            workers=section.at_least_one("workers", None),
-            threads=section.at_least_one("threads", 1),
-            gpus=devices.take_devices(section),
-            per_gpu=section.at_least_one("per_gpu", 1),
-            devices_per_run=section.at_least_one("devices_per_run", 1),
-        )
+    name: str = "local"
+    workers: Count | None = None
+    threads: Count = 1
+    gpus: Gpus = None
+    per_gpu: Count = 1
+    devices_per_run: Count = 1
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
         """What each worker in turn sees, as ``CUDA_VISIBLE_DEVICES`` names it."""
-        found, size = devices.chosen(self.gpus, f"{self.place}.gpus"), self.devices_per_run
+        found, size = devices.chosen(self.gpus, f"{devices.PLACE}.gpus"), self.devices_per_run
         if found and len(found) < size:
-            devices.refuse_excess(size, len(found), f"{self.place}.devices_per_run", "there are")
+            devices.refuse_excess(size, len(found), f"{devices.PLACE}.devices_per_run", "there are")
         first = range(0, len(found) - size + 1, size)
         return tuple(",".join(found[n : n + size]) for n in first)
 

@@ -13,7 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from ablation_lab.engines import devices, worker
 from ablation_lab.engines.contract import Done, Engine
@@ -21,7 +23,7 @@ from ablation_lab.engines.extras import extra
 from ablation_lab.engines.ray_cluster import connect, room
 from ablation_lab.engines.waiting import Attempt, Waiting
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.section import Section
+from ablation_lab.study.reading import Count, Whole, Written
 from ablation_lab.training.accelerators import Accelerators
 
 Job = TypeVar("Job")
@@ -33,31 +35,15 @@ AHEAD = 2
 HOPELESS = 3
 
 
-@dataclass(frozen=True)
-class RaySettings:
+class RaySettings(Written):
     """``conf/engine/ray.yaml``: which cluster, and how much of it a worker takes."""
 
-    place: str
-    address: str | None
-    workers: int | None
-    threads: int
-    gpus: int | None
-    per_gpu: int
-
-    @classmethod
-    def read(cls, section: Section) -> RaySettings:
-        """Read the section."""
-        gpus = section.take("gpus", int, None)
-        if gpus is not None and gpus < 0:
-            raise ConfigurationError(f"{section.place}.gpus: expected at least 0, found {gpus}")
-        return cls(
-            place=section.place,
-            address=section.take("address", str, None),
-            workers=section.at_least_one("workers", None),
-            threads=section.at_least_one("threads", 1),
-            gpus=gpus,
-            per_gpu=section.at_least_one("per_gpu", 1),
-        )
+    name: str = "ray"
+    address: str | None = None
+    workers: Count | None = None
+    threads: Count = 1
+    gpus: Annotated[Whole, Field(ge=0)] | None = None
+    per_gpu: Count = 1
 
     @property
     def expected_workers(self) -> int | None:
@@ -99,7 +85,7 @@ class RaySettings:
         ray = extra("ray", engine="ray")
         connect(ray, self.address, self.threads, plugins)
         try:
-            gpus, room_for = room(ray, self.place, self.threads, self.gpus, self.per_gpu)
+            gpus, room_for = room(ray, devices.PLACE, self.threads, self.gpus, self.per_gpu)
             workers = self.workers or room_for
             engine = RayEngine(ray, workers=workers, cpus=self.threads, gpus=gpus)
             engine.accelerators = self._accelerators(workers) if gpus else None

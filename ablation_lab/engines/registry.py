@@ -6,30 +6,30 @@ imported when it starts, never before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from ablation_lab.engines.contract import EngineSettings
+from ablation_lab.engines.devices import PLACE
 from ablation_lab.engines.local import LocalSettings
 from ablation_lab.engines.ray import RaySettings
 from ablation_lab.engines.slurm import SlurmSettings
 from ablation_lab.errors import ConfigurationError, nearest
-from ablation_lab.study.section import Section
+from ablation_lab.study.reading import read_model
 
-ENGINES: Mapping[str, Callable[[Section], EngineSettings]] = {
-    "local": LocalSettings.read,
-    "ray": RaySettings.read,
-    "slurm": SlurmSettings.read,
+ENGINES: Mapping[str, type[LocalSettings | RaySettings | SlurmSettings]] = {
+    "local": LocalSettings,
+    "ray": RaySettings,
+    "slurm": SlurmSettings,
 }
 
 
-def read_engine(section: Section) -> EngineSettings:
+def read_engine(given: Mapping[str, Any]) -> EngineSettings:
     """Return the settings of the engine that the section names.
 
     Errors: ``ConfigurationError``.
     """
-    name = section.take("name", str)
+    name = str(given.get("name"))
     if name not in ENGINES:
-        raise ConfigurationError(
-            f"{section.place}.name: unknown engine {name!r}; {nearest(name, ENGINES)}"
-        )
-    return ENGINES[name](section)
+        raise ConfigurationError(f"{PLACE}.name: unknown engine {name!r}; {nearest(name, ENGINES)}")
+    return read_model(ENGINES[name], given, "config.yaml", at=("engine",))

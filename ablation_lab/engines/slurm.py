@@ -8,14 +8,13 @@ Slurm job dies, each of its jobs runs once more, alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from ablation_lab.engines import worker
 from ablation_lab.engines.contract import Done, Engine
 from ablation_lab.engines.slurm_queue import Queue, Resources
 from ablation_lab.engines.waiting import Attempt, Waiting
-from ablation_lab.study.section import Section
+from ablation_lab.study.reading import Count, Number
 from ablation_lab.training.accelerators import Accelerators
 
 Job = TypeVar("Job")
@@ -27,24 +26,12 @@ LARGEST_BATCH = 500
 PART = 8
 
 
-@dataclass(frozen=True)
-class SlurmSettings:
+class SlurmSettings(Resources):
     """``conf/engine/slurm.yaml``: what a Slurm job gets, and how much work it is given."""
 
-    place: str
-    resources: Resources
-    workers: int
-    batch_seconds: float
-
-    @classmethod
-    def read(cls, section: Section) -> SlurmSettings:
-        """Read the section."""
-        return cls(
-            place=section.place,
-            resources=Resources.read(section),
-            workers=section.at_least_one("workers", 32),
-            batch_seconds=60 * section.take("batch_minutes", float, 5.0),
-        )
+    name: str = "slurm"
+    workers: Count = 32
+    batch_minutes: Number = 5.0
 
     @property
     def expected_workers(self) -> int:
@@ -54,14 +41,14 @@ class SlurmSettings:
     @property
     def accelerators(self) -> Accelerators | None:
         """A GPU for every job, if they ask for one; the cards are those of other machines."""
-        if not self.resources.gpus:
+        if not self.gpus:
             return None
         return Accelerators.of(workers=self.workers, card=None)
 
     @property
     def devices_per_run(self) -> int:
         """All GPUs of a job."""
-        return max(1, self.resources.gpus)
+        return max(1, self.gpus)
 
     @property
     def unknown(self) -> str:
@@ -70,8 +57,8 @@ class SlurmSettings:
 
     def start(self, plugins: tuple[str, ...]) -> SlurmEngine:
         """Ask Slurm whether it would take such jobs; return the engine."""
-        queue = Queue(self.resources, workers=self.workers, place=self.place)
-        engine = SlurmEngine(queue, workers=self.workers, batch_seconds=self.batch_seconds)
+        queue = Queue(self, workers=self.workers)
+        engine = SlurmEngine(queue, workers=self.workers, batch_seconds=60 * self.batch_minutes)
         engine.accelerators = self.accelerators
         return engine
 

@@ -11,16 +11,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from ablation_lab.engines import devices, worker
 from ablation_lab.engines.extras import extra
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.section import Section
+from ablation_lab.study.factor import Label
+from ablation_lab.study.reading import Count, Number, Whole, Written
 
 Job = TypeVar("Job")
 
@@ -38,40 +40,19 @@ class Executor(StrEnum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(Written):
     """What one Slurm job gets: minutes, CPUs, GB of memory, GPUs; and where its files lie."""
 
-    executor: Executor
-    folder: Path
-    time: int
-    partition: str | None
-    account: str | None
-    qos: str | None
-    threads: int
-    memory: float
-    gpus: int
-    options: Mapping[str, str]
-
-    @classmethod
-    def read(cls, section: Section) -> Resources:
-        """Read these settings of the section."""
-        gpus = section.take("gpus", int, 0)
-        if gpus < 0:
-            raise ConfigurationError(f"{section.place}.gpus: expected at least 0, found {gpus}")
-        options = section.section("options", required=False)
-        return cls(
-            executor=section.choice("executor", Executor, Executor.SLURM),
-            folder=Path(section.take("folder", str, "runs/slurm")),
-            time=section.at_least_one("time", 60),
-            partition=section.take("partition", str, None),
-            account=section.take("account", str, None),
-            qos=section.take("qos", str, None),
-            threads=section.at_least_one("threads", 1),
-            memory=section.take("memory", float, 4.0),
-            gpus=gpus,
-            options={key: str(value) for key, value in options.items()},
-        )
+    executor: Executor = Executor.SLURM
+    folder: Path = Path("runs/slurm")
+    time: Count = 60
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    threads: Count = 1
+    memory: Number = 4.0
+    gpus: Annotated[Whole, Field(ge=0)] = 0
+    options: dict[str, Label] = Field({})
 
     @property
     def flags(self) -> list[str]:
@@ -108,7 +89,7 @@ class Resources:
 class Queue:
     """Submits batches of jobs and gives back what came of them."""
 
-    def __init__(self, resources: Resources, *, workers: int, place: str) -> None:
+    def __init__(self, resources: Resources, *, workers: int) -> None:
         submitit = extra("submitit", engine="slurm")
         self._executor_name = resources.executor
         self._died = False
@@ -116,7 +97,7 @@ class Queue:
         if resources.executor is Executor.SLURM:
             refuse_unreachable(resources)
         else:
-            devices.chosen(resources.gpus, f"{place}.gpus")
+            devices.chosen(resources.gpus, f"{devices.PLACE}.gpus")
         self._threads = resources.threads
         call = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         self._folder = resources.folder.absolute() / call

@@ -9,27 +9,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.store.connect import given_path
 from ablation_lab.study.factor import WrittenWhere
-from ablation_lab.study.files import files_of, read_yaml, refuse_directives
+from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
 from ablation_lab.study.project import Project
-from ablation_lab.study.reading import Number, Whole, Written, read_model
+from ablation_lab.study.reading import Count, Flag, Number, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import Study, parse_study
-from ablation_lab.study.section import Section
 
 
 class Now(Written):
     """What of the missing runs this call trains; the rest stays declared, and missing."""
 
     where: WrittenWhere = Field({})
-    replicates: Annotated[Whole, Field(ge=1)] | None = None
+    replicates: Count | None = None
     minutes: Annotated[Number, Field(ge=0)] | None = None
 
     @property
@@ -50,6 +49,41 @@ class Now(Written):
     def wants_cell(self, factors: Mapping[str, str]) -> bool:
         """Whether anything of a cell with these levels is to be trained now."""
         return all(factors.get(name, labels[0]) in labels for name, labels in self.where.items())
+
+
+def _place(given: object) -> object:
+    return given_path(given) if isinstance(given, str) and given else given or None
+
+
+Place = Annotated[Path | None, BeforeValidator(_place)]
+
+
+class Tracking(Written):
+    """Where runs are kept: ``conf/tracking/NAME.yaml``."""
+
+    uri: str
+    queue: str
+    artifacts: Place = None
+
+
+class DataFolder(Written):
+    """Where files of data lie."""
+
+    root: str | None = None
+
+
+class Call(Written):
+    """The composed configuration of a call; what it has of studies and engines is read apart."""
+
+    study: dict[str, Any]
+    profile: str
+    tracking: Tracking
+    engine: dict[str, Any]
+    data: DataFolder
+    now: Now
+    overrides: dict[str, dict[str, Any]] = Field({})
+    adopt: Flag = False
+    reports: Place = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +112,7 @@ class Invocation:
     @property
     def root(self) -> Path | None:
         """The folder of data files, if one is given."""
-        return _path(self.data_root)
+        return given_path(self.data_root) if self.data_root else None
 
     @property
     def workers_root(self) -> str | None:
@@ -93,49 +127,44 @@ def read(config: DictConfig, project: Project) -> Invocation:
     """
     content = OmegaConf.to_container(config, resolve=True)
     refuse_directives(content, "command line")
-    top = Section(content, "config.yaml")
+    asked = read_model(Call, content, "config.yaml")
     folders = [project.conf]
-    contents = _study_files(folders)
-    tracking, engine, data = (top.section(name) for name in ("tracking", "engine", "data"))
-    artifacts = tracking.take("artifacts", str, None)
-    references = _references(folders, contents)
     files = files_of("study", folders)
-    studies = [
-        parse_study(name, value, files.get(name)) for name, value in top.section("study").items()
-    ]
-    overrides = _overrides(top.section("overrides", required=False), studies)
+    # Not through OmegaConf, which reads what is used: it takes ten times as long.
+    contents = {name: {name: read_study(path)} for name, path in files.items()}
+    references = _references(folders, contents)
+    studies = [parse_study(name, value, files.get(name)) for name, value in asked.study.items()]
+    overrides = _overrides(asked.overrides, studies)
     of_call = [study.model_copy(update={"of_call": overrides}) for study in studies]
     invocation = Invocation(
         studies=tuple(with_references(each, references) for each in of_call),
         every_study={study.name for study in studies} >= set(project.studies),
         conf=project.conf,
         references=references,
-        profile=top.take("profile", str),
-        tracking_uri=tracking.take("uri", str),
-        queue_uri=tracking.take("queue", str),
-        artifacts=_path(artifacts),
-        data_root=data.take("root", str, None),
-        engine=read_engine(engine),
+        profile=asked.profile,
+        tracking_uri=asked.tracking.uri,
+        queue_uri=asked.tracking.queue,
+        artifacts=asked.tracking.artifacts,
+        data_root=asked.data.root,
+        engine=read_engine(asked.engine),
         plugins=project.plugins,
-        adopt=top.take("adopt", bool, False),
-        now=read_model(Now, top.take("now", dict), "config.yaml", at=("now",)),
-        reports=_path(top.take("reports", str, None)),
+        adopt=asked.adopt,
+        now=asked.now,
+        reports=asked.reports,
     )
-    for section in (top, tracking, engine, data):
-        section.close()
     _check_levels(invocation.now.where, invocation.studies)
     return invocation
 
 
-def _overrides(section: Section, studies: Sequence[Study]) -> dict[str, Any]:
+def _overrides(given: Mapping[str, Mapping[str, Any]], studies: Sequence[Study]) -> dict[str, Any]:
     """Return the settings that the call gives every run: section.key -> value.
 
     Errors: ``ConfigurationError`` for one that a factor varies, which would undo the factor.
     """
     flat = {
         f"{name}.{key}": value
-        for name, settings in section.items()
-        for key, value in Section(settings, f"{section.place}.{name}").items()
+        for name, settings in given.items()
+        for key, value in settings.items()
     }
     for study in studies:
         for factor in (*study.factors, *study.nuisances):
@@ -169,26 +198,3 @@ def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ..
                 raise ConfigurationError(
                     f"{place}.{name}: unknown level {label!r}; {nearest(label, known[name])}"
                 )
-
-
-def _path(text: str | None) -> Path | None:
-    return given_path(text) if text else None
-
-
-def _study_files(folders: list[Path]) -> Mapping[str, object]:
-    """Return the contents of all study files.
-
-    Refuses one whose content Hydra would put under another name, or nowhere.
-    """
-    contents = {}
-    for name, path in files_of("study", folders).items():
-        # Only its top-level keys: OmegaConf, which reads what is used, takes ten times as long.
-        content = read_yaml(path)
-        found = list(content) if isinstance(content, Mapping) else content
-        if found != [name]:
-            raise ConfigurationError(
-                f"{path}: expected one top-level key, {name!r}, as the file is called; "
-                f"found {found!r}"
-            )
-        contents[name] = content
-    return contents

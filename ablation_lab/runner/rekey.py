@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.declare import declare
-from ablation_lab.study.files import files_of, read_yaml
+from ablation_lab.study.files import files_of, read_study
 from ablation_lab.study.key import content
 from ablation_lab.study.record import Curve
 from ablation_lab.study.run import Run, Stack
@@ -174,7 +174,7 @@ def listing(folders: Sequence[Path], profiles: Sequence[str] = ()) -> dict[str, 
     """
     keys = {}
     for name, path in sorted(files_of("study", list(folders)).items()):
-        study = parse_study(name, read_yaml(path)[name], path)
+        study = parse_study(name, read_study(path), path)
         for profile in profiles or study.budgets:
             for run in declare(study, profile).runs:
                 keys[f"{name}|{profile}|{run.cell}|{run.replicate}"] = run.key

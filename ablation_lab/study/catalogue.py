@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.files import files_of, read_yaml
+from ablation_lab.study.files import files_of, read_study
 from ablation_lab.study.grid import expand
 from ablation_lab.study.schema import Study, parse_study
-from ablation_lab.study.section import Section
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,7 @@ def catalogue(profile: str, folders: Iterable[Path]) -> tuple[Listed, ...]:
 def _listed(name: str, path: Path, profile: str) -> Listed:
     """List a study; one that is declared wrongly says so, and hides no other one."""
     try:
-        content = read_yaml(path)
-        study = parse_study(name, Section(content, f"study/{name}.yaml").take(name, object), path)
+        study = parse_study(name, read_study(path), path)
         asked = profile in study.budgets
         trained = profile if asked else list(study.budgets)[-1]
         runs = _runs(study, trained)

@@ -45,6 +45,20 @@ def read_yaml(path: Path) -> Any:
     return content
 
 
+def read_study(path: Path) -> Any:
+    """Return what stands under the name of a study's file, which must be its one key.
+
+    Errors: ``ConfigurationError``; Hydra would put another key elsewhere.
+    """
+    content, name = read_yaml(path), path.stem
+    found = list(content) if isinstance(content, dict) else content
+    if found != [name]:
+        raise ConfigurationError(
+            f"{path}: expected one top-level key, {name!r}, as the file is called; found {found!r}"
+        )
+    return content[name]
+
+
 def line_of(path: Path, keys: Sequence[str | int]) -> int:
     """Return the line of a key of a file that was read, 0 for one that does not stand there."""
     node = yaml.compose(path.read_bytes(), Loader=YAML_LOADER)

@@ -13,7 +13,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Strict, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from ablation_lab.errors import ConfigurationError, nearest
@@ -21,6 +29,7 @@ from ablation_lab.study.files import line_of
 from ablation_lab.study.former import former
 
 Whole = Annotated[int, Strict()]
+Count = Annotated[Whole, Field(ge=1)]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Key = tuple[str | int, ...]

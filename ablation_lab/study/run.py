@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from ablation_lab.study.reading import Flag, Number, Problem, Whole, Written, refuse
+from ablation_lab.study.reading import Count, Flag, Number, Problem, Written, refuse
 from ablation_lab.study.signatures import trainer_problems
 
 BEST_ON_VALIDATION = "best_on_validation"
@@ -43,7 +43,6 @@ def _rising(steps: tuple[int, ...]) -> tuple[int, ...]:
     return steps
 
 
-Count = Annotated[Whole, Field(ge=1)]
 Steps = Annotated[tuple[Count, ...], AfterValidator(_rising)]
 Point = Annotated[tuple[Annotated[Number, Field(allow_inf_nan=False)], ...], AfterValidator(_some)]
 

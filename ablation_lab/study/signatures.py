@@ -76,7 +76,7 @@ def signature(registry: Registry[Any], name: str) -> Signature:
 
 
 def trainer_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with arguments of a ``pl.Trainer``, of which the lab gives some itself."""
+    """Yield what is wrong with arguments of a ``pl.Trainer``; some the lab gives itself."""
     arguments = _trainer().without(tuple(TRAINER_GIVEN))
     for key in given:
         if key in TRAINER_GIVEN:

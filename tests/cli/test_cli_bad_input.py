@@ -101,7 +101,7 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
         ("study=[tiny,tinny]", "study: unknown name 'tinny'; nearest: "),
         ("study=null", "study: expected one name or more, found 'null'; known: "),
         ("study=[]", "study: expected one name or more, found '[]'; known: "),
-        ("profile=[smoke,quick]", "config.yaml.profile: expected str, found ['smoke', 'quick']"),
+        ("profile=[smoke,quick]", "config.yaml: profile: expected str, found ['smoke', 'quick']"),
         ("engine=null", "engine: expected one name, found 'null'; known: local"),
         (
             "model=mlp",

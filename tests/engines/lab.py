@@ -16,7 +16,6 @@ import yaml
 from ablation_lab.engines.contract import Engine, EngineSettings
 from ablation_lab.engines.registry import read_engine
 from ablation_lab.study.files import PRODUCT
-from ablation_lab.study.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -109,10 +108,7 @@ Jobs = dict[str, Callable[..., Any]]
 def settings(name: str, **changes: object) -> EngineSettings:
     """Return the settings of ``conf/engine/NAME.yaml`` with some changed."""
     declared = yaml.safe_load((PRODUCT / "engine" / f"{name}.yaml").read_text())
-    section = Section({**declared, **changes}, "config.yaml.engine")
-    found = read_engine(section)
-    section.close()
-    return found
+    return read_engine({**declared, **changes})
 
 
 def until(condition: Callable[[], bool]) -> None:

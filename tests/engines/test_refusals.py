@@ -63,9 +63,9 @@ def test_a_missing_package_names_its_extra(
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
-        (3, "config.yaml.engine.gpus: expected at most the 2 CUDA devices that this process sees"),
-        ([4, 7], "config.yaml.engine.gpus: no CUDA device '7'; visible: 4, 5"),
-        (["GPU-x"], "config.yaml.engine.gpus: no CUDA device 'GPU-x'; visible: 4, 5"),
+        (3, "config.yaml: engine.gpus: expected at most the 2 CUDA devices that this process sees"),
+        ([4, 7], "config.yaml: engine.gpus: no CUDA device '7'; visible: 4, 5"),
+        (["GPU-x"], "config.yaml: engine.gpus: no CUDA device 'GPU-x'; visible: 4, 5"),
     ],
 )
 def test_devices_that_do_not_exist(
@@ -158,7 +158,7 @@ def test_a_ray_address_where_nothing_is(address: str, line: str) -> None:
 
 def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    resources = settings("slurm").resources
+    resources = settings("slurm")
     with pytest.raises(ConfigurationError, match="no command 'sbatch' on this machine"):
         slurm_queue.refuse_unreachable(resources)
 
@@ -173,7 +173,7 @@ def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_pat
         "echo 'sbatch: error: Batch job submission failed' >&2",
         "exit 1",
     )
-    resources = settings("slurm", partition="big", gpus=2).resources
+    resources = settings("slurm", partition="big", gpus=2)
     with pytest.raises(ConfigurationError) as error:
         slurm_queue.refuse_unreachable(resources)
     assert str(error.value) == (
@@ -194,7 +194,7 @@ def test_a_slurm_that_does_not_answer(command: Command, monkeypatch: pytest.Monk
     assert slurm_queue.PATIENCE < 30
     monkeypatch.setattr(slurm_queue, "PATIENCE", 0.2)
     with pytest.raises(ConfigurationError, match=r"would take no such job: no answer in 0\.2 s"):
-        slurm_queue.refuse_unreachable(settings("slurm").resources)
+        slurm_queue.refuse_unreachable(settings("slurm"))
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_every_engine_has_a_preset(invocation: Read, monkeypatch: pytest.MonkeyP
     assert isinstance(ray, RaySettings)
     assert (ray.address, ray.per_gpu, ray.expected_workers) == ("head:6379", 4, None)
     assert isinstance(slurm, SlurmSettings)
-    assert slurm.resources.flags == [
+    assert slurm.flags == [
         "--time=60",
         "--cpus-per-task=1",
         "--mem=4096M",
@@ -94,17 +94,23 @@ def test_workers_find_a_relative_data_folder(
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("engine.workers=0", "config.yaml.engine.workers: expected at least 1, found 0"),
-        ("engine.threads=-1", "config.yaml.engine.threads: expected at least 1, found -1"),
-        ("engine.workers=many", "config.yaml.engine.workers: expected int, found 'many'"),
-        ("engine.per_gpu=0", "config.yaml.engine.per_gpu: expected at least 1, found 0"),
-        ("engine.gpus=-1", "config.yaml.engine.gpus: expected a number of CUDA devices, a list of"),
-        ("engine.gpus=true", "config.yaml.engine.gpus: expected a number of CUDA devices, a list "),
-        ("engine.name=lokal", "config.yaml.engine.name: unknown engine 'lokal'; nearest: 'local'"),
-        ("+engine.address=here", "config.yaml.engine: unknown key 'address'; nearest: "),
+        ("engine.workers=0", "config.yaml: engine.workers: expected at least 1, found 0"),
+        ("engine.threads=-1", "config.yaml: engine.threads: expected at least 1, found -1"),
+        ("engine.workers=many", "config.yaml: engine.workers: expected int, found 'many'"),
+        ("engine.per_gpu=0", "config.yaml: engine.per_gpu: expected at least 1, found 0"),
+        (
+            "engine.gpus=-1",
+            "config.yaml: engine.gpus: expected a number of CUDA devices, a list of",
+        ),
+        (
+            "engine.gpus=true",
+            "config.yaml: engine.gpus: expected a number of CUDA devices, a list ",
+        ),
+        ("engine.name=lokal", "config.yaml: engine.name: unknown engine 'lokal'; nearest: 'local'"),
+        ("+engine.address=here", "config.yaml: engine: unknown key 'address'; nearest: "),
         ("now.replicates=0", "config.yaml: now.replicates: expected at least 1, found 0"),
         ("+now.minuts=1", "config.yaml: now: unknown key 'minuts'; nearest: 'minutes'; known: "),
-        ("adopt=maybe", "config.yaml.adopt: expected bool, found 'maybe'"),
+        ("adopt=maybe", "config.yaml: adopt: expected bool, found 'maybe'"),
         (
             "+now.where.dpeth=2",
             "config.yaml: now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",

@@ -37,7 +37,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.trainer.max_epochs", 3, ": training.trainer.max_epochs: the lab gives it; use tra"),
     ("training.trainer.callbacks", [], ": training.trainer.callbacks: the lab gives it; return"),
     ("training.trainer.min_epochs", 1.5, ": training.trainer.min_epochs: expected "),
-    ("training.steps.trainer", 1, ".training.steps: expected a mapping, found 20"),
+    ("training.steps.trainer", 1, ": training.steps: expected a mapping, found 20"),
     ("data.name", "xro", ": data.name: unknown name 'xro'; nearest: 'xor'"),
     ("data.train_size", 0, ": data.train_size: expected a positive integer or null, found 0"),
     ("data.size", 5, ": data: unknown key 'size'"),

@@ -99,15 +99,22 @@ def plan_runs(call: Invocation, missing: Missing) -> Planned:
 
 
 def stacks_of(
-    call: Invocation, runs: Iterable[Run], accelerators: Accelerators | None
+    call: Invocation,
+    runs: Iterable[Run],
+    accelerators: Accelerators | None,
+    alone: Mapping[Cell, str] | None = None,
 ) -> list[Stack]:
-    """Group the runs that train to stacks; of those that have the same key one trains."""
+    """Group the runs that train to stacks; of those that have the same key one trains.
+
+    Cells that are ``alone``, each for a reason, are in none.
+    """
     return plan(
         once(run for run in runs if not run.is_ensemble),
         data_root=call.workers_root,
         plugins=call.plugins,
         accelerators=accelerators,
         devices=call.engine.devices_per_run,
+        alone=alone,
     )
 
 

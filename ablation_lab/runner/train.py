@@ -22,14 +22,15 @@ from ablation_lab.engines.contract import Done, Engine
 from ablation_lab.engines.local import LocalEngine
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.configuration import Invocation
-from ablation_lab.runner.planning import Planned, Stored, groups, stacks_of
+from ablation_lab.runner.planning import Cell, Planned, Stored, cell_of, groups, stacks_of
 from ablation_lab.store.places import validate_places
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.stacking import is_found
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated
-from ablation_lab.training.validate import validate_stack
+from ablation_lab.training.validate import found_alone, validate_stack
 
 if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
@@ -73,12 +74,12 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
     with call.engine.start(call.plugins) as engine:
         # The first worker imports torch meanwhile: seconds in each of the two processes.
         with _imported_meanwhile("ablation_lab.runner.results"):
-            verify_modules(stacks_of(call, wanted, engine.accelerators), engine)
+            alone = verify_modules(stacks_of(call, wanted, engine.accelerators), engine)
         from ablation_lab.runner.results import Results
 
         # Only now: a call that is refused leaves no store behind.
         with Results(call, planned.missing) as results:
-            _train_all(call, wanted, engine, results, until=until)
+            _train_all(call, wanted, engine, results, alone=alone, until=until)
     return Trained(results.stored, tuple(results.failed))
 
 
@@ -89,10 +90,11 @@ def verify_data(call: Invocation, runs: Iterable[Run]) -> None:
         verify(name, call.root)
 
 
-def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
+def verify_modules(stacks: Iterable[Stack], engine: Engine) -> dict[Cell, str]:
     """Build one module of every cell in a worker, before anything trains.
 
-    An engine whose jobs wait in a queue is not asked: what is wrong is said at once.
+    Return the cells whose first steps tell that they train alone, with the reason. An engine whose
+    jobs wait in a queue is not asked: what is wrong is said at once.
     Errors: ``ConfigurationError`` with the first thing that is wrong.
     """
     first: dict[tuple[str, str], Stack] = {}
@@ -105,10 +107,26 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> None:
         for done in nearby.map(validate_stack, first.values()):
             if done.error or done.result:
                 raise ConfigurationError(done.error or str(done.result))
+        asked = list(nearby.map(found_alone, filter(_is_open, first.values())))
+    said = {cell_of(done.job.runs[0]): done.error or done.result for done in asked}
+    return {cell: reason for cell, reason in said.items() if reason}
+
+
+def _is_open(stack: Stack) -> bool:
+    """Say whether only its first steps tell if a cell stacks."""
+    return stack.trainer is TrainerName.STACKED and is_found(
+        stack.runs[0].config["model"]["family"]
+    )
 
 
 def _train_all(
-    call: Invocation, wanted: tuple[Run, ...], engine: Engine, results: Results, *, until: float
+    call: Invocation,
+    wanted: tuple[Run, ...],
+    engine: Engine,
+    results: Results,
+    *,
+    alone: Mapping[Cell, str],
+    until: float,
 ) -> None:
     """Train what can be leased, until nothing is left that another runner holds."""
     left = wanted
@@ -116,7 +134,7 @@ def _train_all(
         leased, held = results.lease(left)
         # Two studies may declare the same run: it is trained once and kept in both.
         by_key = groups(leased, lambda run: run.key)
-        stacks = stacks_of(call, leased, engine.accelerators)
+        stacks = stacks_of(call, leased, engine.accelerators, alone)
         for done in engine.map(execute, _in_time(stacks, until), cost=estimated):
             results.keep([twin for record in _records(done) for twin in _twins(record, by_key)])
         waiting = _combine(call, [run for run in leased if run.is_ensemble], results)

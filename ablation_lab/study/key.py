@@ -11,7 +11,7 @@ from typing import Any
 from ablation_lab.study.fingerprint import fingerprint
 from ablation_lab.study.roles import choices
 from ablation_lab.study.run import TrainerName
-from ablation_lab.study.stacking import trainer_of
+from ablation_lab.study.stacking import is_found, trainer_of
 
 # A function of the product, as module and name.
 Entry = tuple[str, str]
@@ -76,6 +76,9 @@ def entries(config: Mapping[str, Any]) -> Iterator[Entry]:
     if "check" in config:
         return
     yield from TRAINERS[trainer_of(config)]
+    if is_found(config["model"]["family"]):
+        # Its first steps tell which of the two it is.
+        yield from (*TRAINERS[TrainerName.SINGLE], *TRAINERS[TrainerName.STACKED])
     for (section, setting), entry in FURTHER.items():
         if config[section].get(setting):
             yield entry

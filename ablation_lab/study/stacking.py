@@ -31,6 +31,17 @@ STACKED_OPTIMIZERS = (
     *("adam_tf", "rmsprop_tf", "ftrl", "adagrad_da", "proximal_gd", "proximal_adagrad"),
 )
 
+# What a stack of a user's own modules takes from their class, and what every class has.
+CALLED = frozenset(
+    {
+        *("forward", "training_step", "configure_optimizers", "__init__", "__module__", "__doc__"),
+        *("__dict__", "__weakref__", "__annotations__", "__parameters__", "__orig_bases__"),
+        *("__abstractmethods__", "_abc_impl", "__firstlineno__", "__static_attributes__"),
+        *("__annotations_cache__", "__annotate__", "__annotate_func__"),
+    }
+)
+# What the lab calls besides, of a module that trains alone.
+UNCALLED = ("answer", "pretrain", "steps_per_batch")
 # What plain gradient descent has; with anything else the innermost layout would leave it out.
 PLAIN = ("name", "learning_rate")
 
@@ -63,13 +74,13 @@ def _obstacles(config: Mapping[str, Any]) -> Iterator[str]:
         yield "its data come from loaders, batch by batch"
     if training.get("trainer"):
         yield "a trainer with settings of its own does not stack"
-    if not is_own_stack(family):
-        if family not in STACKED_FAMILIES:
-            yield f"family {family} does not stack"
+    if family in STACKED_FAMILIES:
         if config["model"].get("augment"):
             yield "changed images do not stack: they are drawn for each run"
         if optimizer not in STACKED_OPTIMIZERS:
             yield f"optimiser {optimizer} does not stack"
+    elif obstacle := _obstacle_of_own(family):
+        yield obstacle
     if scheduler := config.get("scheduler", {}).get("name"):
         yield f"scheduler {scheduler} does not stack"
     if not training.get("shuffle", True):
@@ -77,13 +88,36 @@ def _obstacles(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_own_stack(family: str) -> bool:
-    """Say whether the class of a family of a user's own says that it stacks (``stacks = True``).
+    """Say whether runs of a family of a user's own may train in stacks.
 
-    What it promises is held against its first steps when the study is checked.
+    What its class promises, or leaves open, is held against its first steps before it trains.
     """
-    return family not in STACKED_FAMILIES and bool(
-        getattr(FAMILIES.loaded(family), "stacks", False)
-    )
+    return family not in STACKED_FAMILIES and not _obstacle_of_own(family)
+
+
+def is_found(family: str) -> bool:
+    """Say whether only the first steps of a family of a user's own tell if it stacks."""
+    return is_own_stack(family) and getattr(FAMILIES.loaded(family), "stacks", None) is None
+
+
+def _obstacle_of_own(family: str) -> str:
+    kind = FAMILIES.loaded(family)
+    stacks = getattr(kind, "stacks", None)
+    if kind is None or kind.__module__.startswith("lightning_modules."):
+        return f"family {family} does not stack"
+    if stacks is not None:
+        return "" if stacks else f"family {family} says `stacks = False`"
+    hooks = sorted(_hooks(kind))
+    return f"family {family} has a {hooks[0]}, which a stack would not call" if hooks else ""
+
+
+def _hooks(kind: type) -> set[str]:
+    """Return what a class has of a LightningModule's methods beside those that a stack calls."""
+    lines = kind.__mro__
+    names = [each.__name__ for each in lines]
+    first = names.index("LightningModule") if "LightningModule" in names else len(lines) - 1
+    own = {name for each in lines[:first] for name in vars(each)}
+    return own & {*dir(lines[first]), *UNCALLED} - CALLED
 
 
 def _why_not_on_a_cpu(config: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.stacking import descends_innermost, is_own_stack, why_alone
+from ablation_lab.study.stacking import descends_innermost, is_found, is_own_stack, why_alone
 from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import (
     estimate,
@@ -48,15 +48,17 @@ def plan(
     plugins: tuple[str, ...],
     accelerators: Accelerators | None = None,
     devices: int = 1,
+    alone: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order.
 
-    With several ``devices`` for each run, every run trains by itself. Without accelerators, how
+    With several ``devices`` for each run, every run trains by itself; so does a cell of a study
+    that was found to have to, with the reason as ``alone``. Without accelerators, how
     runs are grouped does not depend on the number of workers: neither does the rounding of their
     results. With them, stacks are small enough that every worker has one.
     """
     groups: dict[str, list[Run]] = {}
-    alone: list[tuple[Run, str]] = []
+    single: list[tuple[Run, str]] = []
     probed: list[Run] = []
     checks: list[Run] = []
     for run in runs:
@@ -68,14 +70,17 @@ def plan(
             continue
         spread = f"spread over {devices} devices" if devices > 1 else ""
         obstacle = spread or why_alone(run.config, accelerator=accelerators is not None)
+        obstacle = obstacle or (alone or {}).get((run.study, run.cell), "")
         if obstacle:
-            alone.append((run, obstacle))
+            single.append((run, obstacle))
         else:
             groups.setdefault(shape(run), []).append(run)
     stacks = []
     stacked = sum(map(len, groups.values()))
     for group in groups.values():
         largest, reason = _largest(group[0].config, stacked, accelerators)
+        if is_found(group[0].config["model"]["family"]):
+            reason = f"where its first steps are the same so; {reason}"
         for part in _even_parts(group, largest):
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
@@ -87,7 +92,7 @@ def plan(
     stacks += [Stack((run,), TrainerName.PROBED, reason, data_root, plugins) for run in probed]
     return stacks + [
         Stack((run,), TrainerName.SINGLE, obstacle, data_root, plugins, devices)
-        for run, obstacle in alone
+        for run, obstacle in single
     ]
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
-from ablation_lab.study.stacking import descends_innermost
+from ablation_lab.study.stacking import descends_innermost, is_own_stack
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.minibatch import MiniBatch
@@ -79,12 +79,9 @@ def _module(
     """Build one run's module; LSUV sees the first batch of the run's own order."""
     module = build_module(run, dataset)
     if not isinstance(module, Module):
-        if getattr(module, "stacks", False):
+        if is_own_stack(family := run.config["model"]["family"]):
             return module
-        raise TypeError(
-            f"a stack needs classifiers or learners, found {type(module).__name__}; such a module "
-            "trains alone, or says `stacks = True`"
-        )
+        raise TypeError(f"family {family!r} does not stack; its runs train alone")
     seed = stream(run.seed, Role.ORDER, run.replicate)
     order = Order(examples=len(data.train), batch_size=training.batch_size, seed=seed)
     first = next(iter(order))

@@ -145,14 +145,33 @@ def _validate_outputs(
         )
 
 
+def found_alone(stack: Stack) -> str:
+    """Return what keeps a run out of a stack whose class does not say whether it stacks, or ''."""
+    for name in stack.plugins:
+        importlib.import_module(name)
+    run = stack.runs[0]
+    return _why_not_together(run, DATASETS.get(run.config["data"]["name"]), promised=False)
+
+
 def _validate_promise(run: Run, dataset: Dataset, family: str) -> None:
-    """Hold two replicates of a module that says that it stacks, in a stack and alone."""
-    from ablation_lab.training.own_stack import validate_own_stack
+    """Refuse a class that says that it stacks, and does not."""
+    if said := _why_not_together(run, dataset, promised=True):
+        raise ValueError(
+            f"family {family!r} says `stacks = True`, but {said}; take it out, and its runs train "
+            "one by one"
+        )
+
+
+def _why_not_together(run: Run, dataset: Dataset, *, promised: bool) -> str:
+    """Hold two replicates of a run in a stack and alone."""
+    from ablation_lab.training.own_stack import why_not_together
     from ablation_lab.training.single import build_module
 
     pair = [replace(run, replicate=run.replicate + number) for number in (0, 1)]
     alone, stacked = ([build_module(each, dataset) for each in pair] for _ in range(2))
-    validate_own_stack(alone, stacked, dataset, family)
+    if task_of(alone[0]) is Task.OWN:
+        return "nothing of it is measured but what it logs"
+    return why_not_together(alone, stacked, dataset, promised=promised)
 
 
 def validate_devices(training: Training, *, examples: int, devices: int) -> None:

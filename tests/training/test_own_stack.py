@@ -73,12 +73,12 @@ def test_capturing_a_step_leaves_the_statistics_alone(
 def test_the_plan_stacks_what_says_so_and_says_why_not(make_run: MakeRun) -> None:
     runs = [make_run(**OWN, replicate=n) for n in range(3)]
     other = make_run(**{**OWN, "training": {**OWN["training"], "l2": 0.1}}, replicate=9)
-    silent = make_run(**{**OWN, "model": {"family": "test_reckless"}})
+    silent = make_run(**{**OWN, "model": {"family": "test_telling"}})
     stacks = plan([*runs, other, silent], data_root=None, plugins=())
     # Its own settings may mean anything, so runs of a stack differ in none of them.
     assert sorted(len(each.runs) for each in stacks) == [1, 1, 3]
     assert [each.reason for each in stacks if each.trainer is TrainerName.SINGLE] == [
-        "family test_reckless does not stack"
+        "family test_telling has a on_train_epoch_end, which a stack would not call"
     ]
 
 

@@ -1,13 +1,14 @@
 """The look of every figure, and how one becomes a file.
 
-In: an Axes. Out: SVG and PNG files with equal bytes for equal figures. The look is seaborn's, in
-the size of print; seaborn is imported when the first figure is drawn. Colours are safe for
-colour-blind readers, and markers and dashes differ as well, so that a figure reads in black and
-white.
+In: an Axes. Out: SVG and PNG files with equal bytes for equal figures, in which no label is cut and
+no two numbers touch. The look is seaborn's, in the size of print; seaborn is imported when the
+first figure is drawn. Colours are safe for colour-blind readers, and markers and dashes differ as
+well, so that a figure reads in black and white.
 """
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from ablation_lab.report.letters import FAMILY, fit, korean_font
+from ablation_lab.report.text import FAMILY, is_number, korean_font, plain
 
 # Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
@@ -46,6 +49,11 @@ Axis = Literal["x", "y"]
 THOUSANDFOLD = 1e3  # values that span more stand on a logarithmic axis
 STYLE = Path(__file__).parent / "templates" / "print.mplstyle"
 PNG_DPI = 200
+EDGE = 2.0  # points that a label keeps from the figure's edge
+GAP = 2.0  # points between two numbers of an axis
+POINTS = 72  # of an inch
+LETTER = 0.055  # inches of a letter at printed size
+NAME, LEGEND = 28, 55  # letters of a name on one line: beside an axis, and in a legend
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
 LETTERS = 62  # of a legend that fit side by side into a column
 
@@ -200,3 +208,90 @@ def save(ax: Axes, folder: Path, name: str) -> Drawn:
         pixels: Any = FigureCanvasAgg(figure)
         pixels.print_png(folder / f"figure_{name}.png", metadata={"Software": None})
     return Drawn(name, float(figure.get_figwidth()), float(figure.get_figheight()))
+
+
+def fit(figure: Figure) -> None:
+    """Lay the figure out so that no label is cut and no two numbers of an axis touch."""
+    _make_plain(figure)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        engine.execute(figure)  # the ticks have their places after the first time
+        figure.set_layout_engine("none")  # laid out once, not once per file
+    for ax in figure.axes:
+        for along in (0, 1):
+            _thin(ax, figure, along)
+            _bring_in(ax, figure, along)
+
+
+def _make_plain(figure: Figure) -> None:
+    """Short lines of plain text: no character breaks the file, no name leaves the axes no room."""
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        texts = [label.get_text() for label in axis.get_ticklabels()]
+        if not all(map(is_number, texts)):
+            places: Any = axis.get_majorticklocs()
+            axis.set_ticks(places, [_lines(text) for text in texts])
+    room = {
+        label: int(figure.get_size_inches()[along] / LETTER) for label, along in _labels(figure)
+    }
+    named = [text for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    for text in figure.findobj(Text):
+        across = room.get(text, LEGEND if text in named else NAME)
+        text.set_text(_lines(text.get_text(), across, most=1 if text in named else 2))
+
+
+def _lines(text: str, across: int = NAME, most: int = 2) -> str:
+    """Each line in so many at most, of so many letters; a name stands whole in the tables."""
+    wrapped = (
+        textwrap.wrap(plain(line), across, max_lines=most, placeholder=" …")
+        for line in text.split("\n")
+    )
+    return "\n".join("\n".join(lines) for lines in wrapped)
+
+
+def _labels(figure: Figure) -> list[tuple[Text, int]]:
+    """The labels of all axes, each with the direction in which it reads: 0 across, 1 up."""
+    return [
+        (axis.label, along)
+        for ax in figure.axes
+        for along, axis in enumerate((ax.xaxis, ax.yaxis))
+        if axis.label.get_text()
+    ]
+
+
+def _thin(ax: Axes, figure: Figure, along: int) -> None:
+    """Leave out numbers that touch the one before; words stay, since each names a row."""
+    axis = (ax.xaxis, ax.yaxis)[along]
+    low, high = sorted(axis.get_view_interval())
+    near, gap = 1e-9 * (high - low), GAP * figure.dpi / POINTS
+    drawn = sorted(
+        (*_ends(tick.label1, along), tick.get_loc(), tick.label1.get_text())
+        for tick in axis.get_major_ticks()
+        if tick.label1.get_visible() and low - near <= tick.get_loc() <= high + near
+    )
+    drawn = [each for each in drawn if each[3]]
+    kept = drawn[:1]
+    for each in drawn[1:]:
+        if each[0] - kept[-1][1] >= gap:
+            kept.append(each)
+    if len(kept) < len(drawn) and all(is_number(text) for *_, text in drawn):
+        places: Any = [place for _, _, place, _ in kept]
+        axis.set_ticks(places, [text for *_, text in kept])
+        axis.set_minor_locator(NullLocator())
+
+
+def _bring_in(ax: Axes, figure: Figure, along: int) -> None:
+    """Move a label along its axis by as much as it would reach over the figure's edge."""
+    label = (ax.xaxis, ax.yaxis)[along].label
+    if not label.get_text():
+        return
+    low, high = _ends(label, along)
+    margin = EDGE * figure.dpi / POINTS
+    beyond = max(0.0, margin - low) or min(0.0, figure.bbox.size[along] - margin - high)
+    if beyond:
+        centre = label.get_position()[along] + beyond / ax.bbox.size[along]
+        (label.set_y if along else label.set_x)(centre)
+
+
+def _ends(text: Text, along: int) -> tuple[float, float]:
+    box = text.get_window_extent()
+    return (box.y0, box.y1) if along else (box.x0, box.x1)

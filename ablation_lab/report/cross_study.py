@@ -106,7 +106,8 @@ def untrained_table(rows: Sequence[Untrained]) -> Table | None:
 def untrained_sentence(rows: Sequence[Untrained]) -> str:
     """How many studies lack results, in one sentence; empty where none does."""
     whole = sum(row.is_whole for row in rows)
-    counts = [(whole, "were not trained"), (len(rows) - whole, "only in part")]
+    verb = "was" if whole == 1 else "were"
+    counts = [(whole, f"{verb} not trained"), (len(rows) - whole, "only in part")]
     said = " and ".join(f"{n} {what}" for n, what in counts if n)
     if not said:
         return ""

@@ -7,6 +7,8 @@ report stays. The same store gives the same bytes.
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 import tempfile
@@ -29,12 +31,18 @@ from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, Section, Summary, document, section
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.links import Server
-from ablation_lab.report.paper import TEMPLATE, PaperError, write_paper
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table, write_table
-from ablation_lab.report.text import csv_frame, plain
+from ablation_lab.report.text import (
+    FAMILY,
+    csv_frame,
+    korean_font,
+    needs_korean,
+    plain,
+    plain_values,
+)
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.references import ReferenceValue
 
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
+PAPER = "paper.typ"
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 COUNTED = ("steps", "parameters", "not_converged", "not_converged_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
@@ -98,10 +108,7 @@ class Pages:
         model = document(studies, sections, across, profile=self.profile, others=others)
         text = html(model, templates=self.templates)
         (folder / f"{name or 'index'}.html").write_text(text, encoding="utf-8")
-        try:
-            write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
-        except PaperError as error:
-            raise _broken(TEMPLATE, error) from error
+        write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
 
     def write_study(self, study: Study, folder: Path) -> Section:
         """Write the folder of a study, its page and its paper."""
@@ -177,6 +184,54 @@ def html(model: Document, *, templates: Path = TEMPLATES) -> str:
         return environment.get_template("index.html.j2").render(page=model)
     except TemplateError as error:
         raise _broken(str(getattr(error, "name", None) or "index.html.j2"), error) from error
+
+
+def write_paper(
+    model: Document, *, folder: Path, templates: Path = TEMPLATES, name: str = "paper"
+) -> None:
+    """Compile `templates/paper.typ` with the model into `folder/<name>.pdf`.
+
+    Typst reads the model as JSON, so no text of a study can be taken for markup; only fonts that
+    come with it are used (and one for Korean where it is needed), and no date, so that the same
+    store gives the same bytes. ReportError for a template that does not compile.
+    """
+    # Not before it is needed: it starts threads of its own, after which no process may fork.
+    import typst
+
+    text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
+    font = korean_font() if needs_korean([text]) else None
+    source: Any = (templates / PAPER).read_bytes()
+    try:
+        typst.compile(
+            source,
+            folder / f"{name}.pdf",
+            root=folder,
+            font_paths=[font.parent] if font else [],
+            ignore_system_fonts=True,
+            sys_inputs={"paper": text, "korean": FAMILY if font else ""},
+        )
+    except typst.TypstError as error:
+        raise _broken(PAPER, error) from error
+
+
+def paper_values(model: Document) -> dict[str, Any]:
+    """The document as what JSON knows, each sentence of its tables' captions in it once.
+
+    A table refers by `like` to an earlier one of its kind for the sentences that both captions
+    have, and only where the captions have equally many: else one of the earlier ones would seem to
+    hold here too.
+    """
+    values: dict[str, Any] = plain_values(model)
+    earlier: dict[str, tuple[str, list[str]]] = {}
+    for study in values["studies"]:
+        for table in study["tables"]:
+            label = f"table-{study['name']}-{table['name']}"
+            sentences = SENTENCES.split(table["caption"])
+            place, said = earlier.setdefault(table["name"], (label, sentences))
+            if place != label and len(said) == len(sentences):
+                own = [mine for mine, other in zip(sentences, said, strict=True) if mine != other]
+                table.update(caption=" ".join(own), like=place)
+    return values
 
 
 def _plain(value: Any) -> Any:

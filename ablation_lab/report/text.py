@@ -8,8 +8,12 @@ there, nothing runs, and no character can break a line, a column or a file.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.util import find_spec
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -128,3 +132,34 @@ def is_number(text: str) -> bool:
 def file_name(text: str) -> str:
     """Text as the name of a file, or a part of it; what a name cannot hold by its number."""
     return re.sub(r"^\.|[^\w.,=+-]", lambda found: f"~{ord(found[0]):x}", plain(text))
+
+
+# DejaVu and Libertinus, which come with the libraries, have no Hangul, and a font of megabytes is
+# not carried along: koreanize-matplotlib and Debian's fonts-nanum hold the same Nanum Gothic.
+FAMILY = "NanumGothic"
+PACKAGE = "koreanize_matplotlib"
+FOLDERS = (
+    Path("/usr/share/fonts/truetype/nanum"),
+    Path.home() / ".local/share/fonts",
+    Path.home() / "Library/Fonts",
+    Path("/Library/Fonts"),
+)
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+
+
+def needs_korean(texts: Iterable[str]) -> bool:
+    """Whether any text has a Korean letter."""
+    return any(HANGUL.search(text) for text in texts)
+
+
+@cache
+def korean_font() -> Path | None:
+    """The file of Nanum Gothic, None where it is not installed."""
+    found = [folder / f"{FAMILY}.ttf" for folder in (*_packaged(), *FOLDERS)]
+    return next((path for path in found if path.is_file()), None)
+
+
+def _packaged() -> tuple[Path, ...]:
+    """The folder of the package's fonts; the package itself is not imported."""
+    spec = find_spec(PACKAGE)
+    return (Path(spec.origin).parent / "fonts",) if spec and spec.origin else ()

@@ -12,17 +12,22 @@ import pytest
 import typst
 from golden_store import Writer, accuracy, declaration, grid
 
-from ablation_lab.report import letters
+from ablation_lab.report import text as literal
 from ablation_lab.report.__main__ import publish_cells
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, document, section
 from ablation_lab.report.findings import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.links import Server
 from ablation_lab.report.methods import cited, duration, facts, methods
-from ablation_lab.report.paper import SENTENCES, paper_values
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table
-from ablation_lab.report.report import TEMPLATES, write_report, write_study
+from ablation_lab.report.report import (
+    SENTENCES,
+    TEMPLATES,
+    paper_values,
+    write_report,
+    write_study,
+)
 from ablation_lab.report.study import Study, load
 from ablation_lab.store.publish import Published
 from ablation_lab.study.declaration import parse
@@ -241,8 +246,8 @@ def test_korean_texts_are_set_or_their_font_is_named_as_missing(
     writer.declare(made)
     if not installed:
         monkeypatch.setattr("ablation_lab.report.document.korean_font", lambda: None)
-        monkeypatch.setattr("ablation_lab.report.paper.korean_font", lambda: None)
-    elif letters.korean_font() is None:
+        monkeypatch.setattr("ablation_lab.report.report.korean_font", lambda: None)
+    elif literal.korean_font() is None:
         pytest.skip("no Korean font is installed (koreanize-matplotlib or fonts-nanum)")
     index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
     text = index.read_text(encoding="utf-8")
@@ -252,8 +257,8 @@ def test_korean_texts_are_set_or_their_font_is_named_as_missing(
 
 
 def test_latin_texts_need_no_korean_font() -> None:
-    assert not letters.needs_korean(["init × activation", "n/c", "±"])
-    assert letters.needs_korean(["plain", "깊이"])
+    assert not literal.needs_korean(["init × activation", "n/c", "±"])
+    assert literal.needs_korean(["plain", "깊이"])
 
 
 def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Writer]) -> None:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablation_lab.report.canvas import (
+    fit,
     line_look,
     new_axes,
     save,
@@ -20,11 +21,10 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.captions import caption_of
+from ablation_lab.report.document import caption_of
 from ablation_lab.report.figure_curves import numeric_curve, training_curves
 from ablation_lab.report.figures import figures_for, heat_map, points
 from ablation_lab.report.layout import header, narrow
-from ablation_lab.report.letters import apart, fit
 from ablation_lab.report.study import Study
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.schema import Design
@@ -87,8 +87,6 @@ def test_of_numbers_that_touch_some_are_left_out() -> None:
         assert figure
         fit(figure)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.1", "0.2", "0.9"]
-    assert apart([(0, 2), (1, 3), (4, 5)], 1.0) == [0, 2]
-    assert apart([], 1.0) == []
 
 
 def test_a_label_longer_than_the_figure_is_broken_and_one_at_the_edge_is_moved() -> None:

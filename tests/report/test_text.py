@@ -17,9 +17,8 @@ from golden_store import Writer, accuracy, declaration, grid
 from markdown_it import MarkdownIt
 from matplotlib.text import Text
 
-from ablation_lab.report.canvas import figure_of
+from ablation_lab.report.canvas import figure_of, fit
 from ablation_lab.report.figures import figures_for
-from ablation_lab.report.letters import fit
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.tabular import Entry, Notes, Table, comma_separated, latex, markdown

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ablation_lab.study.project import Project
 
 WORDS = "[key=value ...]"
-KEYS = "keys=FILE | from=FILE"
+KEYS = "[keys=FILE | from=FILE] [key=value ...]"
 
 SETTINGS = """\
 settings (key=value, as in conf/config.yaml):
@@ -36,13 +36,18 @@ settings (key=value, as in conf/config.yaml):
   now.replicates=N     train only the first replicates now
   now.where.FACTOR=L   train only cells with this level now
   now.minutes=M        hand out no more work after this long
-  adopt=true           take over runs of earlier code that come out the same
 """
 
 
 MOVE = """\
-At the commit before a change that is known to compute the same: ablation rekey keys=BEFORE.json.
-At the commit after it: ablation rekey from=BEFORE.json, which carries the store's runs over.
+Runs whose code changed have another key, and count as missing. This gives those that the store has
+today's key, where that is right:
+  ablation rekey              train one run of each such cell again; the cell's runs get today's
+                              key if its curves come out the same
+  ablation rekey keys=FILE    write down the keys of all declared runs: at the commit before a
+                              change that is known to compute the same
+  ablation rekey from=FILE    carry the runs over from those keys: at the commit after it; the
+                              store must be a database, not an MLflow server
 """
 
 
@@ -193,14 +198,13 @@ def _values(call: Call) -> int:
 
 
 def _serve(call: Call) -> int:
-    ports = [word for word in call.words if word.startswith("port=")]
-    others = tuple(word for word in call.words if word not in ports)
-    invocation = _invocation(replace(call, words=others))
-    from ablation_lab.service.serve import serve
-
-    port = ports[-1].partition("=")[2] if ports else "5000"
+    given, others = _apart(call, "port")
+    port = given.get("port", "5000")
     if not port.isdigit():
         raise ConfigurationError(f"port: expected a number such as 5000, found {port!r}")
+    invocation = _invocation(others)
+    from ablation_lab.service.serve import serve
+
     return serve(invocation.tracking_uri, int(port))
 
 
@@ -222,34 +226,28 @@ def _schema(call: Call) -> int:
 
 
 def _rekey(call: Call) -> int:
-    """Write the keys of all declared runs down, or carry the store over from such a file."""
-    from ablation_lab.runner.rekey import carry, listing
+    """Try stored runs, write the keys of all declared runs down, or carry them over from a file."""
+    given, others = _apart(call, "keys", "from")
+    invocation = _invocation(others)
+    from ablation_lab.runner.rekey import carry, keys_of, listing, rekey
 
-    given = dict(word.partition("=")[::2] for word in call.words if word[:5] in ("keys=", "from="))
-    others = tuple(word for word in call.words if word[:5] not in ("keys=", "from="))
-    invocation = _invocation(replace(call, words=others))
     if not given:
-        raise ConfigurationError(
-            "rekey: expected keys=FILE, which writes today's keys down, or from=FILE with those of "
-            "before"
-        )
+        return rekey(invocation)
     now = listing([invocation.conf])
     if "keys" in given:
         Path(given["keys"]).write_text(json.dumps(now, indent=0), encoding="utf-8")
         say(f"{len(now)} runs: {given['keys']}")
     if "from" in given:
-        say(carry(_keys_of(Path(given["from"])), now, invocation.tracking_uri).line)
+        say(carry(keys_of(Path(given["from"])), now, invocation.tracking_uri).line)
     return 0
 
 
-def _keys_of(path: Path) -> dict[str, str]:
-    try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"rekey: from={path}: cannot be read: {error}") from None
-    if not isinstance(keys, dict):
-        raise ConfigurationError(f"rekey: from={path}: expected keys of runs, found {keys!r:.80}")
-    return keys
+def _apart(call: Call, *names: str) -> tuple[dict[str, str], Call]:
+    """Return the words of these names, which are no settings, and the call without them."""
+    pairs = {word: word.partition("=") for word in call.words}
+    own = {word: pair for word, pair in pairs.items() if pair[0] in names and pair[1]}
+    others = tuple(word for word in call.words if word not in own)
+    return {name: value for name, _, value in own.values()}, replace(call, words=others)
 
 
 def _doctor(call: Call) -> int:

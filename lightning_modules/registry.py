@@ -100,15 +100,17 @@ class Registry(Generic[T]):
         """
         # The caller's line is kept, for things without a source of their own (instances) too.
         frame = sys._getframe(1 + above)
-        line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        file = frame.f_code.co_filename
+        line = f"{file}:{frame.f_lineno}"
         if not name:
             raise ValueError(f"{line}: a name for this {self.kind} is expected, found ''")
         places = tuple(_places(frame))
 
         def keep(thing: T) -> T:
-            if name in self._things:
+            first = self._lines[name] if name in self._things else self._elsewhere(name, file)
+            if first:
                 raise ValueError(
-                    f"{self.kind} {name!r} is registered twice: at {self._lines[name]} "
+                    f"{self.kind} {name!r} is registered twice: at {first} "
                     f"and at {line}; rename one of them"
                 )
             self._things[name] = thing
@@ -163,6 +165,13 @@ class Registry(Generic[T]):
                 return (found[name][1],)
             self.get(name)
         return self._places[name]
+
+    def _elsewhere(self, name: str, file: str) -> str:
+        """Return where a module that is not imported yet registers `name`, '' for this file."""
+        found = self._read().get(name)
+        if found is None or Path(found[1].path) == Path(file):
+            return ""
+        return f"{found[1].path}:{found[1].line}"
 
     def _read(self) -> dict[str, tuple[str, Place]]:
         """Return name -> (module, place) of what the source of its modules registers."""

@@ -23,7 +23,7 @@ BELOW = {
     "store": ("study", "data"),
     "training": ("study", "data"),
     "engines": ("training", "study"),
-    "runner": ("engines", "training", "store", "study", "data"),
+    "runner": ("engines", "training", "statistics", "store", "study", "data"),
     "statistics": ("study",),
     "report": ("statistics", "store", "study"),
     "service": ("runner", "engines", "training", "store", "study", "data"),

@@ -8,10 +8,12 @@ one at a time, so that the one that kills workers is found and reported while it
 
 from __future__ import annotations
 
+import faulthandler
 import math
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ablation_lab.engines import devices
@@ -167,39 +170,46 @@ class LocalEngine(Engine):
         """Run jobs whose pool broke again, each in a worker of its own."""
         _end(self._pool)
         waiting = iter(enumerate(jobs))
-        flying: dict[Future[Outcome[Result]], tuple[Job, ProcessPoolExecutor]] = {}
-        while True:
-            for number, job in islice(waiting, self.workers - len(flying)):
-                turn = number % len(self.devices) if self.devices else 0
-                pool = self._start(1, self.devices[turn : turn + 1])
-                self._apart.append(pool)
-                flying[pool.submit(attempt, function, job)] = job, pool
-            if not flying:
-                break
-            finished, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in finished:
-                job, pool = flying.pop(future)
-                _end(pool)
-                self._apart.remove(pool)
-                yield _done(job, future)
+        flying: dict[Future[Outcome[Result]], tuple[Job, ProcessPoolExecutor, Path]] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            while True:
+                for number, job in islice(waiting, self.workers - len(flying)):
+                    turn = number % len(self.devices) if self.devices else 0
+                    crash = Path(folder, str(number))
+                    pool = self._start(1, self.devices[turn : turn + 1], str(crash))
+                    self._apart.append(pool)
+                    flying[pool.submit(attempt, function, job)] = job, pool, crash
+                if not flying:
+                    break
+                finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    job, pool, crash = flying.pop(future)
+                    _end(pool)
+                    self._apart.remove(pool)
+                    yield _done(job, future, crash)
         self._pool = self._start(self.workers, self.devices)
 
-    def _start(self, workers: int, devices: tuple[str, ...]) -> ProcessPoolExecutor:
+    def _start(
+        self, workers: int, devices: tuple[str, ...], crash: str = ""
+    ) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(
             max_workers=workers,
             mp_context=context,
             initializer=_prepare_worker,
-            initargs=(os.getpid(), self.threads, context.Value("i", 0), devices),
+            initargs=(os.getpid(), self.threads, context.Value("i", 0), devices, crash),
         )
 
 
-def _done(job: Job, future: Future[Outcome[Result]]) -> Done[Job, Result]:
+def _done(
+    job: Job, future: Future[Outcome[Result]], crash: Path | None = None
+) -> Done[Job, Result]:
     error = future.exception()
     if error is None:
         return done(job, future.result())
     if isinstance(error, BrokenProcessPool):
-        return Done(job, None, "the worker process died twice (killed, or out of memory)")
+        trace = crash.read_text(errors="replace") if crash and crash.exists() else ""
+        return Done(job, None, "the worker process died twice (killed, or out of memory)", trace)
     # The job or its result does not travel between processes.
     return done(job, failed(error))
 
@@ -215,8 +225,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _prepare_worker(
-    driver: int, threads: int, started: Synchronized[int], devices: tuple[str, ...]
+    driver: int, threads: int, started: Synchronized[int], devices: tuple[str, ...], crash: str
 ) -> None:
+    if crash:  # what Python says of a crash in C, which would go to the user's terminal
+        faulthandler.enable(Path(crash).open("w", encoding="utf-8"))  # noqa: SIM115 - until its end
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with started.get_lock():
         turn = started.value

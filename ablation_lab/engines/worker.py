@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ablation_lab.engines.contract import Done
+from ablation_lab.training.fault import RAISED, said, traced
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -29,14 +29,13 @@ def attempt(function: Callable[[Job], Result], job: Job) -> Outcome[Result]:
     """Run a job; an exception is an outcome like any other."""
     try:
         return Outcome(function(job))
-    except Exception as error:  # the job's own; it must not end the worker
+    except RAISED as error:  # the job's own; it must not end the worker
         return failed(error)
 
 
 def failed(error: BaseException) -> Outcome[Any]:
     """Return the outcome of a job that raised: one line, and the traceback."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return Outcome(None, reason, "".join(traceback.format_exception(error)))
+    return Outcome(None, said(error), traced(error))
 
 
 def done(job: Job, outcome: Outcome[Result]) -> Done[Job, Result]:

@@ -31,6 +31,8 @@ ONE_OF = ("engine", "tracking")
 CHOICES = ("study", *ONE_OF)
 # Settings that the composition takes care of by itself.
 OWN = ("study", "plugins")
+# Settings of earlier versions, and what does the same now.
+GONE = {"adopt": "`ablation rekey` does so now", "dry_run": "`ablation plan` does so now"}
 
 
 def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
@@ -86,7 +88,8 @@ def _validate(argument: str) -> None:
     key = _key(argument)
     word = re.split(r"[.@/\[]", key, maxsplit=1)[0]
     if word not in options() or re.search(r"[@/]", key):
-        raise ConfigurationError(f"command line: unknown key {key!r}; {nearest(word, options())}")
+        instead = GONE.get(word) or nearest(word, options())
+        raise ConfigurationError(f"command line: unknown key {key!r}; {instead}")
     if key in SECTIONS:
         raise ConfigurationError(
             f"command line: {argument!r}: expected one setting, such as training.epochs=3; each "

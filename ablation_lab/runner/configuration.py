@@ -18,7 +18,7 @@ from ablation_lab.store.connect import given_path
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
 from ablation_lab.study.project import Project
-from ablation_lab.study.reading import Count, Flag, Number, Written, read_model
+from ablation_lab.study.reading import Count, Number, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import Study, parse_study
@@ -82,7 +82,6 @@ class Call(Written):
     data: DataFolder
     now: Now
     overrides: dict[str, dict[str, Any]] = Field({})
-    adopt: Flag = False
     reports: Place = None
 
 
@@ -103,7 +102,6 @@ class Invocation:
     data_root: str | None
     engine: EngineSettings
     plugins: tuple[str, ...]
-    adopt: bool
     now: Now
     reports: Path | None
     conf: Path
@@ -148,7 +146,6 @@ def read(config: DictConfig, project: Project) -> Invocation:
         data_root=asked.data.root,
         engine=read_engine(asked.engine),
         plugins=project.plugins,
-        adopt=asked.adopt,
         now=asked.now,
         reports=asked.reports,
     )

@@ -167,17 +167,3 @@ def duration(seconds: float, workers: int | None) -> str:
 def count(number: int, one: str, more: str = "") -> str:
     """Return a number with its noun."""
     return f"{number} {one if number == 1 else more or f'{one}s'}"
-
-
-def describe(planned: Planned) -> list[str]:
-    """Return one line for each way in which runs are trained or combined, and why."""
-    alike = groups(
-        planned.stacks, lambda s: (s.runs[0].study, s.trainer.value, len(s.runs), s.reason)
-    )
-    return [
-        f"  {study}: {len(stacks)} × {trainer}, {count(size, 'run')} each: {reason}"
-        for (study, trainer, size, reason), stacks in alike.items()
-    ] + [
-        f"  {study}: {len(runs)} × combined: from what other runs predict, without training"
-        for study, runs in groups(planned.combined, lambda run: run.study).items()
-    ]

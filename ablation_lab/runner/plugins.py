@@ -8,13 +8,13 @@ workers to import as well. They come from entry points of the group ``ablation_l
 from __future__ import annotations
 
 import importlib
-import traceback
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.project import Project
+from ablation_lab.training.fault import RAISED, place_of, said, traced
 
 GROUP = "ablation_lab.plugins"
 
@@ -48,19 +48,14 @@ def _typed_plugins(word: str) -> list[str]:
 def _import_plugin(name: str, folder: Path) -> None:
     try:
         importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise ConfigurationError(_plugin_line(name, error)) from None
+    except RAISED as error:  # a user's package may raise whatever it likes
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise ConfigurationError(
+                f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
+            ) from None
+        # A syntax error names its place itself.
+        place = "" if isinstance(error, SyntaxError) else place_of(traced(error), [name])
+        where = f" ({place})" if place else ""
         raise ConfigurationError(
-            f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
+            f"plugins: {name!r} cannot be imported: {said(error)}{where}"
         ) from None
-    except Exception as error:  # a user's package may raise whatever it likes
-        raise ConfigurationError(_plugin_line(name, error)) from None
-
-
-def _plugin_line(name: str, error: Exception) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    # A syntax error names its place itself; its last frame is the import machinery's.
-    place = "" if isinstance(error, SyntaxError) else f" ({last.filename}:{last.lineno})"
-    return f"plugins: {name!r} cannot be imported: {reason}{place}"

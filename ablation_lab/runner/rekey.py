@@ -1,14 +1,14 @@
 """Giving stored runs the keys of today's code, in two ways.
 
 A changed training step gives runs another key, and so does a step that was only written in another
-way. ``adopt`` tells the two apart by trying: of every cell whose runs are missing under their key
-while the store has finished ones with the same configuration, the latest is trained again, for an
-epoch if it is a long one. If every point that both curves have agrees, the cell's runs get today's
-key; if not, they are trained anew like any other missing run. Ensembles go with their members, of
-which they are a fixed function.
+way. ``ablation rekey`` tells the two apart by trying: of every cell whose runs are missing under
+their key while the store has finished ones with the same configuration, the latest is trained
+again, for an epoch if it is a long one. If every point that both curves have agrees, the cell's
+runs get today's key; if not, they are trained anew like any other missing run. Ensembles go with
+their members, of which they are a fixed function.
 
-``carry`` is for a change that is known to compute the same, such as another way to take keys: the
-keys of all declared runs are written down before it and after, and runs go from one to the other::
+For a change that is known to compute the same, such as another way to take keys, the keys of all
+declared runs are written down before it and after, and runs go from one to the other::
 
     ablation rekey keys=BEFORE.json      # at the commit before
     ablation rekey from=BEFORE.json      # at the commit after it
@@ -25,6 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.output import say
+from ablation_lab.runner.configuration import Invocation
+from ablation_lab.runner.nuisances import with_choices
+from ablation_lab.runner.planning import cell_of, count, find_missing, groups
+from ablation_lab.runner.session import declare_studies, read_store
+from ablation_lab.runner.train import verify_data
+from ablation_lab.store.places import validate_readable
 from ablation_lab.study.declare import declare
 from ablation_lab.study.files import files_of, read_study
 from ablation_lab.study.key import content
@@ -71,8 +78,35 @@ class Outcome:
         return stays if self.difference else f"rekeyed: {what}"
 
 
-def adopt(
-    missing: Iterable[Run],
+def rekey(call: Invocation) -> int:
+    """Try the missing runs of a call that the store has from earlier code; say what became."""
+    validate_readable(call.tracking_uri)
+    declared = with_choices(call, declare_studies(call))
+    missing = find_missing(call, declared, read_store(call)).wanted
+    # A check is computed at once.
+    runs = [run for run in missing if not run.is_check]
+    if not runs:
+        say("nothing is missing, so there is nothing to rekey")
+        return 0
+    from ablation_lab.store.archive import Archive
+
+    archive = Archive(call.tracking_uri)
+    found = list(candidates(runs, archive))
+    say(f"{count(len(runs), 'run')} missing, of which the store has {len(found)} by another key")
+    if not found:
+        return 0
+    verify_data(call, [each.run for each in found])
+    with call.engine.start(call.plugins) as engine:
+        outcomes = try_again(
+            found, archive, engine, data_root=call.workers_root, plugins=call.plugins
+        )
+        for outcome in outcomes:
+            say(outcome.line)
+    return 0
+
+
+def try_again(
+    found: Sequence[Candidate],
     archive: Archive,
     engine: Engine,
     *,
@@ -80,21 +114,21 @@ def adopt(
     plugins: tuple[str, ...],
 ) -> Iterator[Outcome]:
     """Try every cell that has candidates; give those that agree their key; yield what became."""
-    found = list(candidates(missing, archive))
-    cells = _by_cell(each for each in found if not each.run.is_ensemble)
+    cells = groups((e for e in found if not e.run.is_ensemble), lambda each: cell_of(each.run))
     probes: dict[tuple[str, str], Stack] = {}
     today: dict[str, str] = {}
     for group in cells.values():
         probe = replace(group[-1].run, config=shortened(group[-1].run.config))
         (stack,) = plan([probe], data_root=data_root, plugins=plugins)
-        probes[_cell(probe)] = stack
+        probes[cell_of(probe)] = stack
     for done in engine.map(execute, probes.values(), cost=estimated):
-        group = cells[_cell(done.job.runs[0])]
+        group = cells[cell_of(done.job.runs[0])]
         difference = done.error or _difference(done.job, done.result, group[-1].stored, archive)
         if not difference:
             today |= _rename(group, archive)
         yield Outcome(tuple(group), difference)
-    for group in _by_cell(each for each in found if each.run.is_ensemble).values():
+    ensembles = groups((e for e in found if e.run.is_ensemble), lambda each: cell_of(each.run))
+    for group in ensembles.values():
         agreed = [e for e in group if tuple(map(today.get, e.stored.members)) == e.run.members]
         _rename(agreed, archive)
         if agreed:
@@ -103,9 +137,7 @@ def adopt(
 
 def candidates(missing: Iterable[Run], archive: Archive) -> Iterator[Candidate]:
     """Yield the missing runs that the store has under another key."""
-    runs = list(missing)
-    for study in dict.fromkeys(run.study for run in runs):
-        own = [run for run in runs if run.study == study]
+    for study, own in groups(missing, lambda run: run.study).items():
         wanted = {(_text(run.config), run.replicate): run for run in own}
         for stored in archive.finished(study):
             run = wanted.pop((_text(stored.config), stored.replicate), None)
@@ -152,17 +184,6 @@ def _difference(job: Stack, records: Any, stored: Trained, archive: Archive) -> 
     return disagreement(record.curves, before)
 
 
-def _by_cell(found: Iterable[Candidate]) -> dict[tuple[str, str], list[Candidate]]:
-    cells: dict[tuple[str, str], list[Candidate]] = {}
-    for each in found:
-        cells.setdefault(_cell(each.run), []).append(each)
-    return cells
-
-
-def _cell(run: Run) -> tuple[str, str]:
-    return run.study, run.cell
-
-
 def _text(config: Mapping[str, Any]) -> str:
     return json.dumps(content(config), sort_keys=True)
 
@@ -178,6 +199,20 @@ def listing(folders: Sequence[Path], profiles: Sequence[str] = ()) -> dict[str, 
         for profile in profiles or study.budgets:
             for run in declare(study, profile).runs:
                 keys[f"{name}|{profile}|{run.cell}|{run.replicate}"] = run.key
+    return keys
+
+
+def keys_of(path: Path) -> dict[str, str]:
+    """Read keys that were written down.
+
+    Errors: ``ConfigurationError``.
+    """
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"rekey: from={path}: cannot be read: {error}") from None
+    if not isinstance(keys, dict):
+        raise ConfigurationError(f"rekey: from={path}: expected keys of runs, found {keys!r:.80}")
     return keys
 
 

@@ -13,18 +13,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
-from ablation_lab.runner.nuisances import level_by_level, tune, tuning_lines, with_choices
+from ablation_lab.runner.nuisances import level_by_level, tune, with_choices
+from ablation_lab.runner.outlook import outlook_lines
 from ablation_lab.runner.planning import (
     Missing,
-    Planned,
     Stored,
-    describe,
     find_missing,
     plan_runs,
     summary,
@@ -64,7 +62,7 @@ def say_plan(call: Invocation) -> int:
     missing = find_missing(call, chosen, stored, also_untuned=True)
     planned = plan_runs(call, missing)
     say(summary(planned))
-    for line in _details(call, planned):
+    for line in outlook_lines(call, planned):
         say(line)
     return 0
 
@@ -107,14 +105,6 @@ def report(call: Invocation, missing: Missing, trained: Trained) -> int:
         (folder / STAMP).write_text(text, encoding="utf-8")
     say(f"report: {folder / 'index.html'}")
     return trained.status
-
-
-def _details(call: Invocation, planned: Planned) -> Iterator[str]:
-    for entry in planned.missing.declared:
-        yield from tuning_lines(call, entry)
-    yield from describe(planned)
-    if planned.stacks and call.engine.unknown:
-        yield f"  planned {call.engine.unknown}"
 
 
 def _keep_declarations(call: Invocation, missing: Missing) -> None:

@@ -28,7 +28,8 @@ from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.stacking import is_found
 from ablation_lab.training.ensemble import combine_members
-from ablation_lab.training.execute import execute
+from ablation_lab.training.execute import by_cell, execute
+from ablation_lab.training.fault import described_crash
 from ablation_lab.training.plan import estimated
 from ablation_lab.training.validate import found_alone, validate_stack
 
@@ -105,8 +106,8 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> dict[Cell, str]:
             first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
     with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
         for done in nearby.map(validate_stack, first.values()):
-            if done.error or done.result:
-                raise ConfigurationError(done.error or str(done.result))
+            if done.result:
+                raise ConfigurationError(done.result)
         asked = list(nearby.map(found_alone, filter(_is_open, first.values())))
     said = {cell_of(done.job.runs[0]): done.error or done.result for done in asked}
     return {cell: reason for cell, reason in said.items() if reason}
@@ -135,8 +136,15 @@ def _train_all(
         # Two studies may declare the same run: it is trained once and kept in both.
         by_key = groups(leased, lambda run: run.key)
         stacks = stacks_of(call, leased, engine.accelerators, alone)
-        for done in engine.map(execute, _in_time(stacks, until), cost=estimated):
-            results.keep([twin for record in _records(done) for twin in _twins(record, by_key)])
+        while stacks:
+            again: list[Stack] = []
+            for done in engine.map(execute, _in_time(stacks, until), cost=estimated):
+                # A crash of one cell takes those that share its stack with it.
+                if done.result is None and len(parts := by_cell(done.job)) > 1:
+                    again += parts
+                else:
+                    results.keep([twin for each in _records(done) for twin in _twins(each, by_key)])
+            stacks = again
         waiting = _combine(call, [run for run in leased if run.is_ensemble], results)
         left = results.still_missing(held, waiting)
         if left:
@@ -155,15 +163,16 @@ def _records(done: Done[Stack, list[Record]]) -> list[Record]:
     """Return the records of a stack; where its worker gave nothing back they say why."""
     if done.result is not None:
         return done.result
+    stack, trace = done.job, done.traceback or done.error
     return [
         Record(
             run=run,
             status=Status.FAILED,
-            trainer=done.job.trainer,
-            reason=done.error,
-            error=done.traceback or done.error,
+            trainer=stack.trainer,
+            reason=described_crash(trace, run.config, stack.plugins, done.error),
+            error=trace,
         )
-        for run in done.job.runs
+        for run in stack.runs
     ]
 
 

@@ -28,6 +28,7 @@ from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, Study, Tuning
 from ablation_lab.training.execute import validation_score
+from ablation_lab.training.fault import place_of
 
 # Trials of a cell before its pruner compares, and before TPE does more than draw.
 STARTUP = 4
@@ -181,8 +182,10 @@ class Tuner:
         for done in engine.map(validation_score, jobs):
             run = done.job.runs[0]
             if done.result is None:
+                place = place_of(done.traceback, done.job.plugins)
                 raise ConfigurationError(
-                    f"{self._study.place}: {run.cell}: tuning failed: {done.error}"
+                    f"{self._study.place}: {run.cell}: tuning failed"
+                    f"{f' ({place})' if place else ''}: {done.error}"
                 )
             found[run.cell] = worst if math.isnan(done.result) else done.result
         return found

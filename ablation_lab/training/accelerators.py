@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ablation_lab.training.fault import text_of
+
 # Where the memory of a card is not known, because it is on another machine. A stack that does not
 # fit all the same is halved by its worker.
 ASSUMED_BYTES = 8 << 30
@@ -54,12 +56,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or SAID.search(str(error)) is not None
+    return known or SAID.search(text_of(error)) is not None
 
 
 def does_not_fit(error: BaseException) -> str:
     """Return the line for a run that one device alone has no room for."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(text_of(error).split()) or type(error).__name__
     said = SAID.search(text)
     sentences = re.split(r"(?<=\.) ", text[said.start() :] if said else text)
     found = " ".join(sentences[:SENTENCES]).rstrip(".")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from ablation_lab.data import DATASETS, Part, load
 from ablation_lab.study.convergence import no_convergence
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Combination, Run, TrainerName
+from ablation_lab.training.fault import RAISED, described, traced
 from ablation_lab.training.scoring import Floats, accuracy_of, predictions, registered
 
 
@@ -41,15 +41,15 @@ def combine_members(
             raise ValueError(f"{len(missing)} of {len(run.members)} members have no finished run")
         logits = np.stack([store.logits(stored[key]) for key in run.members])
         return _score(run, logits, data_root, started)
-    except Exception as error:  # a run that raises is a result of its own
+    except RAISED as error:  # a run that raises is a result of its own
         return Record(
             run=run,
             status=Status.FAILED,
             trainer=TrainerName.ENSEMBLE,
             started=started,
             seconds=time.time() - started,
-            reason=f"{type(error).__name__}: {error}".splitlines()[0],
-            error="".join(traceback.format_exception(error)),
+            reason=described(error, run.config, ()),
+            error=traced(error),
         )
 
 

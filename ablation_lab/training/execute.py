@@ -19,6 +19,7 @@ from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, lo
 from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.training.fault import RAISED, trying
 from ablation_lab.training.record import failed, record_of, with_probed
 from ablation_lab.training.scoring import answers
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 
 def execute(stack: Stack) -> list[Record]:
-    """Return the records of the stack's runs, in order; a run that raises is a failed record."""
+    """Return the records of the stack's runs, in order; a run that raises is a failed record.
+
+    Where cells share a stack, the one that raises leaves the others to be trained by themselves.
+    """
     started = time.time()
     try:
         for name in stack.plugins:
@@ -38,8 +42,21 @@ def execute(stack: Stack) -> list[Record]:
 
         with restored():
             return _records(stack, started)
-    except Exception as error:  # a run that raises is a result of its own
-        return [failed(run, stack, started, error) for run in stack.runs]
+    except RAISED as error:  # a run that raises is a result of its own
+        parts = by_cell(stack)
+        if len(parts) == 1:
+            return [failed(run, stack, started, error) for run in stack.runs]
+    # Outside the except clause, whose traceback would keep the tensors alive.
+    records = {record.run.key: record for part in parts for record in execute(part)}
+    return [records[run.key] for run in stack.runs]
+
+
+def by_cell(stack: Stack) -> list[Stack]:
+    """Return the stack cut into one for each cell."""
+    cells: dict[tuple[str, str], list[Run]] = {}
+    for run in stack.runs:
+        cells.setdefault((run.study, run.cell), []).append(run)
+    return [replace(stack, runs=tuple(runs)) for runs in cells.values()]
 
 
 def validation_score(stack: Stack) -> float:
@@ -68,22 +85,40 @@ def validation_score(stack: Stack) -> float:
 
 
 def _records(stack: Stack, started: float) -> list[Record]:
-    dataset = DATASETS.get(stack.runs[0].config["data"]["name"])
-    loaders = _loaders(stack)
-    data, test = (loaders, loaders) if loaders else _load(*_source(stack))
-    trained, probed = _train(stack, data, dataset)
+    section = stack.runs[0].config["data"]
+    dataset = DATASETS.get(section["name"])
+    with trying(f"reading data {section['name']!r}"):
+        loaders = _loaders(stack)
+        data, test = (loaders, loaders) if loaders else _load(*_source(stack))
+    with trying("training it"):
+        trained, probed = _train(stack, data, dataset)
     seconds = (time.time() - started) / len(trained)
     records = [
-        record_of(run, stack, result, dataset, test, started=started, seconds=seconds)
+        _scored(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
-    points = stack.runs[0].config["training"].get("predict_at")
-    if points:
-        records = [
-            replace(record, metrics={**record.metrics, **answers(result, points, dataset.shape)})
-            for record, result in zip(records, trained, strict=True)
-        ]
     return records if probed is None else [with_probed(records[0], probed)]
+
+
+def _scored(
+    run: Run,
+    stack: Stack,
+    trained: Trained,
+    dataset: Dataset,
+    test: Part | Loaders,
+    *,
+    started: float,
+    seconds: float,
+) -> Record:
+    """Return the record of a run; one whose outputs some function cannot score fails by itself."""
+    points = run.config["training"].get("predict_at")
+    try:
+        with trying("scoring it"):
+            record = record_of(run, stack, trained, dataset, test, started=started, seconds=seconds)
+            asked = answers(trained, points, dataset.shape) if points else {}
+    except RAISED as error:  # a run that raises is a result of its own
+        return failed(run, replace(stack, runs=(run,)), started, error)
+    return replace(record, metrics={**record.metrics, **asked})
 
 
 def _train(
@@ -138,8 +173,9 @@ def _computed(run: Run, stack: Stack) -> Record:
 
     started = time.time()
     try:
-        values = compute(run.config, Path(stack.data_root) if stack.data_root else None)
-    except Exception as error:  # a check that raises is a result of its own
+        with trying("computing it"):
+            values = compute(run.config, Path(stack.data_root) if stack.data_root else None)
+    except RAISED as error:  # a check that raises is a result of its own
         return failed(run, replace(stack, runs=(run,)), started, error)
     return Record(
         run=run,

@@ -6,7 +6,6 @@ Comes in: what the trainer gave, and the test part. Goes out: a ``Record``.
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from ablation_lab.study.probe import Probed
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
+from ablation_lab.training.fault import described, traced
 from ablation_lab.training.scoring import Scores, first_exact_step, registered, score
 from lightning_modules.task import Task, compared
 
@@ -120,17 +120,16 @@ def with_probed(record: Record, probed: Probed) -> Record:
     return replace(record, curves=curves, probed=probed.text)
 
 
-def failed(run: Run, stack: Stack, started: float, error: Exception) -> Record:
+def failed(run: Run, stack: Stack, started: float, error: BaseException) -> Record:
     """Return the record of a run that raised, in a stack that ``started`` then."""
     fits = not is_out_of_memory(error)
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return Record(
         run=run,
         status=Status.FAILED,
         trainer=stack.trainer,
         seconds=(time.time() - started) / len(stack.runs),
         started=started,
-        reason=reason if fits else does_not_fit(error),
-        error="".join(traceback.format_exception(error)),
+        reason=described(error, run.config, stack.plugins) if fits else does_not_fit(error),
+        error=traced(error),
         fits=fits,
     )

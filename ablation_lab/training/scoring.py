@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ablation_lab.data import Part
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.record import Curve
+from ablation_lab.training.fault import trying
 from lightning_modules.task import Task, compared
 
 if TYPE_CHECKING:
@@ -101,16 +102,14 @@ def registered(
     """Return the metrics of these names that are functions of outputs and targets.
 
     Both are handed over in shapes that agree.
-    Errors: UnknownName; ValueError that names the metric for a function that raises.
+    Errors: UnknownName; whatever a function raises, which knows the metric.
     """
     found = {}
     for name in names:
         function = METRICS.get(name).function
         if function is not None:
-            try:
+            with trying(f"computing metric {name!r}"):
                 found[name] = float(function(outputs, targets))
-            except Exception as error:
-                raise ValueError(f"metric {name!r}: {type(error).__name__}: {error}") from error
     return found
 
 

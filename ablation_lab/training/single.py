@@ -17,6 +17,7 @@ from ablation_lab.data import Dataset, Loaders, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.training import in_memory, lightning
+from ablation_lab.training.fault import trying
 from ablation_lab.training.order import Order, batches
 from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_own_loop
@@ -71,16 +72,17 @@ def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:
     training = run.config["training"]
     if "scheduler" in run.config:
         model["scheduler"] = run.config["scheduler"]
-    return build_family(
-        run.config["model"]["family"],
-        input_shape=dataset.shape,
-        classes=dataset.classes,
-        optimizer=run.config["optimizer"],
-        loss=training["loss"],
-        l2=training["l2"],
-        seed=seed,
-        **model,
-    )
+    with trying("building it"):
+        return build_family(
+            run.config["model"]["family"],
+            input_shape=dataset.shape,
+            classes=dataset.classes,
+            optimizer=run.config["optimizer"],
+            loss=training["loss"],
+            l2=training["l2"],
+            seed=seed,
+            **model,
+        )
 
 
 def seed_everything(seed: int) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
+from ablation_lab.training.fault import RAISED, is_own
 from ablation_lab.training.scoring import asked
 from lightning_modules.task import Task, compared, disagreement, task_of
 
@@ -44,7 +45,10 @@ OWN_LOOP = {
 
 
 def validate_stack(stack: Stack) -> str:
-    """Build the first run's module without training it; return what is wrong with it, or ''."""
+    """Build the first run's module without training it; return what is wrong with it, or ''.
+
+    Nothing is said of what a user's own code raises: its runs will fail, and say where.
+    """
     from ablation_lab.training.single import build_module
 
     run = stack.runs[0]
@@ -57,11 +61,13 @@ def validate_stack(stack: Stack) -> str:
         if dataset.loaders:
             _validate_loaders(stack)
         validate_module(build_module(run, dataset), run, dataset, devices=stack.devices)
-    except (ValueError, TypeError, KeyError, ImportError) as error:
-        return _place(run, str(error))
-    except (RuntimeError, MemoryError) as error:
+    except RAISED as error:
         if is_out_of_memory(error):
             return _place(run, does_not_fit(error))
+        if is_own(error, stack.plugins):
+            return ""
+        if isinstance(error, ValueError | TypeError | KeyError | ImportError):
+            return _place(run, str(error))
         raise
     return ""
 

@@ -122,7 +122,7 @@ def test_a_broken_file_beside_the_study_is_named(forked_call: Call, tmp_path: Pa
         ("now.replicate=1", "unknown key 'now.replicate'; nearest: 'replicates'"),
         ("now.where.width=smal", "now.where.width: unknown level 'smal'; nearest: 'small'"),
         ("now.where.with=small", "now.where: unknown factor 'with'; nearest: 'width'"),
-        ("adopt=ture", "adopt: expected bool, found 'ture'"),
+        ("adopt=true", "unknown key 'adopt'; `ablation rekey` does so now"),
         ("engine.workers=0", "engine.workers: expected at least 1, found 0"),
         ("engine.gpus=99", "engine.gpus: expected at most the "),
         ("smoke", "'smoke': expected key=value, such as profile=quick"),
@@ -189,8 +189,12 @@ def test_dry_run_creates_no_store(forked_call: Call, tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err
     assert outcome.out.splitlines() == [
         "1 study, 2 cells, 4 runs: 0 done, 2 to do (under a minute on 2 workers), 2 left for later",
-        "  tiny: 1 × stacked, 2 runs each: small, full batch, plain descent: "
+        "tiny: 2 cells, 4 runs, 0 done, 2 to do: under a minute on 2 workers, up to 0.4 GB in a "
+        "worker",
+        "  1 × stacked, 2 runs each: small, full batch, plain descent: "
         "up to 1024 in one fused step",
+        "  1 comparison of success with width=small, 2 replicates: t tests, assumes normal "
+        "spread, which show 14.1 standard deviations; joint sign flips need 6",
     ]
     assert not (tmp_path / "runs").exists()
 

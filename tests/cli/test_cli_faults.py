@@ -137,6 +137,7 @@ def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab
     (line,) = first.err.splitlines()
     found = re.fullmatch(
         r"failed: breaking rows=fragile replicate (\d) and 1 more: "
+        r"family 'mlp', reading data 'fragile' \(fragile.py:5 in read\): "
         r"RuntimeError: row 17 is upside down "
         r"\(traceback: (runs/artifacts/\S+/(\w+)/artifacts/\S+)\)",
         line,

@@ -114,6 +114,7 @@ def test_a_plan_says_what_is_missing_and_why_so_and_starts_nothing(lab: Lab) -> 
     plan = lab.plan("study=width")
     assert plan.status == 0, plan.err
     assert "4 cells, 8 runs: 7 done, 1 to do" in plan.out
-    assert "width: 1 × stacked, 1 run each: small, full batch, plain descent: up to " in plan.out
+    assert "width: 4 cells, 8 runs, 7 done, 1 to do: under a minute on " in plan.out
+    assert "  1 × stacked, 1 run each: small, full batch, plain descent: up to " in plan.out
     assert lab.runs("width") == before
     assert not (lab.folder / "reports").exists()

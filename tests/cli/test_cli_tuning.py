@@ -109,7 +109,7 @@ def test_a_study_with_a_nuisance_factor(lab: Lab) -> None:
     lab.declare("tuned", TUNED)
     planned = lab.plan("study=tuned", ONE_WORKER)
     said = "tuned: tuning rate, cells: 2, trials of each: 5, replicates of a trial: 1"
-    assert planned.out.splitlines()[0] == said
+    assert planned.out.splitlines()[2] == f"  {said}"
     later = lab.call("study=tuned", ONE_WORKER, "now.minutes=0")
     assert said in later.out
     assert "0 to do" in later.out

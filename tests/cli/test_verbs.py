@@ -95,6 +95,42 @@ def test_a_setting_of_every_run_is_one_of_a_plan(forked_call: Call, tmp_path: Pa
     assert "unknown key 'epoch'; nearest: 'epochs'" in wrong.err
 
 
+EQUAL = """
+twins:
+  title: Two depths of nothing
+  question: Is one configuration said to be one?
+  source: a test
+  metric: success
+  run:
+    model: {family: mlp, widths: [3]}
+    data: {name: xor}
+    optimizer: {name: sgd, learning_rate: 0.1}
+    training: {steps: 20}
+  factors:
+    name:
+      levels: {one: {model.activation: relu}, same: {model.activation: relu},
+               other: {model.activation: tanh}}
+  profiles: {smoke: {replicates: 8}}
+"""
+
+
+def test_a_plan_names_cells_of_one_configuration(forked_call: Call, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "twins.yaml").write_text(EQUAL, encoding="utf-8")
+    plan = forked_call(tmp_path, "plan", "profile=smoke")
+    assert "  equal cells: name=one = name=same: one configuration, trained once\n" in plan.out
+    assert "comparison" not in plan.out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_store_without_the_runs_is_not_rekeyed(forked_call: Call, tmp_path: Path) -> None:
+    forked_call(tmp_path, "new", "demo")
+    refused = forked_call(tmp_path / "demo", "rekey")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "no file 'runs/mlflow.db'; run a study first" in refused.err
+    assert not (tmp_path / "demo" / "runs").exists()
+
+
 def test_keys_are_written_down_and_carried_over(forked_call: Call, tmp_path: Path) -> None:
     forked_call(tmp_path, "new", "demo")
     project = tmp_path / "demo"

@@ -110,7 +110,6 @@ def test_workers_find_a_relative_data_folder(
         ("+engine.address=here", "config.yaml: engine: unknown key 'address'; nearest: "),
         ("now.replicates=0", "config.yaml: now.replicates: expected at least 1, found 0"),
         ("+now.minuts=1", "config.yaml: now: unknown key 'minuts'; nearest: 'minutes'; known: "),
-        ("adopt=maybe", "config.yaml: adopt: expected bool, found 'maybe'"),
         (
             "+now.where.dpeth=2",
             "config.yaml: now.where: unknown factor 'dpeth'; nearest: 'depth'; known: depth, ",

@@ -15,12 +15,13 @@ from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError, StoreError
 from ablation_lab.runner.rekey import (
     SHORT,
-    adopt,
+    Outcome,
     candidates,
     carry,
     disagreement,
     listing,
     shortened,
+    try_again,
 )
 from ablation_lab.store.archive import Archive
 from ablation_lab.store.write import Tracker
@@ -64,12 +65,16 @@ def of_today(run: Run) -> Run:
     return dataclasses.replace(run, key=f"today-{run.key}")
 
 
+def tried(missing: list[Run], archive: Archive) -> list[Outcome]:
+    return list(try_again(list(candidates(missing, archive)), archive, HERE, **PLACE))
+
+
 def test_a_cell_that_comes_out_the_same_gets_its_keys(store: str, make_run: MakeRun) -> None:
     runs = [make_run(cell=cell, replicate=n, model__widths=[w])
             for cell, w in (("a", 2), ("b", 3)) for n in range(3)]  # fmt: skip
     stored(store, runs)
     archive, missing = Archive(store), [of_today(run) for run in runs]
-    outcomes = sorted(each.line for each in adopt(missing, archive, HERE, **PLACE))
+    outcomes = sorted(each.line for each in tried(missing, archive))
     assert outcomes == ["rekeyed: small a: 3 runs", "rekeyed: small b: 3 runs"]
     assert {each.key for each in archive.finished("small")} == {run.key for run in missing}
     assert set(Tracker(store, None).finished("small")) == {run.key for run in missing}
@@ -80,7 +85,7 @@ def test_a_cell_that_comes_out_otherwise_keeps_its_old_keys(store: str, make_run
     # What the store has was trained with another seed, as by code that draws otherwise.
     stored(store, [dataclasses.replace(run, seed=7) for run in runs])
     archive = Archive(store)
-    (outcome,) = adopt([of_today(run) for run in runs], archive, HERE, **PLACE)
+    (outcome,) = tried([of_today(run) for run in runs], archive)
     assert outcome.line.startswith("not rekeyed: small c: 2 runs: train_loss at step 1 was ")
     assert {each.key for each in archive.finished("small")} == {run.key for run in runs}
 
@@ -116,7 +121,7 @@ def test_ensembles_go_with_their_members(store: str, make_run: MakeRun) -> None:
     archive = Archive(store)
     for ensemble, adopted in ((other, 0), (today, 1)):
         missing = [*map(of_today, members), ensemble]
-        lines = [outcome.line for outcome in adopt(missing, archive, HERE, **PLACE)]
+        lines = [outcome.line for outcome in tried(missing, archive)]
         assert lines.count("rekeyed: small both: 1 run") == adopted
         for each in archive.finished("small"):
             if each.key.startswith("today-one"):

@@ -67,14 +67,14 @@ def test_equal_members_are_their_ensemble(ensemble: Run) -> None:
 def test_a_missing_member_fails_the_ensemble(ensemble: Run) -> None:
     record = combine(ensemble, {"a": right_on(slice(None))})
     assert record.status is Status.FAILED
-    assert record.reason == "ValueError: 1 of 2 members have no finished run"
+    assert record.reason == "family 'mlp': ValueError: 1 of 2 members have no finished run"
     assert record.metrics == {}
 
 
 def test_members_of_other_shapes_fail_the_ensemble(ensemble: Run) -> None:
     record = combine(ensemble, {"a": right_on(slice(None)), "b": np.zeros((3, 10), np.float32)})
     assert record.status is Status.FAILED
-    assert record.reason.startswith("ValueError: ")
+    assert record.reason.startswith("family 'mlp': ValueError: ")
     assert "\n" not in record.reason
     assert "Traceback" in record.error
 

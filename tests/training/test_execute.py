@@ -93,7 +93,9 @@ def test_an_exception_is_a_failed_record_of_every_run(make_run: MakeRun) -> None
     assert [record.run for record in records] == list(runs)
     for record in records:
         assert record.status is Status.FAILED
-        assert record.reason.startswith("UnknownName: unknown activation 'reluu'; nearest: 'relu'")
+        assert record.reason.startswith(
+            "family 'mlp', building it: UnknownName: unknown activation 'reluu'; nearest: 'relu'"
+        )
         assert "Traceback" in record.error
         assert record.metrics == {}
 

@@ -29,6 +29,15 @@ from lightning_modules.registry import UnknownName
 # Folders of conf/ of which a call chooses one file, or of the studies several.
 ONE_OF = ("engine", "tracking")
 CHOICES = ("study", *ONE_OF)
+# Settings that are paths or addresses, in which Hydra's grammar has no say.
+PLACES = (
+    "data.root",
+    "engine.folder",
+    "reports",
+    "tracking.artifacts",
+    "tracking.queue",
+    "tracking.uri",
+)
 # Settings that the composition takes care of by itself.
 OWN = ("study", "plugins")
 # Settings of earlier versions, and what does the same now.
@@ -102,6 +111,9 @@ def _in_hydras_words(argument: str) -> str:
     key = _key(argument)
     if key == "study":
         return f"+{argument.lstrip('+')}"
+    value = argument.partition("=")[2]
+    if key in PLACES and value not in ("", "null") and value[0] not in "'\"":
+        return f"{argument.partition('=')[0]}={_quoted(value)}"
     if key.partition(".")[0] in SECTIONS and key != "data.root":
         return f"++overrides.{argument.lstrip('+')}"
     return re.sub(r"^now\.where\.", "++now.where.", argument)

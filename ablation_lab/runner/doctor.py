@@ -89,6 +89,7 @@ def _project(folder: Path) -> Iterator[Finding]:
 
 
 def _store(folder: Path) -> Iterator[Finding]:
+    from ablation_lab.store.connect import address_of
     from ablation_lab.store.runs import stored_runs
 
     path = folder / "runs" / "mlflow.db"
@@ -96,7 +97,7 @@ def _store(folder: Path) -> Iterator[Finding]:
         yield Finding("store", f"{path}: not there yet; the first run creates it")
         return
     try:
-        stored_runs(f"sqlite:///{path}", [])
+        stored_runs(address_of(path), [])
         yield Finding("store", str(path))
     except StoreError as error:
         yield Finding("store", str(error), good=False)

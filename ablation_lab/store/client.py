@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 # Where a project keeps files whose database is on a server.
 RUNS = Path("runs")
+# By this MLflow's own server tells its store where files go; it has no other way.
+ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 PAGE = 5000
 # How long a server may take to say that it is there, in seconds.
 PATIENCE = 30.0
@@ -222,6 +224,24 @@ def _client(uri: str) -> MlflowClient:
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    client = MlflowClient(uri)
-    client.search_experiments(max_results=1)
+    with _artifact_root(file_of(uri)):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
     return client
+
+
+@contextmanager
+def _artifact_root(database: Path | None) -> Iterator[None]:
+    """Have MLflow keep the files of its own first experiment beside the database.
+
+    Its folder of today, where it would keep them, it writes into SQL as it is, quotes and all.
+    """
+    before = os.environ.get(ARTIFACT_ROOT)
+    if database is None or before is not None:
+        yield
+        return
+    os.environ[ARTIFACT_ROOT] = (database.parent / FOLDER).resolve().as_uri()
+    try:
+        yield
+    finally:
+        del os.environ[ARTIFACT_ROOT]

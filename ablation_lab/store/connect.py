@@ -23,9 +23,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ablation_lab.errors import StoreError, installing, redact
@@ -54,15 +55,20 @@ def given_path(text: str) -> Path:
 
 def file_of(uri: str) -> Path | None:
     """Return the file of an SQLite database, None for any other address."""
-    return (
-        given_path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
-    )
+    if not uri.startswith(SQLITE):
+        return None
+    return given_path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
+
+
+def address_of(path: Path) -> str:
+    """Return the address of an SQLite database, whatever letters its path has."""
+    return str(URL.create("sqlite", database=str(path)))
 
 
 def address(uri: str) -> str:
     """Return an address that means the same in every folder."""
     path = file_of(uri)
-    return uri if path is None else f"{SQLITE}{path.absolute()}"
+    return uri if path is None else address_of(path.absolute())
 
 
 def is_absent(uri: str) -> bool:
@@ -120,7 +126,7 @@ def create_whole(path: Path, create: Callable[[str], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if _has_content(path):
         return
-    with alone(f"{SQLITE}{path}", "lock"):
+    with alone(address_of(path), "lock"):
         if _has_content(path):
             return
         aside = path.with_name(f"{path.name}.new")
@@ -128,7 +134,7 @@ def create_whole(path: Path, create: Callable[[str], None]) -> None:
             # A log that outlived its file would be read into the next one of its name.
             for end in ("", "-wal", "-shm", "-journal"):
                 left.with_name(f"{left.name}{end}").unlink(missing_ok=True)
-        create(f"{SQLITE}{aside.absolute()}")
+        create(address_of(aside.absolute()))
         aside.replace(path)
 
 

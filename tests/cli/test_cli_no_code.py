@@ -129,12 +129,3 @@ def test_a_file_beside_the_study(
 )
 def test_an_argument_for_hydra_itself(forked_call: Call, folder: Path, argument: str) -> None:
     check_refused(forked_call, folder, argument)
-
-
-def test_folders_of_any_name_are_found(forked_call: Call, folder: Path) -> None:
-    place = folder / "Lab (copy) ü [a] {b}, 'c' = #;&!~ ${d}"
-    place.mkdir()
-    (folder / "conf").rename(place / "conf")
-    outcome = forked_call(place, "plan", *BASE)
-    assert outcome.status == 0, outcome.err
-    assert outcome.out.startswith("1 study, 2 cells, 4 runs: 0 done, 4 to do")

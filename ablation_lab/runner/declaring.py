@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ablation_lab.runner.configuration import Invocation
+from ablation_lab.store.client import Store
+from ablation_lab.store.declared import validate_own
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.declare import Declared, declaration_of
 from ablation_lab.study.references import references_text
@@ -22,14 +24,19 @@ PACKAGES = ("torch", "pytorch-lightning", "mlflow", "hydra-core", "optuna", "num
 
 
 def keep_declarations(call: Invocation, declared: Iterable[Declared]) -> Tracker:
-    """Tell the store what is declared, and clear away runs that were cut off half-way."""
+    """Tell the store what is declared, and clear away runs that were cut off half-way.
+
+    Errors: ``StoreError`` for a store of another project, in which nothing is changed.
+    """
     tracker = Tracker(call.tracking_uri, call.artifacts)
+    descriptions = [declaration_of(entry, provenance()) for entry in declared]
+    for description in descriptions:
+        validate_own(Store(call.tracking_uri), description)
     if call.references:
         tracker.keep_references(references_text(call.references))
-    for entry in declared:
-        tracker.cleanup(entry.study.name)
-        description = declaration_of(entry, provenance()).model_dump(mode="json")
-        tracker.declare(entry.study.name, call.profile, description)
+    for description in descriptions:
+        tracker.cleanup(description.study)
+        tracker.declare(description.study, call.profile, description.model_dump(mode="json"))
     return tracker
 
 

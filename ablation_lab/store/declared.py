@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from ablation_lab.errors import StoreError, redact
 from ablation_lab.store.client import Store, readable
 from ablation_lab.store.tags import REFERENCES, REPLICATES, File, Kind, Tag, having
 from ablation_lab.study.declaration import Declaration, parse
@@ -103,3 +104,28 @@ def load_references(uri: str) -> tuple[ReferenceValue, ...]:
             return ()
         text = store.text(run.info.run_id, File.REFERENCES)
     return read_stored(text, f"experiment {REFERENCES}")
+
+
+def validate_own(store: Store, declaration: Declaration) -> None:
+    """Refuse a store in which another project keeps another study of the same name.
+
+    It is another one if title, question, source and every cell are: a study that is rewritten keeps
+    one of them, and the store's protocol says what was changed.
+    Errors: ``StoreError``.
+    """
+    known = declaration_of(store, declaration.study, declaration.profile)
+    if known is None:
+        return
+    before = parse(*known)
+    if any(
+        getattr(before, name) == getattr(declaration, name)
+        for name in ("title", "question", "source")
+    ):
+        return
+    if {cell.cell for cell in before.cells} & {cell.cell for cell in declaration.cells}:
+        return
+    raise StoreError(
+        f"store {redact(store.uri)}: its study {declaration.study!r} is that of another project: "
+        f"{before.title!r}, and not {declaration.title!r}; set tracking.uri to a store of this "
+        "project, or give your study another name"
+    )

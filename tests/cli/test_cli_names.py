@@ -41,6 +41,8 @@ def project(folder: Path) -> Path:
 def test_a_folder_of_any_name_is_a_project(forked_call: Call, tmp_path: Path, name: str) -> None:
     folder = project(tmp_path / name)
     places = [f"reports={folder}/r", f"data.root={folder}/d", f"tracking.uri=sqlite:///{name}.db"]
+    if "${" in name:  # typed in, it stands for another setting
+        places = []
     for arguments in (["plan", *WORDS], ["plan", *WORDS, *places], ["rekey", "keys=k", *WORDS]):
         outcome = forked_call(folder, *arguments)
         assert outcome.status == 0, outcome.err

@@ -258,7 +258,7 @@ def _doctor(call: Call) -> int:
 
 VERBS: dict[str, Verb] = {
     "run": Verb("train what is missing of the studies, and report", WORDS, _run, SETTINGS),
-    "plan": Verb("say what would be trained, how and why", WORDS, _plan, SETTINGS),
+    "plan": Verb("say what is missing, how it trains, what it can decide", WORDS, _plan, SETTINGS),
     "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
     "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
     "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),

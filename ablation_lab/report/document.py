@@ -25,7 +25,7 @@ from ablation_lab.report.findings import (
     without_result,
 )
 from ablation_lab.report.formatting import rule_caption
-from ablation_lab.report.links import CellRuns, Link, Server, cell_runs
+from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.marks import few_values
 from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.reference_tables import all_values, bound_sentence, verdict_counts
@@ -34,6 +34,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
 from ablation_lab.report.text import korean_font, needs_korean, plain_values
 from ablation_lab.statistics.intervals import FEW
+from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
@@ -193,6 +194,8 @@ def section(
 ) -> Section:
     """What the report says of a study, whose figures lie in `folder/<study>/`."""
     declaration = study.declaration
+    # In the order of the cells' names, as `ablation serve` prints them.
+    shown = [run for _, run in sorted(study.published.cell_runs.items())]
     return Section(
         name=study.name,
         title=declaration.title,
@@ -204,7 +207,7 @@ def section(
         tables=tuple(tables),
         pictures=tuple(_picture(folder, study, figure) for figure in figures),
         cells=cell_runs(study, server),
-        served=server.study(study.published, declaration.profile),
+        served=server.study(study.published.experiment_id, shown, declaration.profile),
         problems=problems(study),
         lacking=without_result(study),
         threats=threats(study),

@@ -5,30 +5,17 @@ In: studies, and the address of the MLflow server that `ablation serve` starts. 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pandas as pd
 
 from ablation_lab.report.study import Study
-from ablation_lab.store.publish import Published
-from ablation_lab.store.tags import Tag, having
+from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
-MOST_COMPARED = 100  # the compare page takes its runs in the address, which a browser limits
 LISTED_RUNS = 20
 PRINTED_NUMBERS = 2  # in the paper; all of them stand in runs.csv
 DIGITS = 8  # enough to tell runs apart; the whole ids stand in runs.csv
-
-
-@dataclass(frozen=True)
-class Link:
-    """Words and the address they lead to."""
-
-    text: str
-    address: str
 
 
 @dataclass(frozen=True)
@@ -47,46 +34,6 @@ class CellRuns:
     said: str
     numbers: tuple[str, ...]
     unlisted: int
-
-
-@dataclass(frozen=True)
-class Server:
-    """The MLflow server at an address."""
-
-    base_url: str
-
-    def run(self, experiment: str, run: str) -> str:
-        """The page of one run."""
-        return f"{self._runs(experiment)}/{run}"
-
-    def replicates(self, experiment: str, cell: str) -> str:
-        """The table of all runs of a cell."""
-        wanted = quote(having({Tag.CELL: cell}))
-        return f"{self._runs(experiment)}?workflowType=machine_learning&searchFilter={wanted}"
-
-    def study(self, published: Published, profile: str) -> tuple[Link, ...]:
-        """The table, the charts and the comparison of a study's cells; none where none is shown."""
-        if not published.cell_runs:
-            return ()
-        table = (
-            f"{self._runs(published.experiment_id)}"
-            f"?workflowType=machine_learning&viewStateShareKey={quote(profile)}"
-        )
-        # In the order of the cells' names, as `ablation serve` prints it.
-        runs = [run for _, run in sorted(published.cell_runs.items())][:MOST_COMPARED]
-        chosen = f"runs={_json(runs)}&experiments={_json([published.experiment_id])}"
-        return (
-            Link("table", table),
-            Link("charts", f"{table}&compareRunsMode=CHART"),
-            Link("compare", f"{self.base_url.rstrip('/')}/#/compare-runs?{chosen}"),
-        )
-
-    def _runs(self, experiment: str) -> str:
-        return f"{self.base_url.rstrip('/')}/#/experiments/{experiment}/runs"
-
-
-def _json(values: Sequence[str]) -> str:
-    return quote(json.dumps(list(values), separators=(",", ":")))
 
 
 def cell_runs(study: Study, server: Server) -> tuple[CellRuns, ...]:

@@ -30,7 +30,6 @@ from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, Section, Summary, document, section
 from ablation_lab.report.figures import figures_for
-from ablation_lab.report.links import Server
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
@@ -44,6 +43,7 @@ from ablation_lab.report.text import (
     plain_values,
 )
 from ablation_lab.statistics.outcomes import further_estimates
+from ablation_lab.store.pages import Server
 from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from urllib.parse import quote
 
 from ablation_lab.errors import redact
+from ablation_lab.store.pages import Server
 from ablation_lab.store.publish import Publisher
-
-# MLflow's compare page takes its runs in the address, which a browser limits.
-MOST_COMPARED = 100
 
 
 def links(publisher: Publisher, base: str) -> list[str]:
     """Return the lines to print: for each study its table, its charts and its compare page."""
-    lines = []
+    lines, server = [], Server(base)
     for study, profile, experiment in publisher.views():
-        table = (
-            f"{base}/#/experiments/{experiment}/runs"
-            f"?workflowType=machine_learning&viewStateShareKey={profile}"
-        )
-        runs = _json(publisher.cell_runs(study, profile)[:MOST_COMPARED])
-        compare = f"{base}/#/compare-runs?runs={runs}&experiments={_json([experiment])}"
-        lines += [
-            f"{study} ({profile})",
-            f"  table    {table}",
-            f"  charts   {table}&compareRunsMode=CHART",
-            f"  compare  {compare}",
-        ]
+        shown = server.study(experiment, publisher.cell_runs(study, profile), profile)
+        lines += [f"{study} ({profile})", *(f"  {each.text:<8} {each.address}" for each in shown)]
     return lines
-
-
-def _json(value: list[str]) -> str:
-    return quote(json.dumps(value, separators=(",", ":")))
 
 
 def serve(store: str, port: int) -> int:

@@ -17,7 +17,6 @@ from ablation_lab.report.__main__ import publish_cells
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, document, section
 from ablation_lab.report.findings import changed_settings, common_settings, confounded, threats
-from ablation_lab.report.links import Server
 from ablation_lab.report.methods import cited, duration, facts, methods
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table
@@ -29,7 +28,7 @@ from ablation_lab.report.report import (
     write_study,
 )
 from ablation_lab.report.study import Study, load
-from ablation_lab.store.publish import Published
+from ablation_lab.store.pages import Server
 from ablation_lab.study.declaration import parse
 
 CONFIGS = (
@@ -137,8 +136,9 @@ def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path)
     uri = f"sqlite:///{copy}"
     (study,) = publish_cells(load(uri, "quick", only=["ladder"]), store=uri)
     assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
+    server = Server("http://127.0.0.1:5000")
     served = [
-        link.address for link in Server("http://127.0.0.1:5000").study(study.published, "quick")
+        link.address for link in section(study, (), (), server=server, folder=tmp_path).served
     ]
     printed = links(Publisher(uri), "http://127.0.0.1:5000")
     assert served == [line.split()[-1] for line in printed[1:]]
@@ -147,7 +147,7 @@ def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path)
 
 
 def test_nothing_published_means_no_links() -> None:
-    assert Server("http://127.0.0.1:5000").study(Published("3"), "quick") == ()
+    assert Server("http://127.0.0.1:5000").study("3", [], "quick") == ()
 
 
 def written(chosen: Sequence[Study], folder: Path) -> Document:

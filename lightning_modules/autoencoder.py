@@ -10,9 +10,8 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from lightning_modules.classifier import Common
+from lightning_modules.families import Common, Learner
 from lightning_modules.layers import sizes
-from lightning_modules.learner import Learner
 from lightning_modules.losses import squared_error
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import FAMILIES

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.activations import MONOTONE, activation_along, pieces
-from lightning_modules.classifier import Classifier, Common
+from lightning_modules.families import Classifier, Common
 from lightning_modules.layers import Convolution, Dense, dropout, sizes
 from lightning_modules.registry import FAMILIES
 
 CHANNEL_AXIS = 1
+# How far an image is moved, in pixels.
+MARGIN = 4
 
 
 class ConvNetNetwork(nn.Module):
@@ -149,3 +151,22 @@ def _features(shape: tuple[int, int, int], channels: Sequence[int]) -> int:
     for _ in channels:
         height, width = -(-height // 2), -(-width // 2)
     return depth * height * width
+
+
+def mirror_and_crop(x: Tensor) -> Tensor:
+    """Return every image mirrored with probability 1/2, and moved by up to 4 pixels each way.
+
+    It draws from torch's global generator, as torch's dropout does. What moves in from outside is
+    0. Shapes: (B, C, H, W) -> the same.
+    """
+    count, _, height, width = x.shape
+    padded = functional.pad(x, (MARGIN,) * 4)
+    top, left = torch.randint(0, 2 * MARGIN + 1, (2, count, 1), device=x.device)
+    rows = top + torch.arange(height, device=x.device)
+    columns = left + torch.arange(width, device=x.device)
+    mirrored = torch.rand(count, 1, device=x.device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    images = torch.arange(count, device=x.device)[:, None, None]
+    # Indexed axes come first: (B, H, W, C).
+    moved = padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)

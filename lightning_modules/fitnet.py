@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.activations import activation_along, maxout, pieces
-from lightning_modules.classifier import Classifier, Common
-from lightning_modules.convnet import CHANNEL_AXIS, image_shape
+from lightning_modules.convnet import CHANNEL_AXIS, image_shape, mirror_and_crop
+from lightning_modules.families import Classifier, Common
 from lightning_modules.layers import Convolution, Dense, dropout, sizes
-from lightning_modules.noise import mirror_and_crop
 from lightning_modules.registry import FAMILIES
 
 # Channels of the 3 x 3 convolutions of each stage; a pool ends each of them.

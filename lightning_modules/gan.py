@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.classifier import Batch
+from lightning_modules.families import Batch
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import sizes
 from lightning_modules.losses import Loss, loss_function

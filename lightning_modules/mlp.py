@@ -1,6 +1,7 @@
-"""Multilayer perceptrons.
+"""Perceptrons of many layers, or of one: softmax, logistic and linear regression.
 
-Comes in: images or vectors of any shape, flattened here. Goes out: logits.
+Comes in: images, vectors or windows of any shape, flattened here. Goes out: logits, or one number
+each.
 """
 
 import math
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
-from lightning_modules.classifier import Classifier, Common
+from lightning_modules.families import Classifier, Common, Learner
 from lightning_modules.initializers import fans
 from lightning_modules.layers import Dense, dropout, layers_of, sizes
+from lightning_modules.losses import squared_error
 from lightning_modules.registry import FAMILIES
+from lightning_modules.task import Task
 
 
 class MLPNetwork(nn.Module):
@@ -131,3 +134,76 @@ class TorchMLP(MLP):
                 # An initialiser sees the bias alone, which does not know its fan_in: U(-1, 1).
                 if layer.bias is not None:
                     layer.bias.mul_(1 / math.sqrt(fans(layer.weight)[0]))
+
+
+@FAMILIES.register("linear")
+class Linear(Classifier):
+    """logits = W x + b: logistic regression where classes is 1, softmax regression otherwise.
+
+    Arguments: `input_shape` of one example, `classes`; the others as for `Classifier`.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int,
+        init: str = "xavier_uniform",
+        bias_init: str = "zeros",
+        **common: Unpack[Common],
+    ) -> None:
+        network = MLPNetwork(
+            inputs=math.prod(sizes("input_shape", input_shape)),
+            outputs=sizes("classes", (classes,))[0],
+        )
+        super().__init__(
+            network=network,
+            classes=classes,
+            init=init,
+            bias_init=bias_init,
+            **common,
+        )
+
+
+@FAMILIES.register("linear_regression")
+class LinearRegression(Learner):
+    """y = W x + b, trained on the mean squared error, without the factor 1/2 of some texts.
+
+    Arguments: `input_shape` of one example; `classes` is 0, as y holds real numbers; the others
+    as for `Learner`.
+    """
+
+    task = Task.REGRESSION
+
+    def __init__(
+        self,
+        *,
+        input_shape: Sequence[int],
+        classes: int = 0,
+        init: str = "xavier_uniform",
+        bias_init: str = "zeros",
+        **common: Unpack[Common],
+    ) -> None:
+        real_targets("linear_regression", classes)
+        super().__init__(
+            network=MLPNetwork(inputs=math.prod(sizes("input_shape", input_shape)), outputs=1),
+            init=init,
+            bias_init=bias_init,
+            **common,
+        )
+
+    def loss_of(self, outputs: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean squared error."""
+        return squared_error(outputs, y)
+
+
+def real_targets(family: str, classes: int) -> None:
+    """Refuse a data set of classes.
+
+    Errors: ValueError.
+    """
+    if classes != 0:
+        raise ValueError(
+            f"family {family!r}: expected data with real numbers to predict, found {classes} "
+            "classes; take such a data set, or the family 'linear'"
+        )

@@ -9,7 +9,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Common
+from lightning_modules.families import Common
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
 from lightning_modules.mlp import MLP

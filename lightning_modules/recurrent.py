@@ -10,12 +10,11 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Common
+from lightning_modules.families import Common, Learner
 from lightning_modules.initializers import initialize
 from lightning_modules.layers import Dense, sizes
-from lightning_modules.learner import Learner
-from lightning_modules.linear import real_targets
 from lightning_modules.losses import cross_entropy, squared_error
+from lightning_modules.mlp import real_targets
 from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.classifier import Classifier, Common
+from lightning_modules.families import Classifier, Common
 from lightning_modules.layers import sizes
 from lightning_modules.mlp import MLPNetwork
 from lightning_modules.registry import FAMILIES, REDUCTIONS

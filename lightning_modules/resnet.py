@@ -9,10 +9,9 @@ from typing import Unpack
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lightning_modules.classifier import Classifier, Common
-from lightning_modules.convnet import image_shape
+from lightning_modules.convnet import image_shape, mirror_and_crop
+from lightning_modules.families import Classifier, Common
 from lightning_modules.layers import Dense, sizes
-from lightning_modules.noise import mirror_and_crop
 from lightning_modules.registry import FAMILIES
 
 STAGES = 3

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Classifier
+from lightning_modules.families import Learner
 from lightning_modules.layers import Layer, layers_of
-from lightning_modules.learner import Learner
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class LayerSignal:
         return float(self.activation.flatten(1).var(0, correction=0).mean().sqrt())
 
 
-def layer_signals(module: Classifier | Learner, x: Tensor, y: Tensor) -> list[LayerSignal]:
+def layer_signals(module: Learner, x: Tensor, y: Tensor) -> list[LayerSignal]:
     """Return the signal of every layer for examples x (B, ...) and their targets y.
 
     E is the module's objective on these examples, in evaluation: without dropout.
@@ -86,7 +85,7 @@ def layer_signals(module: Classifier | Learner, x: Tensor, y: Tensor) -> list[La
     ]
 
 
-def prepared(module: Classifier | Learner, x: Tensor) -> Classifier | Learner:
+def prepared(module: Learner, x: Tensor) -> Learner:
     """Return a copy of a module as its first step finds it, data-dependent initialisation done.
 
     ``x`` (B, ...) is its first training batch. The global random state stays as it was: preparing

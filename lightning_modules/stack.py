@@ -9,19 +9,16 @@ MLSys 2021.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.activations import activation_along, pieces
-from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNetNetwork
-from lightning_modules.layers import layers_of
-from lightning_modules.learner import Learner
-from lightning_modules.losses import Loss, loss_function
+from lightning_modules.families import Classifier, Learner
+from lightning_modules.layers import OwnDropout, layers_of
+from lightning_modules.losses import loss_function
 from lightning_modules.mlp import MLPNetwork
-from lightning_modules.noise import OwnDropout
 from lightning_modules.optimizers import build_optimizer
 
 
@@ -99,9 +96,6 @@ def _stack(tensors: Sequence[Tensor]) -> nn.Parameter:
     return nn.Parameter(torch.stack([tensor.detach() for tensor in tensors], -1).contiguous())
 
 
-Module: TypeAlias = Classifier | Learner
-
-
 class ModuleStack(nn.Module):
     """K modules that differ in values, dropout, loss and L2, but not in structure.
 
@@ -111,7 +105,7 @@ class ModuleStack(nn.Module):
     Errors: ValueError if there is none; RuntimeError of torch if structures differ.
     """
 
-    def __init__(self, modules: Sequence[Module], streams: Sequence[int]) -> None:
+    def __init__(self, modules: Sequence[Learner], streams: Sequence[int]) -> None:
         super().__init__()
         if not modules:
             raise ValueError("a stack needs at least one run, found none")
@@ -221,20 +215,15 @@ class ModuleStack(nn.Module):
         return outputs
 
 
-def _by_loss(modules: Sequence[Module]) -> Iterator[tuple[Module, Tensor]]:
+def _by_loss(modules: Sequence[Learner]) -> Iterator[tuple[Learner, Tensor]]:
     """Yield a module for each loss that occurs, and the runs that have it."""
-    losses = [_name_of_loss(module) for module in modules]
+    losses = [module.loss for module in modules]
     for loss in dict.fromkeys(losses):
         runs = [run for run, name in enumerate(losses) if name is loss]
         yield modules[runs[0]], torch.tensor(runs)
 
 
-def _name_of_loss(module: Module) -> Loss:
-    """Return the form of the loss; a learner has one only."""
-    return module.loss if isinstance(module, Classifier) else Loss.STABLE
-
-
-def _losses(module: Module, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
+def _losses(module: Learner, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
     """Return the mean losses (K,) of batches, without the L2 term, by the loss of one module."""
     if not isinstance(module, Classifier):
         losses: Tensor = torch.vmap(module.loss_of, in_dims=(0, axis, axis))(outputs, x, y)

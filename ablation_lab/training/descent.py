@@ -15,7 +15,7 @@ from ablation_lab.study.run import Run
 from ablation_lab.training.computing import Compiled, Repeated, Step, worth_compiling
 from ablation_lab.training.schedule import Chunk
 from ablation_lab.training.trained import EVALUATION_BATCH
-from lightning_modules.classifier import Classifier
+from lightning_modules.families import Classifier
 from lightning_modules.stack import MLPStack
 
 

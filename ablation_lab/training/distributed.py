@@ -26,8 +26,7 @@ from ablation_lab.training.order import batches
 from ablation_lab.training.single import build_module
 from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_devices
-from lightning_modules.classifier import Classifier
-from lightning_modules.learner import Learner
+from lightning_modules.families import Learner
 
 
 def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Trained:
@@ -40,7 +39,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     examples = len(data.train)
     validate_devices(training, examples=examples, devices=devices)
     seed = stream(run.seed, Role.ORDER, run.replicate)
-    if isinstance(module, Classifier | Learner):
+    if isinstance(module, Learner):
         # Before the copies are made, so that they agree.
         rows = next(iter(batches(training, examples=examples, seed=seed)))
         x = torch.from_numpy(data.train.x)

@@ -20,15 +20,12 @@ from ablation_lab.training.order import BatchIndices
 from ablation_lab.training.rules import Rules, Schedule
 from ablation_lab.training.schedule import Chunk, planned
 from ablation_lab.training.trained import EVALUATION_BATCH, Trained, describe, tensors
-from lightning_modules.classifier import Classifier
-from lightning_modules.learner import Learner
+from lightning_modules.families import Learner
 from lightning_modules.losses import MEASURES
 from lightning_modules.task import task_of
 
 
-def fit(
-    module: Classifier | Learner, data: TrainingData, training: Training, order: BatchIndices
-) -> Trained:
+def fit(module: Learner, data: TrainingData, training: Training, order: BatchIndices) -> Trained:
     """Fit ``module`` and return what it became."""
     plan = planned(training, len(data.train))
     return run(InMemoryLoop(module, data, order, plan, Rules(training)))
@@ -50,7 +47,7 @@ class InMemoryLoop(pl.LightningModule):
 
     def __init__(
         self,
-        module: Classifier | Learner,
+        module: Learner,
         data: TrainingData,
         order: BatchIndices,
         plan: list[Chunk],

@@ -20,7 +20,8 @@ from ablation_lab.training.own_stack import OwnStack
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk
 from ablation_lab.training.trained import EVALUATION_BATCH
-from lightning_modules.stack import Module, ModuleStack
+from lightning_modules.families import Learner
+from lightning_modules.stack import ModuleStack
 from lightning_modules.task import task_of
 
 
@@ -157,7 +158,7 @@ def stack_of(
     modules: Sequence[pl.LightningModule], streams: Sequence[int]
 ) -> ModuleStack | OwnStack:
     """Return the modules as one; ``streams`` are where their dropout masks come from."""
-    ours = [module for module in modules if isinstance(module, Module)]
+    ours = [module for module in modules if isinstance(module, Learner)]
     return ModuleStack(ours, streams) if ours else OwnStack(modules)
 
 

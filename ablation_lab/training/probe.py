@@ -20,8 +20,7 @@ from ablation_lab.training.schedule import Chunk, planned
 from ablation_lab.training.single import begin, order_of
 from ablation_lab.training.trained import Predict, Trained
 from ablation_lab.training.validate import validate_probe
-from lightning_modules.classifier import Classifier
-from lightning_modules.learner import Learner
+from lightning_modules.families import Learner
 from lightning_modules.signals import LayerSignal, layer_signals, prepared
 
 # Training examples that the layers are looked at with, the first ones.
@@ -47,7 +46,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Prob
     """
     module, training = begin(run, dataset)
     validate_probe(module, training, dataset, run.config["model"]["family"])
-    assert isinstance(module, Classifier | Learner)
+    assert isinstance(module, Learner)
     plan, order = planned(training, len(data.train)), order_of(run, training, len(data.train))
     loop = ProbeLoop(module, data, order, plan, Rules(training))
     trained = in_memory.run(loop)
@@ -81,7 +80,7 @@ class ProbeLoop(InMemoryLoop):
         if chunk.point or self.nonfinite_step is not None:
             self._look(self.module, self.steps)
 
-    def _look(self, module: Classifier | Learner, step: int) -> None:
+    def _look(self, module: Learner, step: int) -> None:
         with torch.enable_grad():
             found = layer_signals(module, *self._examples)
         self.points += [layer_point(signal, step) for signal in found]

@@ -21,9 +21,7 @@ from ablation_lab.training.fault import trying
 from ablation_lab.training.order import Order, batches
 from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_own_loop
-from lightning_modules.classifier import Classifier
-from lightning_modules.families import build_family
-from lightning_modules.learner import Learner
+from lightning_modules.families import Learner, build_family
 
 # Numpy takes seeds of 32 bits.
 NUMPY_SEEDS = 1 << 32
@@ -41,9 +39,9 @@ def train(run: Run, data: TrainingData | Loaders, dataset: Dataset) -> Trained:
 
 def trains_in_memory(
     module: pl.LightningModule, training: Training, dataset: Dataset
-) -> TypeGuard[Classifier | Learner]:
+) -> TypeGuard[Learner]:
     """Say whether a run trains in memory, and not by Lightning's own loop."""
-    ours = isinstance(module, Classifier | Learner)
+    ours = isinstance(module, Learner)
     return ours and not training.trainer and not dataset.loaders
 
 

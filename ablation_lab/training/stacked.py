@@ -28,9 +28,8 @@ from ablation_lab.training.rules import StackRules
 from ablation_lab.training.schedule import Chunk, planned, total_steps
 from ablation_lab.training.single import build_module
 from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained, tensors
-from lightning_modules.classifier import Classifier
+from lightning_modules.families import Classifier, Learner
 from lightning_modules.losses import MEASURES
-from lightning_modules.stack import Module
 from lightning_modules.task import task_of
 
 
@@ -78,7 +77,7 @@ def _module(
 ) -> pl.LightningModule:
     """Build one run's module; LSUV sees the first batch of the run's own order."""
     module = build_module(run, dataset)
-    if not isinstance(module, Module):
+    if not isinstance(module, Learner):
         if is_own_stack(family := run.config["model"]["family"]):
             return module
         raise TypeError(f"family {family!r} does not stack; its runs train alone")

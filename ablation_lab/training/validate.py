@@ -80,13 +80,12 @@ def validate_module(
     Errors: ValueError.
     """
     from ablation_lab.training.single import trains_in_memory
-    from lightning_modules.classifier import Classifier
-    from lightning_modules.learner import Learner
+    from lightning_modules.families import Learner
 
     training, family = Training(**run.config["training"]), run.config["model"]["family"]
     if training.predict_at and task_of(module) not in ANSWERING:
         raise ValueError(f"training.predict_at: family {family!r} has no answer at a point")
-    if isinstance(module, Classifier | Learner):
+    if isinstance(module, Learner):
         # A setting that the optimiser would ignore is refused here.
         module.configure_optimizers()
     if devices > 1:
@@ -134,12 +133,11 @@ def validate_shapes(module: pl.LightningModule, dataset: Dataset, family: str) -
 def _validate_outputs(
     module: pl.LightningModule, outputs: Tensor, x: Tensor, y: Tensor, dataset: Dataset
 ) -> None:
-    from lightning_modules.classifier import Classifier
-    from lightning_modules.learner import Learner
+    from lightning_modules.families import Learner
 
     task = task_of(module)
     shaped, _ = compared(task, outputs, x, y)
-    if isinstance(module, Classifier | Learner):
+    if isinstance(module, Learner):
         module.objective(x, y)
     elif task is Task.REGRESSION and outputs.shape != y.shape:
         # A loss of its own may well broadcast them, which nobody would see.

@@ -13,7 +13,7 @@ from ablation_lab.data import DATASETS, cifar, load, mnist  # noqa: F401 - it de
 from ablation_lab.data.files import verified_sources
 from ablation_lab.study.checks import CHECKS
 from experiments.architectures import parameters
-from lightning_modules.linear import Linear
+from lightning_modules.mlp import Linear
 
 
 @CHECKS.register("mnist_sizes")

@@ -15,7 +15,7 @@ from experiments.checks.by_hand import sigmoid
 from experiments.data.toys import POINTS6
 from lightning_modules.initializers import fans, he_normal, xavier_uniform
 from lightning_modules.layers import dropout
-from lightning_modules.linear import Linear
+from lightning_modules.mlp import Linear
 from lightning_modules.registry import OPTIMIZERS
 from lightning_modules.tf_optimizers import ftrl  # noqa: F401 - the file registers more
 

@@ -27,8 +27,7 @@ from experiments.architectures import (
 from lightning_modules.convnet import ConvNet
 from lightning_modules.gan import GAN
 from lightning_modules.layers import layers_of
-from lightning_modules.linear import Linear, LinearRegression
-from lightning_modules.mlp import MLP
+from lightning_modules.mlp import MLP, Linear, LinearRegression
 
 IMAGE = (1, 28, 28)
 

@@ -10,9 +10,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from lightning_modules.activations import MONOTONE
-from lightning_modules.classifier import Classifier
 from lightning_modules.convnet import ConvNet, ConvNetNetwork
-from lightning_modules.families import build_family, settings_of
+from lightning_modules.families import Classifier, build_family, settings_of
 from lightning_modules.layers import dropout, layers_of, pieces_of
 from lightning_modules.mlp import MLP, MLPNetwork
 from lightning_modules.registry import ACTIVATIONS, FAMILIES, INITIALIZERS, UnknownName

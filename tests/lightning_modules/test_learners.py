@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.classifier import Classifier
-from lightning_modules.families import build_family
+from lightning_modules.convnet import mirror_and_crop
+from lightning_modules.families import Classifier, Learner, build_family
 from lightning_modules.gan import GAN
-from lightning_modules.learner import Learner
 from lightning_modules.losses import energy_distance
 from lightning_modules.mlp import MLP
-from lightning_modules.noise import mirror_and_crop
 from lightning_modules.rbm_mlp import RBM, PretrainedMLP
 from lightning_modules.recurrent import LSTM, CharRNN, hard_sigmoid
 from lightning_modules.registry import FAMILIES, INITIALIZERS

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.noise import OwnDropout, mix
+from lightning_modules.layers import OwnDropout, mix
 
 UNITS = 200_000
 

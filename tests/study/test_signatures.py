@@ -14,8 +14,7 @@ import torch
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.settings import GIVEN, resolve
 from ablation_lab.study.signatures import known, signature
-from lightning_modules.families import FAMILIES
-from lightning_modules.learner import Learner
+from lightning_modules.families import FAMILIES, Learner
 from lightning_modules.optimizers import OPTIMIZERS, optimizer_settings, torch_optimizers
 from lightning_modules.signatures import REQUIRED, UNTOLD, Setting, Signature, signature_of
 from tests.conftest import XOR

@@ -14,7 +14,7 @@ from ablation_lab.data import DATASETS, load
 from ablation_lab.study.run import Run
 from ablation_lab.training import single
 from ablation_lab.training.trained import Trained
-from lightning_modules.linear import Linear
+from lightning_modules.mlp import Linear
 from lightning_modules.registry import FAMILIES
 from tests.training.stacks import data_of
 

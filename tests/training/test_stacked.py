@@ -13,7 +13,7 @@ from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import descends_innermost
 from ablation_lab.training import descent, single
 from ablation_lab.training.descent import Compiled, Descent
-from lightning_modules.classifier import Classifier
+from lightning_modules.families import Classifier
 from lightning_modules.losses import Loss
 from lightning_modules.registry import ACTIVATIONS
 from lightning_modules.stack import MLPStack

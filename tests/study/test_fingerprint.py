@@ -32,7 +32,7 @@ DESCENT = ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates *
 
 WORDING = [
     ("ablation_lab/training/descent.py", "    def step(", "    # A remark.\n\n    def step("),
-    ("lightning_modules/mlp.py", '"""Multilayer perceptrons.', '"""Perceptrons of layers.'),
+    ("lightning_modules/mlp.py", '"""Perceptrons of many', '"""Networks of many'),
     (
         "lightning_modules/mlp.py",
         '        """Return the logits. Shapes',
@@ -189,9 +189,8 @@ def test_renaming_a_function_changes_nothing() -> None:
 def test_which_of_two_functions_is_meant_counts() -> None:
     path = ROOT / "lightning_modules/losses.py"
     text = path.read_text()
-    swapped = text.replace(
-        "_binary_unclipped_mean, _binary_unclipped)", "_binary_unclipped, _binary_unclipped_mean)"
-    )
+    one, other = "_many if logits.shape[-1] > 1 else _binary", "_binary if logits.shape[-1] > 1"
+    swapped = text.replace(one, f"{other} else _many")
     assert swapped != text
     assert key_of(STACKED, {path: swapped}) != key_of(STACKED)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def _trace(
         part = Part(*(each.numpy() for each in made_up(dataset, STEPS * EXAMPLES)))
         data = TrainingData(part, part)
     size = training.batch_size and min(training.batch_size, EXAMPLES)
-    few = replace(training, epochs=None, steps=STEPS, batch_size=size)
+    few = training.model_copy(update={"epochs": None, "steps": STEPS, "batch_size": size})
     seen = _Seen()
     trainer = plain_trainer(module, few, callbacks=[seen], devices=1)
     trainer.fit(module, **fit_arguments(data, few, seed=0))

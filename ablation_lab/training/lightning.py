@@ -197,7 +197,7 @@ class Recorder(pl.Callback):
         device = trainer.strategy.root_device
         for name in self._measured:
             self.curves[name] = [point for point in self.curves[name] if point[0] < self.steps]
-        predict = _unseen_predictor(module, device)
+        predict = _unseen_predictor(module, device, trainer)
         self._write(predict)
         trained = describe(module, self.curves, self.steps, self.nonfinite_step, device)
         return replace(trained, predict=predict)
@@ -220,7 +220,7 @@ class Recorder(pl.Callback):
             trainer.should_stop = True
 
     def _look(self, module: pl.LightningModule) -> None:
-        self._write(_unseen_predictor(module, module.device))
+        self._write(_unseen_predictor(module, module.device, module.trainer))
 
     def _write(self, predict: Predict) -> None:
         if self._validation is not None and self._measure is not None:
@@ -239,9 +239,11 @@ class Recorder(pl.Callback):
             self._logged_at = 0
 
 
-def _unseen_predictor(module: pl.LightningModule, device: torch.device) -> Predict:
+def _unseen_predictor(
+    module: pl.LightningModule, device: torch.device, trainer: pl.Trainer
+) -> Predict:
     """Return a predictor that computes as the trainer does, and that the module forgets."""
-    predict = predictor(module, device, precision=module.trainer.precision_plugin)
+    predict = predictor(module, device, precision=trainer.precision_plugin)
 
     def ask(x: NDArray[np.float32]) -> NDArray[np.float32]:
         with unseen(module):

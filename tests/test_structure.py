@@ -129,6 +129,34 @@ def test_no_source_of_the_product_has_a_word_of_the_lectures(package: str) -> No
     assert found == []
 
 
+# Words that have another one today -> where they mean something else, or name what is stored.
+STORED = ("ablation_lab/store/tags.py", "ablation_lab/study/former.py")
+FORMER_WORDS: dict[str, tuple[str, ...]] = {
+    r"claims?|claimed": (*STORED, "ablation_lab/study/references.py"),  # reference value, lease
+    r"printed values?": (),  # reference value
+    r"ledgers?": STORED,  # queue
+    r"drivers?": ("ablation_lab/store/", "ablation_lab/engines/devices.py"),  # runner
+    r"n/c": (),  # not converged
+    r"adopt(s|ed|ing)?": (*STORED, "ablation_lab/runner/composition.py"),  # rekey
+    r"observ(e|es|ed|ing|ations?)": (  # probe
+        *STORED,
+        *("ablation_lab/study/probe.py", "ablation_lab/store/", "ablation_lab/report/figure_"),
+    ),
+    r"too few": ("ablation_lab/statistics/", "ablation_lab/report/"),  # needs n >=
+}
+
+
+@pytest.mark.parametrize("word", FORMER_WORDS)
+def test_words_that_have_another_one_do_not_come_back(word: str) -> None:
+    former = re.compile(rf"\b(?:{word})\b", re.IGNORECASE)
+    found = [
+        (place, line)
+        for place, line in sentences("ablation_lab")
+        if former.search(line) and not place.startswith(FORMER_WORDS[word])
+    ]
+    assert found == []
+
+
 def test_the_report_needs_nothing_that_trains() -> None:
     for room in ("statistics", "report", "store"):
         assert not importers(f"ablation_lab/{room}", "torch", "pytorch_lightning", "hydra")

@@ -1,6 +1,6 @@
 """What every engine promises: jobs in, a ``Done`` for each of them out, as they come.
 
-An engine draws jobs only as it needs them, so that the driver's memory does not grow with their
+An engine draws jobs only as it needs them, so that the runner's memory does not grow with their
 number. A job that raises is done, with its error and traceback. A job whose worker died runs once
 more, apart from its neighbours; if that one dies too, it is done, with the reason. ``cancel`` ends
 what runs; leaving the context after an error, Ctrl-C included, cancels.

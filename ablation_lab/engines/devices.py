@@ -32,7 +32,7 @@ def cores() -> int:
 def visible() -> tuple[str, ...]:
     """Return the CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
 
-    Neither torch nor a device is touched: the driver of a study needs none itself.
+    Neither torch nor a device is touched: the runner of a study needs none itself.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:

@@ -1,7 +1,7 @@
 """The local engine: worker processes of this machine, for each core or each CUDA device.
 
-Workers are started fresh (no forked state), end themselves when their driver is gone, and ignore
-Ctrl-C, which is the driver's to handle. Each sees one CUDA device, in turn, or none. A worker that
+Workers are started fresh (no forked state), end themselves when their runner is gone, and ignore
+Ctrl-C, which is the runner's to handle. Each sees one CUDA device, in turn, or none. A worker that
 dies takes the pool with it: the pool is made anew, and the jobs that were in flight run once more,
 one at a time, so that the one that kills workers is found and reported while its neighbours finish.
 """
@@ -225,7 +225,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _prepare_worker(
-    driver: int, threads: int, started: Synchronized[int], devices: tuple[str, ...], crash: str
+    runner: int, threads: int, started: Synchronized[int], devices: tuple[str, ...], crash: str
 ) -> None:
     if crash:  # what Python says of a crash in C, which would go to the user's terminal
         faulthandler.enable(Path(crash).open("w", encoding="utf-8"))  # noqa: SIM115 - until its end
@@ -234,12 +234,12 @@ def _prepare_worker(
         turn = started.value
         started.value += 1
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[turn % len(devices)] if devices else ""
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
     prepare(threads)
 
 
-def _end_with(driver: int) -> None:
-    """End this worker when its driver is gone, however it went."""
-    while os.getppid() == driver:
+def _end_with(runner: int) -> None:
+    """End this worker when its runner is gone, however it went."""
+    while os.getppid() == runner:
         time.sleep(0.5)
     os._exit(1)

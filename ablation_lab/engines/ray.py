@@ -3,7 +3,7 @@
 Each worker is one actor, which holds its share of CPUs and of a GPU and carries out one job after
 the other, so that data sets and compiled programs stay with it. An actor that dies with its process
 or its node is replaced, and its jobs run once more, each alone on an actor. No more than ``AHEAD``
-jobs are on their way to an actor, so that the driver's memory does not grow with their number.
+jobs are on their way to an actor, so that the runner's memory does not grow with their number.
 """
 
 from __future__ import annotations

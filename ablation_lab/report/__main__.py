@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         validate_readable(options.store)
         validate_experiments(options.store, options.studies)
         studies = load(options.store, options.profile, only=options.studies)
-        ledger = load_references(options.store)
+        references = load_references(options.store)
     except (DeclarationError, UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     if not options.conf:  # a report on chosen studies is silent about all others
-        ledger = tuple(value for value in ledger if value.study in options.studies)
+        references = tuple(value for value in references if value.study in options.studies)
     try:
         if options.publish:
             studies = publish_cells(studies, store=options.store)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profile=options.profile,
             reports=options.reports,
             base_url=options.base_url,
-            ledger=ledger,
+            references=references,
             listed=catalogue(options.profile, [options.conf]) if options.conf else (),
             beside=bool(options.studies),
         )

@@ -1,6 +1,6 @@
 """What a report says across its studies: every reference value, and what was not trained.
 
-In: the studies, the ledger, and every declared study. Out: answers and rows, and their files.
+In: the studies, the references, and every declared study. Out: answers and rows, and their files.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Across:
         cls,
         studies: Sequence[Study],
         *,
-        ledger: Sequence[ReferenceValue] = (),
+        references: Sequence[ReferenceValue] = (),
         listed: Sequence[Listed] = (),
     ) -> Across:
         """What these studies leave to say."""
-        found = answers(studies, ledger, listed)
-        return cls(found, accuracies(found, ledger), untrained(studies, listed))
+        found = answers(studies, references, listed)
+        return cls(found, accuracies(found, references), untrained(studies, listed))
 
     def write(self, folder: Path) -> None:
         """Write the tables, and values.csv where there are reference values, into a folder."""

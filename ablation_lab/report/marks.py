@@ -80,9 +80,9 @@ def converged_values(study: Study, cell: str) -> pd.Series[float]:
 def printed_values(declaration: Declaration, cell: str) -> list[float]:
     """What sources print of the study's metric for a cell, in the unit of the axis."""
     return [
-        scale(declaration) * claim.printed
-        for claim in declaration.references.get(cell, ())
-        if claim.printed is not None and claim.metric in ("", declaration.metric)
+        scale(declaration) * reference.printed
+        for reference in declaration.references.get(cell, ())
+        if reference.printed is not None and reference.metric in ("", declaration.metric)
     ]
 
 

@@ -51,7 +51,7 @@ def load_table(
     validate_readable(store)
     studies = load(store, profile, only=[study] if study else [])
     if study is None:
-        made = Across.over(studies, ledger=load_references(store)).tables
+        made = Across.over(studies, references=load_references(store)).tables
     else:
         made = tables_for(studies[0])
     known = {table.name: table for table in made}

@@ -94,8 +94,8 @@ def bound_sentence(found: Sequence[Answer]) -> str:
 
 
 def _named(answer: Answer) -> str:
-    printed = _cut(answer.claim.shown)
-    return f"{answer.claim.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.word}"
+    printed = _cut(answer.reference.shown)
+    return f"{answer.reference.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.word}"
 
 
 def verdict_counts(values: Table) -> Table:
@@ -118,14 +118,14 @@ def _cut(text: str) -> str:
     return f"{text[:LONGEST].rpartition(' ')[0].rstrip(',;')} …"
 
 
-def accuracies(found: Sequence[Answer], ledger: Sequence[ReferenceValue]) -> Table | None:
+def accuracies(found: Sequence[Answer], references: Sequence[ReferenceValue]) -> Table | None:
     """One row per accuracy among the reference values; one without runs has its reason as a note.
 
     None where no study of the report answers any of them.
     """
-    place = {claim.claim_id: number for number, claim in enumerate(ledger)}
-    shown = [answer for answer in found if is_accuracy(answer.claim)]
-    shown.sort(key=lambda answer: place.get(answer.claim.claim_id, len(place)))
+    place = {reference.claim_id: number for number, reference in enumerate(references)}
+    shown = [answer for answer in found if is_accuracy(answer.reference)]
+    shown.sort(key=lambda answer: place.get(answer.reference.claim_id, len(place)))
     if all(not answer.interval.n for answer in shown):
         return None
     notes = Notes()
@@ -140,10 +140,10 @@ def accuracies(found: Sequence[Answer], ledger: Sequence[ReferenceValue]) -> Tab
     )
 
 
-def is_accuracy(claim: ReferenceValue) -> bool:
-    """Whether the ledger calls it an accuracy, and the source prints one: no curve, no gap."""
-    named = "accuracy" in claim.about
-    return named and not claim.updates and claim.shown not in NOTHING
+def is_accuracy(reference: ReferenceValue) -> bool:
+    """Whether the references calls it an accuracy, and the source prints one: no curve, no gap."""
+    named = "accuracy" in reference.about
+    return named and not reference.updates and reference.shown not in NOTHING
 
 
 def percent(text: str) -> str:
@@ -152,15 +152,15 @@ def percent(text: str) -> str:
 
 
 def _accuracy(answer: Answer, notes: Notes) -> tuple[Any, ...]:
-    claim, ours = answer.claim, answer.interval
+    reference, ours = answer.reference, answer.interval
     counted = (
         f"{ours.n}, {answer.not_converged} not converged" if answer.not_converged else str(ours.n)
     )
     bounds = f"[{_share(ours.low)}, {_share(ours.high)}]" if isfinite(ours.low) else DASH
     return (
-        claim.claim_id,
-        claim.about,
-        Entry(percent(claim.shown), sortable(claim.printed)),
+        reference.claim_id,
+        reference.about,
+        Entry(percent(reference.shown), sortable(reference.printed)),
         Entry(_share(ours.estimate), sortable(ours.estimate)),
         Entry(bounds, sortable(ours.low)),
         Entry(counted, float(ours.n)),

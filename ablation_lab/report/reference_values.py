@@ -1,6 +1,6 @@
 """What answers each reference value: our runs with their verdict, or the reason why nothing does.
 
-In: studies as read from the store, the ledger of all values, and every declared study. Out: one
+In: studies as read from the store, all reference values, and every declared study. Out: one
 `Answer` per value. None is dropped: what was not attempted is an answer that says why.
 """
 
@@ -34,12 +34,12 @@ LOST = "cell lost"
 
 @dataclass(frozen=True)
 class Answer:
-    """A claim, the study that answers it (empty for none), the verdict, and ours.
+    """A reference value, the study that answers it (empty for none), the verdict, and ours.
 
     `not_converged` counts the runs among the n of the interval that did not converge.
     """
 
-    claim: ReferenceValue
+    reference: ReferenceValue
     study: str
     verdict: Verdict
     interval: Interval
@@ -48,45 +48,47 @@ class Answer:
 
 def answers(
     studies: Iterable[Study],
-    ledger: Sequence[ReferenceValue] = (),
+    references: Sequence[ReferenceValue] = (),
     listed: Iterable[Listed] = (),
 ) -> tuple[Answer, ...]:
-    """One answer per claim, sorted by claim.
+    """One answer per reference value, sorted by it.
 
-    Without a ledger, the claims that the studies carry; `listed` are all declared studies, which
+    Without any, those that the studies carry; `listed` are all declared studies, which
     say of one that is not among the studies what it needs and what trains it.
     """
     made = list(studies)
     found = [answer for study in made for answer in _answers(study)]
-    answered = {answer.claim.claim_id for answer in found}
+    answered = {answer.reference.claim_id for answer in found}
     declarations = {study.name: study.declaration for study in made}
     known = {entry.study: entry for entry in listed}
-    for claim in ledger:
-        if claim.claim_id not in answered:
-            verdict = unanswered(claim, declarations.get(claim.study), known.get(claim.study))
-            found.append(Answer(claim, claim.study, verdict, mean_interval([])))
-    return tuple(sorted(found, key=lambda answer: (answer.claim.claim_id, answer.study)))
+    for reference in references:
+        if reference.claim_id not in answered:
+            verdict = unanswered(
+                reference, declarations.get(reference.study), known.get(reference.study)
+            )
+            found.append(Answer(reference, reference.study, verdict, mean_interval([])))
+    return tuple(sorted(found, key=lambda answer: (answer.reference.claim_id, answer.study)))
 
 
 def unanswered(
-    claim: ReferenceValue, declaration: Declaration | None, listed: Listed | None = None
+    reference: ReferenceValue, declaration: Declaration | None, listed: Listed | None = None
 ) -> Verdict:
-    """Why a claim of the ledger has no value of ours."""
-    if claim.not_attempted:
-        return Verdict("not attempted", claim.not_attempted)
+    """Why a reference value has no value of ours."""
+    if reference.not_attempted:
+        return Verdict("not attempted", reference.not_attempted)
     if declaration is None:
-        return Verdict("not attempted", _not_run(claim.study, listed))
+        return Verdict("not attempted", _not_run(reference.study, listed))
     levels = {factor.name: factor.levels for factor in declaration.factors}
-    for name, level in claim.cell.items():
+    for name, level in reference.cell.items():
         if level not in levels.get(name, ()):
-            return Verdict(LOST, f"study {claim.study} has no {name}={level}; bind it anew")
-    place = ", ".join(f"{name}={level}" for name, level in claim.cell.items())
+            return Verdict(LOST, f"study {reference.study} has no {name}={level}; bind it anew")
+    place = ", ".join(f"{name}={level}" for name, level in reference.cell.items())
     for out in declaration.excluded:
-        if claim.cell.items() <= out.factors.items():
+        if reference.cell.items() <= out.factors.items():
             return Verdict("not attempted", f"{place}: excluded: {out.reason}")
     for cell in declaration.cells:
-        if claim.cell.items() <= cell.factors.items():
-            why = f"this profile trains {place} on {cell.data}, the claim is about {claim.data}"
+        if reference.cell.items() <= cell.factors.items():
+            why = f"this profile trains {place} on {cell.data}, the value is about {reference.data}"
             return Verdict("not attempted", why)
     return Verdict("not attempted", f"this profile leaves {place} out")
 
@@ -101,12 +103,12 @@ def _not_run(study: str, listed: Listed | None) -> str:
 
 @dataclass(frozen=True)
 class Ours:
-    """What our runs say to a claim: the claim as far as it can be compared, and the values.
+    """What our runs say to a reference value, as far as it can be compared, and our values.
 
-    `runs` has one row per run and one column per printed value.
+    `runs` has one row per run and one column per reference value.
     """
 
-    claim: ReferenceValue
+    reference: ReferenceValue
     runs: Floats
     interval: Interval
     said: str = ""
@@ -119,40 +121,44 @@ def _answers(study: Study) -> Iterator[Answer]:
         return
     found = study.outcomes
     for cell in declaration.cells:
-        for claim in declaration.references.get(cell.cell, ()):
-            ours = _ours(study, claim, found[cell.cell])
-            metric = claim.metric or declaration.metric
-            verdict = judge(ours.claim.model_copy(update={"metric": metric}), ours.runs)
+        for reference in declaration.references.get(cell.cell, ()):
+            ours = _ours(study, reference, found[cell.cell])
+            metric = reference.metric or declaration.metric
+            verdict = judge(ours.reference.model_copy(update={"metric": metric}), ours.runs)
             why = verdict.why if len(ours.runs) else found[cell.cell].reason or verdict.why
             explained = Verdict(verdict.word, joined(cell.cell, why, ours.said))
-            yield Answer(claim, declaration.study, explained, ours.interval, ours.not_converged)
+            yield Answer(reference, declaration.study, explained, ours.interval, ours.not_converged)
 
 
-def _ours(study: Study, claim: ReferenceValue, found: Outcomes) -> Ours:
+def _ours(study: Study, reference: ReferenceValue, found: Outcomes) -> Ours:
     declaration: Declaration = study.declaration
     part = study.frame[study.frame["cell"] == found.cell].sort_values("replicate", kind="stable")
     part = part[part["status"] == Status.FINISHED]
     said = ""
-    if claim.among == "solved":
+    if reference.among == "solved":
         solved = part["success"] == 1.0
         said = f"among the {int(solved.sum())} of {len(part)} runs that solved it"
         part = part[solved]
-    if claim.updates:
-        return _on_curve(study, claim, part, said)
-    if claim.metric == VALUE:
-        return _of_check(claim, part)
-    return _of_metric(claim, part, found, declaration, said)
+    if reference.updates:
+        return _on_curve(study, reference, part, said)
+    if reference.metric == VALUE:
+        return _of_check(reference, part)
+    return _of_metric(reference, part, found, declaration, said)
 
 
 def _of_metric(
-    claim: ReferenceValue, part: pd.DataFrame, found: Outcomes, declaration: Declaration, said: str
+    reference: ReferenceValue,
+    part: pd.DataFrame,
+    found: Outcomes,
+    declaration: Declaration,
+    said: str,
 ) -> Ours:
     """All runs as they ended: a source does not say which of its runs it shows.
 
     A run that is not finite answers like one that guesses; of an optimum it says nothing.
     """
-    name = claim.metric or declaration.metric
-    if claim.kind == "converged":
+    name = reference.metric or declaration.metric
+    if reference.kind == "converged":
         lost = part["not_converged_recorded"] == NoConvergence.NON_FINITE
         left_out = f"{int(lost.sum())} runs that are not finite left out" if any(lost) else ""
         said = joined(said, left_out)
@@ -160,11 +166,11 @@ def _of_metric(
     values = [value for value in ended(part, name, declaration) if isfinite(value)]
     if len(values) < len(part):
         said = joined(said, f"{len(part) - len(values)} runs have no finite {name}")
-    own = name == declaration.metric and not claim.among
+    own = name == declaration.metric and not reference.among
     if own and declaration.is_success:
-        return Ours(claim, _column(values), headline(found, declaration), said)
+        return Ours(reference, _column(values), headline(found, declaration), said)
     not_converged = int((part["not_converged"] != "").sum()) if own else 0
-    return Ours(claim, _column(values), mean_interval(values), said, not_converged)
+    return Ours(reference, _column(values), mean_interval(values), said, not_converged)
 
 
 def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float]:
@@ -181,32 +187,32 @@ def ended(part: pd.DataFrame, name: str, declaration: Declaration) -> list[float
     return [float(value) for value in values]
 
 
-def _of_check(claim: ReferenceValue, part: pd.DataFrame) -> Ours:
-    """All numbers of a check, one for each printed value."""
-    names = [f"value_{index}" for index in range(max(1, len(claim.values)))]
+def _of_check(reference: ReferenceValue, part: pd.DataFrame) -> Ours:
+    """All numbers of a check, one for each reference value."""
+    names = [f"value_{index}" for index in range(max(1, len(reference.values)))]
     if missing := [name for name in names if name not in part or part[name].isna().any()]:
         runs = np.empty((0, len(names)))
-        return Ours(claim, runs, mean_interval([]), f"the check gives no {missing[0]}")
+        return Ours(reference, runs, mean_interval([]), f"the check gives no {missing[0]}")
     runs = part[names].to_numpy(dtype=np.float64)
-    return Ours(claim, runs, _estimate(runs))
+    return Ours(reference, runs, _estimate(runs))
 
 
-def _on_curve(study: Study, claim: ReferenceValue, part: pd.DataFrame, said: str) -> Ours:
+def _on_curve(study: Study, reference: ReferenceValue, part: pd.DataFrame, said: str) -> Ours:
     """Our curves at those of the printed points at which they were recorded."""
-    curves = study.claim_curves
-    mine = curves[curves["run_id"].isin(part["run_id"]) & (curves["metric"] == claim.metric)]
+    curves = study.reference_curves
+    mine = curves[curves["run_id"].isin(part["run_id"]) & (curves["metric"] == reference.metric)]
     table = mine.pivot_table(index="replicate", columns="step", values="value", dropna=False)
-    kept = [index for index, update in enumerate(claim.updates) if update in table.columns]
-    compared = claim.model_copy(
+    kept = [index for index, update in enumerate(reference.updates) if update in table.columns]
+    compared = reference.model_copy(
         update={
-            "values": tuple(claim.values[index] for index in kept),
-            "updates": tuple(claim.updates[index] for index in kept),
+            "values": tuple(reference.values[index] for index in kept),
+            "updates": tuple(reference.updates[index] for index in kept),
         }
     )
     values = table[list(compared.updates)].to_numpy(dtype=np.float64)
     runs = values[np.isfinite(values).all(1)] if kept else np.empty((0, 0))
-    if len(kept) < len(claim.updates):
-        said = joined(said, f"{len(kept)} of {len(claim.updates)} printed points are recorded")
+    if len(kept) < len(reference.updates):
+        said = joined(said, f"{len(kept)} of {len(reference.updates)} printed points are recorded")
     if kept and len(runs) < len(part):
         said = joined(said, f"{len(part) - len(runs)} runs without finite costs there")
     return Ours(compared, runs, _estimate(runs), said)
@@ -240,16 +246,16 @@ def value_table(found: Iterable[Answer]) -> pd.DataFrame:
 
 
 def _row(answer: Answer) -> dict[str, object]:
-    claim, interval = answer.claim, answer.interval
+    reference, interval = answer.reference, answer.interval
     return {
-        "id": claim.claim_id,
-        "kind": claim.kind,
-        "printed": claim.shown,
+        "id": reference.claim_id,
+        "kind": reference.kind,
+        "printed": reference.shown,
         "n": interval.n,
         "estimate": interval.estimate,
         "low": interval.low,
         "high": interval.high,
         "verdict": answer.verdict.word,
         "study": answer.study,
-        "note": joined(claim.about, answer.verdict.why, claim.note),
+        "note": joined(reference.about, answer.verdict.why, reference.note),
     }

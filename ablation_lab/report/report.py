@@ -63,13 +63,13 @@ class ReportError(RuntimeError):
 
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
-    templates: Path = TEMPLATES, ledger: Sequence[ReferenceValue] = (),
+    templates: Path = TEMPLATES, references: Sequence[ReferenceValue] = (),
     listed: Sequence[Listed] = (), beside: bool = False,
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
     Every study has a page and a paper of its own; index.html and paper.pdf are about all of
-    `studies`. `values.csv` has every reference value of the ledger, and those that the studies
+    `studies`. `values.csv` has every reference value of the references, and those that the studies
     carry; of the declared studies that are `listed`, those that have no runs are rows that say why.
     With `beside`, what was reported of other studies before stays, and the index leads to it.
 
@@ -80,7 +80,7 @@ def write_report(
     with replaced_folder(reports / profile) as folder:
         sections = write_studies(studies, folder, pages=pages)
         others = keep_others(reports / profile, folder) if beside else ()
-        across = Across.over(studies, ledger=ledger, listed=listed)
+        across = Across.over(studies, references=references, listed=listed)
         across.write(folder)
         pages.write(studies, sections, across, folder=folder, others=others)
     return reports / profile / "index.html"

@@ -55,7 +55,7 @@ class Study:
     problems: tuple[str, ...]
     experiment_id: str
     published: Published = field(default_factory=Published)
-    claim_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
+    reference_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
     layers: Layers = field(default_factory=Layers)
     samples: Samples = field(default_factory=Samples)
     protocol: Protocol | None = None
@@ -133,20 +133,20 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         problems=(*loaded.problems, *layers.problems, *samples.problems),
         experiment_id=loaded.experiment_id,
         published=load_published(uri, declaration),
-        claim_curves=_claim_curves(uri, loaded.frame, declaration),
+        reference_curves=_reference_curves(uri, loaded.frame, declaration),
         layers=layers,
         samples=samples,
         protocol=load_protocol(uri, declaration.study, declaration.profile),
     )
 
 
-def _claim_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+def _reference_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     """The curves that printed curves are compared with."""
     wanted = {
-        (claim.metric, cell)
-        for cell, claims in declaration.references.items()
-        for claim in claims
-        if claim.updates
+        (reference.metric, cell)
+        for cell, references in declaration.references.items()
+        for reference in references
+        if reference.updates
     }
     tables = [pd.DataFrame(columns=CURVE)] if not wanted else []
     for metric in sorted({metric for metric, _ in wanted}):

@@ -171,9 +171,9 @@ def _records(study: Study) -> list[dict[str, object]]:
 
 def _reference(cell: str, declaration: Declaration) -> str:
     values = [
-        printed_text(claim.printed, declaration)
-        for claim in declaration.references.get(cell, ())
-        if claim.printed is not None and claim.metric in ("", declaration.metric)
+        printed_text(reference.printed, declaration)
+        for reference in declaration.references.get(cell, ())
+        if reference.printed is not None and reference.metric in ("", declaration.metric)
     ]
     return f"reference {', '.join(values)}" if values else ""
 

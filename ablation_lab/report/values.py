@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         validate_readable(options.store)
-        ledger = load_references(options.store)
-        if not ledger:
+        references = load_references(options.store)
+        if not references:
             raise StoreError(
                 f"store {redact(options.store)}: it holds no reference values; run a study first"
             )
@@ -47,8 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    table = value_table(answers(studies, ledger, catalogue(options.profile, [options.conf])))
-    unbound = {claim.claim_id for claim in ledger if not claim.study and not claim.not_attempted}
+    table = value_table(answers(studies, references, catalogue(options.profile, [options.conf])))
+    unbound = {
+        reference.claim_id
+        for reference in references
+        if not reference.study and not reference.not_attempted
+    }
     sys.stdout.write(summary(table))
     wrong = table[(table["verdict"] == LOST) | table["id"].isin(unbound)]
     for row in wrong.to_dict("records"):
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Counts by kind and verdict, then one line for each claim that a reader should look at."""
+    """Counts by kind and verdict, then one line for each that a reader should look at."""
     counts = pd.crosstab(table["kind"], table["verdict"])
     counts = counts.reindex([kind for kind in KINDS if kind in counts.index])
     words = [str(word) for word in counts.columns]

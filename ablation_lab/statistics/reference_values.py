@@ -44,30 +44,30 @@ class Verdict:
     why: str
 
 
-def judge(claim: ReferenceValue, runs: Floats) -> Verdict:
-    """The verdict on a claim, given ours: one row per finished run, one column per printed value.
+def judge(reference: ReferenceValue, runs: Floats) -> Verdict:
+    """Return the verdict, given ours: a row per finished run, a column per number of the source.
 
     Where the source prints nothing comparable, the columns are whatever we report.
     """
-    if claim.not_attempted or not len(runs):
-        return Verdict("not attempted", claim.not_attempted or "no finished run")
-    if claim.kind == "unspecified" or not claim.values:
+    if reference.not_attempted or not len(runs):
+        return Verdict("not attempted", reference.not_attempted or "no finished run")
+    if reference.kind == "unspecified" or not reference.values:
         return Verdict("reported", "the source prints no value that could be compared")
-    if claim.kind == "dist" or (claim.kind == "cited" and claim.tolerance is None):
-        return in_distribution(claim, runs)
-    if claim.kind == "erratum" and claim.tolerance is None:
-        found = in_distribution(claim, runs)
+    if reference.kind == "dist" or (reference.kind == "cited" and reference.tolerance is None):
+        return in_distribution(reference, runs)
+    if reference.kind == "erratum" and reference.tolerance is None:
+        found = in_distribution(reference, runs)
         same = found.word == "inside"
         return found if found.word == "too few" else Verdict(ERRATUM[not same], found.why)
-    same, why = agreement(claim, runs)
-    right, wrong = WORDS.get(claim.kind, ("reproduced", "differs"))
+    same, why = agreement(reference, runs)
+    right, wrong = WORDS.get(reference.kind, ("reproduced", "differs"))
     return Verdict(right if same else wrong, why)
 
 
-def agreement(claim: ReferenceValue, runs: Floats) -> tuple[bool, str]:
-    """Whether the mean of our runs is every printed value within the tolerance, and the reason."""
-    printed = np.array(claim.values)
-    tolerance = claim.tolerance or _last_digit(claim)
+def agreement(reference: ReferenceValue, runs: Floats) -> tuple[bool, str]:
+    """Whether the mean of our runs is every number within the tolerance, and the reason."""
+    printed = np.array(reference.values)
+    tolerance = reference.tolerance or _last_digit(reference)
     ours = np.where(np.isinf(runs).all(0), runs[0], _mean(runs))
     with np.errstate(invalid="ignore"):  # inf - inf, where both are infinite
         apart = np.where(ours == printed, 0.0, np.abs(ours - printed))
@@ -80,20 +80,20 @@ def agreement(claim: ReferenceValue, runs: Floats) -> tuple[bool, str]:
     return same, f"{why}; tolerance: {tolerance.why}"
 
 
-def in_distribution(claim: ReferenceValue, runs: Floats) -> Verdict:
+def in_distribution(reference: ReferenceValue, runs: Floats) -> Verdict:
     """Inside or outside the spread of single runs, or too few runs to say.
 
-    Each printed value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
+    Each reference value is judged at the level 0.05 over their number (Bonferroni), see `places`. A
     curve is outside if any of its points is, and else too few runs if any is unclear.
     """
     n, count = runs.shape
     if n < FEWEST:
         return Verdict("too few", f"{n} runs; at least {FEWEST} are needed")
     level = LEVEL_OF_TESTS / count
-    share = is_share_named(claim.metric)
+    share = is_share_named(reference.metric)
     placed = [
         place(printed, printed_unit(printed) / 2, ours, level=level, is_share=share)
-        for printed, ours in zip(claim.values, runs.T, strict=True)
+        for printed, ours in zip(reference.values, runs.T, strict=True)
     ]
     places = [each.place for each in placed]
     why = _one_value(placed[0]) if count == 1 else _several_values(placed, level)
@@ -140,17 +140,17 @@ def _mean(runs: Floats) -> Floats:
 
 
 def _slack(tolerance: Tolerance, printed: Floats) -> Floats:
-    """The largest distance allowed for each printed value: absolute + relative·|printed|."""
+    """The largest distance allowed for each reference value: absolute + relative·|printed|."""
     finite = np.where(np.isfinite(printed), np.abs(printed), 0.0)
     return (
         np.broadcast_to(np.array(tolerance.absolute), printed.shape) + tolerance.relative * finite
     )
 
 
-def _last_digit(claim: ReferenceValue) -> Tolerance:
+def _last_digit(reference: ReferenceValue) -> Tolerance:
     """Half a unit of the last digit; a unit for optima, where a run may stop a little earlier."""
-    share = 0.5 if claim.kind == "exact" else 1.0
-    absolute = tuple(share * printed_unit(value) for value in claim.values)
+    share = 0.5 if reference.kind == "exact" else 1.0
+    absolute = tuple(share * printed_unit(value) for value in reference.values)
     return Tolerance(absolute=absolute, relative=0.0, why="the last printed digit")
 
 
@@ -162,7 +162,7 @@ def _listed(values: Floats) -> str:
 
 
 class Place(Enum):
-    """Where a printed value lies."""
+    """Where a reference value lies."""
 
     INSIDE = "inside"
     OUTSIDE = "outside"
@@ -184,7 +184,7 @@ def runs_for_rank(level: float) -> int:
 
 
 def place(printed: float, half: float, ours: Floats, *, level: float, is_share: bool) -> Placed:
-    """Place a printed value, rounded by ± `half`, among n >= 2 finite values of single runs.
+    """Place a reference value, rounded by ± `half`, among n >= 2 finite values of single runs.
 
     `is_share` says that values lie in 0..1.
     """

@@ -1,6 +1,6 @@
-"""n/c, "no convergence": the rules of one run, fixed before any run.
+"""Not converged: the rules of one run, fixed before any run.
 
-A run is n/c if a loss or parameter is not finite, or at the end the training loss exceeds
+A run is not converged if a loss or parameter is not finite, or at the end the training loss exceeds
 0.98·ln C, or the test accuracy is at most five points above chance. The first rule that fires is
 stored with its step. For a binary problem C = 2 and chance is 1/2.
 """

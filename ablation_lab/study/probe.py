@@ -1,6 +1,6 @@
 """What a probed run leaves beside its curves: its layers at some steps, and its answer surface.
 
-Pure. ``text`` is what MLflow keeps as the run's ``observation.json``, and what the analysis reads.
+Pure. ``text`` is what MLflow keeps as the run's ``observation.json``, and what the report reads.
 """
 
 from __future__ import annotations

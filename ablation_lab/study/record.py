@@ -1,4 +1,4 @@
-"""What a run leaves behind: status, metrics, curves, n/c, provenance. Pure."""
+"""What a run leaves behind: status, metrics, curves, convergence, provenance. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 
 class NoConvergence(StrEnum):
-    """Why a run counts as not converged (n/c); the rules are fixed before any run."""
+    """Why a run counts as not converged; the rules are fixed before any run."""
 
     NONE = ""
     NON_FINITE = "non_finite"

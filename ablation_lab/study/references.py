@@ -36,7 +36,7 @@ VALUE = "value"  # all numbers of a check
 
 
 class ValueKind(StrEnum):
-    """What reproducing a printed value can mean, which decides the verdicts that apply."""
+    """What reproducing a reference value can mean, which decides the verdicts that apply."""
 
     EXACT = "exact"
     CONVERGED = "converged"
@@ -60,15 +60,15 @@ Numbers = Annotated[
 
 
 class Tolerance(Written):
-    """How far ours may be from a printed value: absolute + relative·|printed|, fixed beforehand."""
+    """How far ours may be from it: absolute + relative·|printed|, fixed beforehand."""
 
-    absolute: Numbers = Field((0.0,), description="One number, or one for each printed value.")
-    relative: Number = Field(0.0, description="A share of the printed value.")
+    absolute: Numbers = Field((0.0,), description="One number, or one for each reference value.")
+    relative: Number = Field(0.0, description="A share of the reference value.")
     why: str = Field(description="The reason for it.")
 
 
 class ReferenceValue(Written):
-    """A printed value, and what answers it: a study's cell and metric, a check, or a reason.
+    """A reference value, and what answers it: a study's cell and metric, a check, or a reason.
 
     ``text`` is what stands in the source; ``values`` are the numbers of it that are compared, none
     where the source prints nothing comparable. For a curve ``updates`` counts the updates at each
@@ -164,7 +164,7 @@ class ReferenceValue(Written):
         if tolerance and len(tolerance.absolute) not in (1, count):
             yield (
                 ("tolerance", "absolute"),
-                f"expected one number or one for each of the {count} printed values, found "
+                f"expected one number or one for each of the {count} reference values, found "
                 f"{len(tolerance.absolute)}",
             )
 

@@ -34,7 +34,7 @@ def test_a_row_has_the_printed_value_ours_the_interval_and_the_verdict() -> None
         answer("b", text="0.5"),
         answer("c", text="n/c", values=[]),
     )
-    ledger = [each.claim for each in reversed(found)]
+    ledger = [each.reference for each in reversed(found)]
     made = accuracies(found, ledger)
     assert made is not None
     texts = [[entry.text for entry in row] for row in made.rows]
@@ -64,7 +64,7 @@ def test_without_one_of_ours_there_is_no_table() -> None:
     ],
 )
 def test_which_claims_are_printed_accuracies(changes: dict[str, Any], expected: bool) -> None:
-    assert is_accuracy(answer("a", **changes).claim) is expected
+    assert is_accuracy(answer("a", **changes).reference) is expected
 
 
 def test_percent_keeps_the_digits_of_the_source() -> None:

@@ -157,12 +157,12 @@ def test_a_printed_curve_meets_ours_where_it_was_recorded(studies: dict[str, Stu
     made = reference(
         "c", "dist", values=(0.104, 0.054, 9.0), updates=(10, 20, 15), metric="train_loss"
     )
-    row = answered(study, made, claim_curves=curves)
+    row = answered(study, made, reference_curves=curves)
     assert row["verdict"] == "inside"
     assert "2 of 3 printed points are recorded" in row["note"]
     assert row["n"] == len(mine)
     off = answered(
-        study, made.model_copy(update={"values": (0.104, 0.5, 9.0)}), claim_curves=curves
+        study, made.model_copy(update={"values": (0.104, 0.5, 9.0)}), reference_curves=curves
     )
     assert off["verdict"] == "outside"
 

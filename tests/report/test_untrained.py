@@ -63,7 +63,7 @@ def test_a_claim_on_a_study_that_did_not_run_says_what_it_needs(studies: dict[st
         reference(name, values=[0.9], study=name)
         for name in ("deep", "only_paper", "typo", "nowhere")
     ]
-    found = {a.claim.claim_id: a.verdict.why for a in answers(studies.values(), ledger, LISTED)}
+    found = {a.reference.claim_id: a.verdict.why for a in answers(studies.values(), ledger, LISTED)}
     assert found["deep"] == (
         "study deep: not run, needs an accelerator; ablation run study=deep profile=quick trains it"
     )

@@ -8,12 +8,15 @@ what runs; leaving the context after an error, Ctrl-C included, cancels.
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from types import ModuleType, TracebackType
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from ablation_lab.engines.worker import Outcome
+from ablation_lab.errors import ConfigurationError, installing
 from ablation_lab.training.accelerators import Accelerators
 
 Job = TypeVar("Job")
@@ -28,6 +31,49 @@ class Done(Generic[Job, Result]):
     result: Result | None
     error: str = ""
     traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[Job]):
+    """A job on its way; the ``last`` time, if its worker died once."""
+
+    job: Job
+    last: bool = False
+
+
+class Waiting(Generic[Job]):
+    """Jobs that wait for a worker: those whose worker died first, then those of an iterable.
+
+    They are drawn one by one, so that no more of them exist than are asked for.
+    """
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = iter(jobs)
+        self.again: list[Job] = []
+
+    def draw(self) -> Attempt[Job] | None:
+        """Return the next job, or None when there is none."""
+        if self.again:
+            return Attempt(self.again.pop(), last=True)
+        for job in self._jobs:
+            return Attempt(job)
+        return None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of jobs that were handed out together: an outcome of each, or what killed them.
+
+    ``died`` is what is said of a job if it is the second time; ``traceback`` may say more.
+    """
+
+    outcomes: Sequence[Outcome[Any]] = ()
+    died: str = ""
+    traceback: str = ""
+
+
+# What an engine calls jobs that it handed out together -> these jobs.
+Flying = dict[Any, list[Attempt[Any]]]
 
 
 class Engine(ABC):
@@ -57,7 +103,6 @@ class Engine(ABC):
         else:
             self.cancel()
 
-    @abstractmethod
     def map(
         self,
         function: Callable[[Job], Result],
@@ -70,6 +115,31 @@ class Engine(ABC):
         ``cost`` is about how many seconds a job takes: small ones may share what an engine hands
         out at a time.
         """
+        waiting, flying = Waiting(jobs), Flying()
+        hand_out = self._hand_out(function, waiting, cost)
+        while hand_out(flying):
+            for name, ended in self._ended(flying):
+                for index, attempt in enumerate(flying.pop(name)):
+                    if not ended.died:
+                        outcome = ended.outcomes[index]
+                        yield Done(attempt.job, outcome.result, outcome.error, outcome.traceback)
+                    elif attempt.last:
+                        yield Done(attempt.job, None, ended.died, ended.traceback)
+                    else:
+                        waiting.again.append(attempt.job)
+
+    @abstractmethod
+    def _hand_out(
+        self,
+        function: Callable[[Job], Result],
+        waiting: Waiting[Job],
+        cost: Callable[[Job], float] | None,
+    ) -> Callable[[Flying], bool]:
+        """Return what gives jobs that wait to workers, and says whether any is still on its way."""
+
+    @abstractmethod
+    def _ended(self, flying: Flying) -> Iterator[tuple[Any, Ended]]:
+        """Wait for some of what flies to end, one way or another; yield its name, what came."""
 
     @abstractmethod
     def cancel(self) -> None:
@@ -107,3 +177,19 @@ class EngineSettings(Protocol):
 
         Errors: ``ConfigurationError`` in one line, where it cannot start as asked.
         """
+
+
+def extra(package: str, *, engine: str) -> ModuleType:
+    """Import ``package``, which the extra ``engine`` installs.
+
+    Errors: ``ConfigurationError`` where it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise ConfigurationError(
+            f"engine={engine}: needs the package {package!r}, which is not installed; "
+            f"install it with: {installing(f'.[{engine}]')}"
+        ) from None

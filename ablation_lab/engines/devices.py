@@ -52,7 +52,7 @@ def chosen(asked: Asked, place: str) -> tuple[str, ...]:
     if asked is None:
         return found
     if isinstance(asked, int):
-        refuse_excess(asked, len(found), place, "this process sees")
+        validate_count(asked, len(found), place, "this process sees")
         return found[:asked]
     for device in asked:
         if device not in found:
@@ -62,7 +62,7 @@ def chosen(asked: Asked, place: str) -> tuple[str, ...]:
     return asked
 
 
-def refuse_excess(asked: int, found: int, place: str, who: str) -> None:
+def validate_count(asked: int, found: int, place: str, who: str) -> None:
     """Refuse to go on with more devices than there are."""
     if asked > found:
         raise ConfigurationError(

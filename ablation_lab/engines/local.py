@@ -16,19 +16,18 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
-from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ablation_lab.engines import devices
-from ablation_lab.engines.contract import Done, Engine
+from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
 from ablation_lab.engines.devices import Gpus
-from ablation_lab.engines.worker import Outcome, attempt, done, failed, prepare
+from ablation_lab.engines.worker import Outcome, attempt, failed, prepare
 from ablation_lab.study.reading import Count, Written
 from ablation_lab.training.accelerators import Accelerators
 
@@ -37,6 +36,7 @@ Result = TypeVar("Result")
 
 # Jobs in flight per worker: enough that no worker waits, few enough that memory stays flat.
 AHEAD = 2
+DIED = "the worker process died twice (killed, or out of memory)"
 
 
 class LocalSettings(Written):
@@ -54,7 +54,9 @@ class LocalSettings(Written):
         """What each worker in turn sees, as ``CUDA_VISIBLE_DEVICES`` names it."""
         found, size = devices.chosen(self.gpus, f"{devices.PLACE}.gpus"), self.devices_per_run
         if found and len(found) < size:
-            devices.refuse_excess(size, len(found), f"{devices.PLACE}.devices_per_run", "there are")
+            devices.validate_count(
+                size, len(found), f"{devices.PLACE}.devices_per_run", "there are"
+            )
         first = range(0, len(found) - size + 1, size)
         return tuple(",".join(found[n : n + size]) for n in first)
 
@@ -104,7 +106,10 @@ class LocalEngine(Engine):
         self.threads = threads
         self.devices = devices
         self._pool = self._start(self.workers, devices)
-        self._apart: list[ProcessPoolExecutor] = []
+        # The pool of each job that is on its way, and where a worker that dies alone says why.
+        self._pools: dict[Future[Outcome[Any]], tuple[ProcessPoolExecutor, Path | None]] = {}
+        self._crashes = tempfile.TemporaryDirectory()
+        self._alone = 0
 
     def close(self) -> None:
         """Let the workers go; none has work left.
@@ -112,82 +117,78 @@ class LocalEngine(Engine):
         They are not waited for: to take down an interpreter with torch in it takes over a second,
         in which the report can begin. Ended by force they would leave semaphores behind.
         """
-        for pool in [self._pool, *self._apart]:
+        for pool in self._every_pool():
             pool.shutdown(wait=False)
+        self._crashes.cleanup()
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""
-        for pool in [self._pool, *self._apart]:
+        for pool in self._every_pool():
             _end(pool)
+        self._crashes.cleanup()
 
-    def map(
+    def _every_pool(self) -> set[ProcessPoolExecutor]:
+        return {self._pool, *(pool for pool, _ in self._pools.values())}
+
+    def _hand_out(
         self,
         function: Callable[[Job], Result],
-        jobs: Iterable[Job],
-        *,
-        cost: Callable[[Job], float] | None = None,
-    ) -> Iterator[Done[Job, Result]]:
-        """Run ``function`` on every job; yield results as they come, in no order."""
-        waiting = iter(jobs)
-        flying: dict[Future[Outcome[Result]], Job] = {}
-        while True:
-            broken = self._fill(function, waiting, flying)
-            if not flying and not broken:
-                return
-            finished, _ = wait(flying, return_when=ALL_COMPLETED if broken else FIRST_COMPLETED)
-            for future in finished:
-                job = flying.pop(future)
-                if isinstance(future.exception(), BrokenProcessPool):
-                    broken.append(job)
+        waiting: Waiting[Job],
+        cost: Callable[[Job], float] | None,
+    ) -> Callable[[Flying], bool]:
+        def hand_out(flying: Flying) -> bool:
+            while self._takes(waiting, flying) and (given := waiting.draw()):
+                pool, crash = self._start_alone() if given.last else (self._pool, None)
+                try:
+                    future = pool.submit(attempt, function, given.job)
+                except BrokenProcessPool:
+                    waiting.again.append(given.job)
+                    self._renew()
                 else:
-                    yield _done(job, future)
-            if broken:
-                broken += flying.values()
-                flying.clear()
-                yield from self._each_apart(function, broken)
+                    flying[future] = [given]
+                    self._pools[future] = pool, crash
+            return bool(flying)
 
-    def _fill(
-        self,
-        function: Callable[[Job], Result],
-        waiting: Iterator[Job],
-        flying: dict[Future[Outcome[Result]], Job],
-    ) -> list[Job]:
-        """Submit jobs until enough are in flight; return the one that a broken pool refused."""
-        while len(flying) < AHEAD * self.workers:
-            try:
-                job = next(waiting)
-            except StopIteration:
-                break
-            try:
-                flying[self._pool.submit(attempt, function, job)] = job
-            except BrokenProcessPool:
-                return [job]
-        return []
+        return hand_out
 
-    def _each_apart(
-        self, function: Callable[[Job], Result], jobs: list[Job]
-    ) -> Iterator[Done[Job, Result]]:
-        """Run jobs whose pool broke again, each in a worker of its own."""
+    def _takes(self, waiting: Waiting[Any], flying: Flying) -> bool:
+        """Whether one more job may start; while any runs its last time, only such as do too."""
+        if waiting.again:
+            return len(flying) < self.workers
+        apart = any(given.last for batch in flying.values() for given in batch)
+        return not apart and len(flying) < AHEAD * self.workers
+
+    def _ended(self, flying: Flying) -> Iterator[tuple[Any, Ended]]:
+        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in finished:
+            pool, crash = self._pools.pop(future)
+            if crash is not None:
+                _end(pool)
+            yield future, self._what_came(future, pool, crash)
+
+    def _what_came(
+        self, future: Future[Outcome[Any]], pool: ProcessPoolExecutor, crash: Path | None
+    ) -> Ended:
+        error = future.exception()
+        if error is None:
+            return Ended([future.result()])
+        if not isinstance(error, BrokenProcessPool):
+            # The job or its result does not travel between processes.
+            return Ended([failed(error)])
+        if pool is self._pool:
+            self._renew()
+        said = crash.read_text(errors="replace") if crash and crash.exists() else ""
+        return Ended(died=DIED, traceback=said)
+
+    def _renew(self) -> None:
         _end(self._pool)
-        waiting = iter(enumerate(jobs))
-        flying: dict[Future[Outcome[Result]], tuple[Job, ProcessPoolExecutor, Path]] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            while True:
-                for number, job in islice(waiting, self.workers - len(flying)):
-                    turn = number % len(self.devices) if self.devices else 0
-                    crash = Path(folder, str(number))
-                    pool = self._start(1, self.devices[turn : turn + 1], str(crash))
-                    self._apart.append(pool)
-                    flying[pool.submit(attempt, function, job)] = job, pool, crash
-                if not flying:
-                    break
-                finished, _ = wait(flying, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    job, pool, crash = flying.pop(future)
-                    _end(pool)
-                    self._apart.remove(pool)
-                    yield _done(job, future, crash)
         self._pool = self._start(self.workers, self.devices)
+
+    def _start_alone(self) -> tuple[ProcessPoolExecutor, Path]:
+        turn = self._alone % len(self.devices) if self.devices else 0
+        crash = Path(self._crashes.name, str(self._alone))
+        self._alone += 1
+        return self._start(1, self.devices[turn : turn + 1], str(crash)), crash
 
     def _start(
         self, workers: int, devices: tuple[str, ...], crash: str = ""
@@ -199,19 +200,6 @@ class LocalEngine(Engine):
             initializer=_prepare_worker,
             initargs=(os.getpid(), self.threads, context.Value("i", 0), devices, crash),
         )
-
-
-def _done(
-    job: Job, future: Future[Outcome[Result]], crash: Path | None = None
-) -> Done[Job, Result]:
-    error = future.exception()
-    if error is None:
-        return done(job, future.result())
-    if isinstance(error, BrokenProcessPool):
-        trace = crash.read_text(errors="replace") if crash and crash.exists() else ""
-        return Done(job, None, "the worker process died twice (killed, or out of memory)", trace)
-    # The job or its result does not travel between processes.
-    return done(job, failed(error))
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
@@ -18,10 +18,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from ablation_lab.engines import devices, worker
-from ablation_lab.engines.contract import Done, Engine
-from ablation_lab.engines.extras import extra
+from ablation_lab.engines.contract import Attempt, Ended, Engine, Flying, Waiting, extra
 from ablation_lab.engines.ray_cluster import connect, room
-from ablation_lab.engines.waiting import Attempt, Waiting
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.reading import Count, Whole, Written
 from ablation_lab.training.accelerators import Accelerators
@@ -122,35 +120,34 @@ class RayEngine(Engine):
         # A cluster may be too full for some actors, so only those that have started get jobs.
         self._starting: dict[Any, Any] = {}
         self._seats: list[_Seat] = []
-        self._flying: dict[Any, tuple[Attempt[Any], _Seat]] = {}
+        self._seated: dict[Any, _Seat] = {}
         self._hopeless = 0
 
-    def map(
+    def _hand_out(
         self,
         function: Callable[[Job], Result],
-        jobs: Iterable[Job],
-        *,
-        cost: Callable[[Job], float] | None = None,
-    ) -> Iterator[Done[Job, Result]]:
-        """Run ``function`` on every job; yield results as they come, in no order."""
+        waiting: Waiting[Job],
+        cost: Callable[[Job], float] | None,
+    ) -> Callable[[Flying], bool]:
         stored = self._ray.put(function)
-        waiting = Waiting(jobs)
         drawn: deque[Attempt[Job]] = deque()
-        while True:
-            while len(drawn) + len(self._flying) < AHEAD * self.workers:
-                attempt = waiting.draw()
-                if attempt is None:
-                    break
-                drawn.append(attempt)
-            self._hand_out(stored, drawn)
-            if not (drawn or self._flying):
-                return
-            finished, _ = self._ray.wait([*self._flying, *self._starting])
-            for reference in finished:
-                if reference in self._starting:
-                    self._has_started(reference)
-                else:
-                    yield from self._landed(reference, waiting)
+
+        def hand_out(flying: Flying) -> bool:
+            while len(drawn) + len(flying) < AHEAD * self.workers and (given := waiting.draw()):
+                drawn.append(given)
+            self._seat(stored, drawn, flying)
+            # Jobs may wait for actors that have not started yet.
+            return bool(drawn or flying)
+
+        return hand_out
+
+    def _ended(self, flying: Flying) -> Iterator[tuple[Any, Ended]]:
+        finished, _ = self._ray.wait([*flying, *self._starting])
+        for reference in finished:
+            if reference in self._starting:
+                self._has_started(reference)
+            else:
+                yield reference, self._what_came(reference)
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""
@@ -162,22 +159,22 @@ class RayEngine(Engine):
         """Leave the cluster; one of this engine's own ends."""
         self._starting.clear()
         self._seats.clear()
-        self._flying.clear()
+        self._seated.clear()
         self._ray.shutdown()
 
-    def _hand_out(self, stored: Any, drawn: deque[Attempt[Any]]) -> None:
+    def _seat(self, stored: Any, drawn: deque[Attempt[Any]], flying: Flying) -> None:
         """Give jobs to actors, and start as many more as there is work for."""
         for ahead in (False, True):
             for seat in self._seats:
                 # No job queues behind another while an actor starts that may have it.
                 spare = len(drawn) - len(self._starting) if ahead else len(drawn)
                 if spare > 0 and seat.takes(drawn[0], ahead=ahead):
-                    attempt = drawn.popleft()
+                    given = drawn.popleft()
                     seat.jobs += 1
-                    seat.alone = attempt.last
-                    reference = seat.actor.attempt.remote(stored, attempt.job)
-                    self._flying[reference] = attempt, seat
-        work = min(self.workers, len(drawn) + len(self._flying))
+                    seat.alone = given.last
+                    reference = seat.actor.attempt.remote(stored, given.job)
+                    flying[reference], self._seated[reference] = [given], seat
+        work = min(self.workers, len(drawn) + len(flying))
         for _ in range(work - len(self._seats) - len(self._starting)):
             actor = self._actor.remote()
             self._starting[actor.prepare.remote(self.threads, self._has_gpu)] = actor
@@ -196,25 +193,19 @@ class RayEngine(Engine):
             self._hopeless = 0
             self._seats.append(_Seat(actor))
 
-    def _landed(self, reference: Any, waiting: Waiting[Job]) -> Iterator[Done[Job, Any]]:
-        attempt, seat = self._flying.pop(reference)
+    def _what_came(self, reference: Any) -> Ended:
+        seat = self._seated.pop(reference)
         seat.jobs -= 1
         try:
-            outcome = self._ray.get(reference)
+            return Ended([self._ray.get(reference)])
         except self._ray.exceptions.RayActorError as error:
             # Its process or its node is gone.
             if seat in self._seats:
                 self._seats.remove(seat)
-            if attempt.last:
-                reason = f"the worker process died twice: {_reason(error)}"
-                yield Done(attempt.job, None, reason)
-            else:
-                waiting.put_back(attempt.job)
-            return
+            return Ended(died=f"the worker process died twice: {_reason(error)}")
         except self._ray.exceptions.RayError as error:
             # The job or its result does not travel.
-            outcome = worker.failed(error)
-        yield worker.done(attempt.job, outcome)
+            return Ended([worker.failed(error)])
 
 
 class _Worker:

@@ -41,7 +41,7 @@ def connect(ray: ModuleType, address: str | None, threads: int, plugins: tuple[s
         settings |= {"address": "local", "num_cpus": devices.cores(), "include_dashboard": False}
         settings["runtime_env"] = {"env_vars": variables}
     else:
-        refuse_unreachable(address)
+        validate_reachable(address)
         packages = ["ablation_lab", "lightning_modules", *plugins]
         modules = [_place(name) for name in packages]
         settings |= {"address": address}
@@ -61,7 +61,7 @@ def room(
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     found = int(sum(node.get("GPU", 0) for node in nodes))
-    devices.refuse_excess(gpus or 0, found, f"{place}.gpus", "the cluster has")
+    devices.validate_count(gpus or 0, found, f"{place}.gpus", "the cluster has")
     used = found if gpus is None else gpus
     share = math.floor(DIGITS / per_gpu) / DIGITS if used else 0.0
     workers = sum(_room_on(node, threads, per_gpu if used else None) for node in nodes)
@@ -86,7 +86,7 @@ def _place(package: str) -> str:
     return str(path.parent if path.name == "__init__.py" else path)
 
 
-def refuse_unreachable(address: str) -> None:
+def validate_reachable(address: str) -> None:
     """Try the address as its user would, with an end to patience."""
     if address == "auto":
         return  # Ray looks for a cluster of this machine, and says at once if there is none

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ablation_lab.engines.contract import Done
 from ablation_lab.training.fault import RAISED, said, traced
 
 Job = TypeVar("Job")
@@ -36,11 +35,6 @@ def attempt(function: Callable[[Job], Result], job: Job) -> Outcome[Result]:
 def failed(error: BaseException) -> Outcome[Any]:
     """Return the outcome of a job that raised: one line, and the traceback."""
     return Outcome(None, said(error), traced(error))
-
-
-def done(job: Job, outcome: Outcome[Result]) -> Done[Job, Result]:
-    """Return a job with its outcome."""
-    return Done(job, outcome.result, outcome.error, outcome.traceback)
 
 
 def environment(threads: int) -> dict[str, str]:

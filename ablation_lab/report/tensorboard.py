@@ -23,10 +23,11 @@ from ablation_lab.report.study import UnknownStudyError, declared
 from ablation_lab.report.text import file_name
 from ablation_lab.store.client import readable
 from ablation_lab.store.frame import load_curves, load_frame
-from ablation_lab.store.layers import Histogram, Probed, stored_probed
+from ablation_lab.store.layers import Probed, stored_probed
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.probe import Histogram
 from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.record import Status
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BeforeValidator, Field
 
+from ablation_lab.engines import read_engine
 from ablation_lab.engines.contract import EngineSettings
-from ablation_lab.engines.registry import read_engine
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.store.connect import given_path
 from ablation_lab.study.factor import WrittenWhere

@@ -43,8 +43,7 @@ from ablation_lab.training.execute import execute
 from ablation_lab.training.plan import estimated, plan
 
 if TYPE_CHECKING:
-    from ablation_lab.store.archive import Archive, Trained
-    from ablation_lab.store.keys import CarriedOver
+    from ablation_lab.store.keys import Archive, CarriedOver, Trained
 
 # One machine computes the same float32 numbers again; this is for how they are written down.
 # Another processor rounds otherwise, which an epoch makes visible: so the latest run is tried.
@@ -88,7 +87,7 @@ def rekey(call: Invocation) -> int:
     if not runs:
         say("nothing is missing, so there is nothing to rekey")
         return 0
-    from ablation_lab.store.archive import Archive
+    from ablation_lab.store.keys import Archive
 
     archive = Archive(call.tracking_uri)
     found = list(candidates(runs, archive))

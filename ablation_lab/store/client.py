@@ -27,8 +27,7 @@ from ablation_lab.store.connect import (
     use_write_ahead_log,
 )
 from ablation_lab.store.experiments import deleted
-from ablation_lab.store.location import FOLDER, beside, folder_of, settle
-from ablation_lab.store.places import validate_file
+from ablation_lab.store.places import FOLDER, beside, folder_of, settle, validate_file
 from ablation_lab.store.runs import ACTIVE
 from ablation_lab.store.tags import Kind, Tag, having, plain
 

@@ -1,24 +1,30 @@
-"""The keys under which a store has its runs, changed all at once.
+"""The keys under which a store has its runs: found by what they are, and changed.
 
-Comes in: the address of a database and key before -> key of today. Goes out: how many runs have
-another key now. An ensemble names the keys of its members, which change with them.
+Comes in: the address of a store, a study's name, or key before -> key of today. Goes out: trained
+runs of whatever code, and how many have another key now. An ensemble names the keys of its members,
+which change with them.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation_lab.errors import StoreError, redact
+from ablation_lab.store.client import open_client
 from ablation_lab.store.connect import database, is_absent, is_database, said, validate_schema
-from ablation_lab.store.runs import RUNS, TAGS
-from ablation_lab.store.tags import Tag
+from ablation_lab.store.runs import RUNS, TAGS, points_of, runs_of
+from ablation_lab.store.tags import Tag, replicates_of
+from ablation_lab.study.former import of_today
+from ablation_lab.study.record import Curve
 
+WHAT_IT_WAS = (Tag.KEY, Tag.STATUS, Tag.CONFIG, Tag.PROVENANCE, Tag.REPLICATE)
 # As plain text, which every database driver takes.
 KEY, BEFORE, PROVENANCE = (str(tag) for tag in (Tag.KEY, Tag.KEY_BEFORE, Tag.PROVENANCE))
 
@@ -115,3 +121,46 @@ def _write(
     if added:
         rows = [{"run_uuid": e["of"], "key": e["called"], "value": e["now"]} for e in added]
         connection.execute(insert(TAGS), rows)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run as stored: what it was, under which key, and the keys of what it combines."""
+
+    run_id: str
+    key: str
+    config: dict[str, Any]
+    replicate: int
+    members: tuple[str, ...]
+
+
+class Archive:
+    """Finds finished runs by what they are, and gives them another key."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client = open_client(uri)
+
+    def finished(self, study: str) -> Iterator[Trained]:
+        """Yield every finished run of a study, the earliest first."""
+        experiment = replicates_of(study)
+        runs = runs_of(self._uri, [experiment], tags=WHAT_IT_WAS, metrics=False)[experiment]
+        for run in sorted(runs, key=lambda run: (run.start_time, run.run_id)):
+            if run.is_finished and Tag.CONFIG in run.tags:
+                provenance = json.loads(run.tags[Tag.PROVENANCE])
+                yield Trained(
+                    run_id=run.run_id,
+                    key=run.key,
+                    config=of_today(json.loads(run.tags[Tag.CONFIG])),
+                    replicate=int(run.tags[Tag.REPLICATE]),
+                    members=tuple(provenance.get("members", "").split()),
+                )
+
+    def curve(self, run_id: str, name: str) -> Curve:
+        """Return the stored points (step, value) of one curve."""
+        return tuple((step, value) for _, step, value in points_of(self._uri, [run_id], name))
+
+    def rename(self, run_id: str, *, key: str, before: str) -> None:
+        """Give a run the key under which today's code looks for it; the old one stays beside it."""
+        self._client.set_tag(run_id, Tag.KEY_BEFORE, before)
+        self._client.set_tag(run_id, Tag.KEY, key)

@@ -18,30 +18,12 @@ import pandas as pd
 from ablation_lab.store.client import Store
 from ablation_lab.store.frame import load_curves
 from ablation_lab.store.tags import File
+from ablation_lab.study.probe import Histogram, Surface
 from ablation_lab.study.record import Status
 
 CURVES = "gradient_norm/layer_"
 T = TypeVar("T")
 COLUMNS = ["cell", "replicate", "run_id", "step", "value", "layer"]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts of equal bins from `low` to `high`; none where values were not finite."""
-
-    low: float
-    high: float
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Surface:
-    """The probability of class 1 on a grid over two inputs (rows: the second), and the examples."""
-
-    low: tuple[float, float]
-    high: tuple[float, float]
-    values: tuple[tuple[float | None, ...], ...]
-    examples: tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True)

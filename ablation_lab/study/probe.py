@@ -39,13 +39,14 @@ class LayerPoint:
 class Surface:
     """The probability of class 1 on a square grid over two inputs, and the training examples.
 
+    One that is not finite is None when it is read back.
     ``values[i][j]`` belongs to the i-th of equally spaced second inputs from ``low[1]`` to
     ``high[1]`` and the j-th first input; an example is (first input, second input, class).
     """
 
     low: tuple[float, float]
     high: tuple[float, float]
-    values: tuple[tuple[float, ...], ...]
+    values: tuple[tuple[float | None, ...], ...]
     examples: tuple[tuple[float, float, int], ...]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
+from ablation_lab.engines import read_engine
 from ablation_lab.engines.contract import Engine, EngineSettings
-from ablation_lab.engines.registry import read_engine
 from ablation_lab.study.files import PRODUCT
 
 ROOT = Path(__file__).resolve().parents[2]

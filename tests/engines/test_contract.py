@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation_lab.engines.registry import ENGINES
+from ablation_lab.engines import ENGINES
 from ablation_lab.study.files import PRODUCT
 from tests.engines.lab import ROOT, Jobs, Start, lives, until
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation_lab.engines import devices, ray_cluster, slurm_queue
+from ablation_lab.engines import devices, ray_cluster, slurm
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.training.accelerators import Accelerators
 from tests.engines.lab import settings
@@ -118,9 +118,9 @@ def test_memory_is_that_of_the_smallest_card_shared_by_its_workers(
 
 
 def test_of_the_cards_of_other_machines_nothing_is_known() -> None:
-    slurm, ray = settings("slurm", gpus=1), settings("ray", gpus=2, per_gpu=2, address="head:1")
+    queue, ray = settings("slurm", gpus=1), settings("ray", gpus=2, per_gpu=2, address="head:1")
     assert settings("slurm").accelerators is settings("ray").accelerators is None
-    assert slurm.accelerators == Accelerators(workers=32, bytes=8 << 30, measured=False)
+    assert queue.accelerators == Accelerators(workers=32, bytes=8 << 30, measured=False)
     assert ray.accelerators == Accelerators(workers=4, bytes=4 << 30, measured=False, sharing=2)
 
 
@@ -152,7 +152,7 @@ def test_a_ray_of_this_machine_has_its_cards_and_one_elsewhere_says_what_is_not_
 )
 def test_a_ray_address_where_nothing_is(address: str, line: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        ray_cluster.refuse_unreachable(address)
+        ray_cluster.validate_reachable(address)
     assert str(error.value).startswith(line)
 
 
@@ -160,7 +160,7 @@ def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     resources = settings("slurm")
     with pytest.raises(ConfigurationError, match="no command 'sbatch' on this machine"):
-        slurm_queue.refuse_unreachable(resources)
+        slurm.validate_reachable(resources)
 
 
 def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_pat
     )
     resources = settings("slurm", partition="big", gpus=2)
     with pytest.raises(ConfigurationError) as error:
-        slurm_queue.refuse_unreachable(resources)
+        slurm.validate_reachable(resources)
     assert str(error.value) == (
         "engine=slurm: sbatch would take no such job: sbatch: error: invalid partition specified: "
         "big sbatch: error: Batch job submission failed"
@@ -191,10 +191,10 @@ def test_a_slurm_that_does_not_answer(command: Command, monkeypatch: pytest.Monk
     for name in ("srun", "sacct", "scancel"):
         command(name)
     command("sbatch", "exec sleep 60")
-    assert slurm_queue.PATIENCE < 30
-    monkeypatch.setattr(slurm_queue, "PATIENCE", 0.2)
+    assert slurm.PATIENCE < 30
+    monkeypatch.setattr(slurm, "PATIENCE", 0.2)
     with pytest.raises(ConfigurationError, match=r"would take no such job: no answer in 0\.2 s"):
-        slurm_queue.refuse_unreachable(settings("slurm"))
+        slurm.validate_reachable(settings("slurm"))
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from ablation_lab.runner.rekey import (
     shortened,
     try_again,
 )
-from ablation_lab.store.archive import Archive
+from ablation_lab.store.keys import Archive
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.declare import declare
 from ablation_lab.study.files import read_yaml

@@ -37,7 +37,7 @@ from packaging.requirements import Requirement
 from sqlalchemy import Engine
 
 from ablation_lab.store.frame import STORED_INFINITY
-from ablation_lab.store.location import settle
+from ablation_lab.store.places import settle
 from ablation_lab.store.publish import BAR
 from ablation_lab.store.runs import EXPERIMENTS, LATEST, POINTS, RUNS, TAGS
 from ablation_lab.store.tags import NOTE, VIEW

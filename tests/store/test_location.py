@@ -16,8 +16,7 @@ import pytest
 
 from ablation_lab.errors import StoreError
 from ablation_lab.store.connect import given_path
-from ablation_lab.store.location import settle
-from ablation_lab.store.places import validate_readable
+from ablation_lab.store.places import settle, validate_readable
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.tags import Tag
 from ablation_lab.store.trials import open_storage

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.seeds import Role, stream
 from ablation_lab.training.computing import Repeated
-from ablation_lab.training.order import Orders
+from ablation_lab.training.order import Orders, batches
 from ablation_lab.training.own_stack import OwnStack
 from ablation_lab.training.rules import Rules
 from ablation_lab.training.schedule import Chunk
@@ -46,13 +46,9 @@ class MiniBatch(nn.Module):
         self._left: dict[int, list[Tensor]] = {}
         self._batch = training.batch_size
         self.examples_at_once = EVALUATION_BATCH
-        self._orders = Orders(
-            examples=examples,
-            batch_size=training.batch_size,
-            whole=not training.drop_last,
-            seeds=[stream(run.seed, Role.ORDER, run.replicate) for run in runs],
-        )
-        # Of a solo run's rules, only the falling rate: it is the same for all runs.
+        seeds = [stream(run.seed, Role.ORDER, run.replicate) for run in runs]
+        self._orders = Orders([batches(training, examples=examples, seed=each) for each in seeds])
+        # Of a single run's rules, only the falling rate: it is the same for all runs.
         self._rates = Rules(training)
 
     def start(self, x: Tensor, y: Tensor) -> None:

@@ -35,16 +35,16 @@ class Order:
         whole: bool = False,
     ) -> None:
         self._examples = examples
-        self._full = batch_size is None
+        self.full = batch_size is None
         self.batch = min(batch_size or examples, examples)
         # Of an epoch, how many examples are in its batches.
         self.used = examples - (0 if whole else examples % self.batch)
-        self._shuffled = shuffled and not self._full
+        self._shuffled = shuffled and not self.full
         self._generator = torch.Generator().manual_seed(seed)
 
     def __iter__(self) -> Iterator[Tensor | None]:
         """Yield the indices of every batch, without end."""
-        while self._full:
+        while self.full:
             yield None
         while True:
             yield from self.epoch().split(self.batch)
@@ -68,21 +68,15 @@ def batches(training: Training, *, examples: int, seed: int) -> Order:
 
 
 class Orders:
-    """The examples of each step for K runs, each as its solo trainer gives them to that run alone.
+    """The examples of each step for K runs, each in the order that it has alone.
 
-    The permutations of an epoch are drawn at once, so that a step costs one slice, not K draws.
-    With ``whole`` epochs the last batch holds what is left over, else that is left out.
+    The permutations of an epoch lie together, so that a step costs one slice, not K of them.
     """
 
-    def __init__(
-        self, *, examples: int, batch_size: int | None, whole: bool, seeds: Sequence[int]
-    ) -> None:
-        self._examples = examples
-        self._batch = None if batch_size is None else min(batch_size, examples)
-        self._used = examples - (0 if whole or self._batch is None else examples % self._batch)
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self._orders = list(orders)
         self._device = torch.device("cpu")
-        self._epoch = torch.empty(len(seeds), 0)
+        self._epoch = torch.empty(len(orders), 0)
         self._next = 0
 
     def to_device(self, device: torch.device) -> None:
@@ -91,17 +85,15 @@ class Orders:
 
     def next(self) -> tuple[Tensor, ...]:
         """Return the indices (K, B) of the next step; none of them is the full batch."""
-        if self._batch is None:
+        if self._orders[0].full:
             return ()
         if self._next >= self._epoch.shape[1]:
-            drawn = [torch.randperm(self._examples, generator=each) for each in self._generators]
-            self._epoch = torch.stack(drawn)[:, : self._used].to(self._device)
+            self._epoch = torch.stack([each.epoch() for each in self._orders]).to(self._device)
             self._next = 0
-        indices = self._epoch[:, self._next : self._next + self._batch]
-        self._next += self._batch
-        return (indices,)
+        first, self._next = self._next, self._next + self._orders[0].batch
+        return (self._epoch[:, first : self._next],)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone."""
-        self._generators = [self._generators[row] for row in rows]
+        self._orders = [self._orders[row] for row in rows]
         self._epoch = self._epoch[list(rows)]

@@ -1,9 +1,9 @@
 """The stacked trainer: K runs of equal shape as one tensor program under ``pl.Trainer``.
 
-Every run keeps its own initial draw (that of its solo module, bit for bit), its own order of
+Every run keeps its own initial draw (that of its module alone, bit for bit), its own order of
 examples and its own losses; no operation mixes runs. A run that leaves the finite numbers is
-frozen at the end of the chunk in which it did, where a solo run stops, and one whose patience is at
-its end at that point of its curve.
+frozen at the end of the chunk in which it did, where a single run stops, and one whose patience is
+at its end at that point of its curve.
 """
 
 from __future__ import annotations

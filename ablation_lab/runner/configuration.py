@@ -150,6 +150,9 @@ def read(config: DictConfig, project: Project) -> Invocation:
         reports=asked.reports,
     )
     _check_levels(invocation.now.where, invocation.studies)
+    for study in invocation.studies:
+        if study.nuisances:
+            _check_tuned(study, invocation.profile)
     return invocation
 
 
@@ -179,6 +182,23 @@ def _references(folders: list[Path], contents: Mapping[str, object]) -> tuple[Re
     files = files_of("references", folders)
     values = read_references({name: read_yaml(path) for name, path in files.items()}, files)
     return bind(values, contents)
+
+
+def _check_tuned(study: Study, profile: str) -> None:
+    """Refuse settings that a nuisance factor, whose levels come last, would undo in every run."""
+    budget = study.budget(profile)
+    run = {f"{name}.{key}": "run" for name, section in study.run.items() for key in section}
+    given = run | dict.fromkeys(budget.overrides, f"profiles.{profile}.overrides")
+    for entry in budget.adjustments:
+        given |= dict.fromkeys(entry.overrides, f"profiles.{profile}.adjustments")
+    for factor in study.nuisances:
+        undone = {key for level in factor.settings.values() for key in level} & set(given)
+        if undone:
+            key = min(undone)
+            raise ConfigurationError(
+                f"{study.place}: {given[key]}: {key}: nuisance factor {factor.name!r} sets it in "
+                "every run, so that it would do nothing; leave it out, or make it a level"
+            )
 
 
 def _check_levels(where: Mapping[str, tuple[str, ...]], studies: tuple[Study, ...]) -> None:

@@ -223,8 +223,10 @@ def _client(uri: str) -> MlflowClient:
     use_write_ahead_log()
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # MLflow makes the folder of an address that begins with sqlite:, and takes %25 for a name.
+    whole = uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
     with _artifact_root(file_of(uri)):
-        client = MlflowClient(uri)
+        client = MlflowClient(whole)
         client.search_experiments(max_results=1)
     return client
 

@@ -92,6 +92,42 @@ def test_a_place_that_cannot_be_written_is_found_before_anything_is_tuned(
     assert line in refused(call_with(forked_call, tmp_path, STUDY, argument), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("place", "setting", "line"),
+    [
+        (
+            "run",
+            {"optimizer": {"name": "adam", "learning_rate": 0.5}},
+            "run: optimizer.learning_rate",
+        ),
+        (
+            "profiles.smoke",
+            {"overrides": {"optimizer.learning_rate": 0.5}},
+            "profiles.smoke.overrides: optimizer.learning_rate",
+        ),
+        (
+            "profiles.smoke",
+            {
+                "adjustments": [
+                    {"where": {"width": "small"}, "overrides": {"optimizer.learning_rate": 0.5}}
+                ]
+            },
+            "profiles.smoke.adjustments: optimizer.learning_rate",
+        ),
+    ],
+)
+def test_a_setting_that_a_nuisance_factor_undoes_is_refused(
+    forked_call: Call, tmp_path: Path, place: str, setting: dict[str, Any], line: str
+) -> None:
+    other = copy.deepcopy(TUNED)
+    section = other
+    for name in place.split("."):
+        section = section[name]
+    section |= setting
+    said = refused(call_with(forked_call, tmp_path, other), tmp_path)
+    assert f"study/other.yaml: {line}: nuisance factor 'rate' sets it in every run" in said
+
+
 @pytest.mark.slow
 def test_a_setting_that_would_be_ignored_is_found_before_anything_is_tuned(lab: Lab) -> None:
     lab.declare("tuned", TUNED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.composition import compose
 from ablation_lab.runner.configuration import Invocation, read
 from ablation_lab.runner.session import carry_out
+from ablation_lab.store.runs import stored_runs
+from ablation_lab.study.metric import Direction, Metric
 from ablation_lab.study.project import open_project
 from tests.cli.lab import STUDY
 
@@ -98,3 +102,13 @@ def test_with_nothing_missing_the_store_is_read_once_and_no_step_is_left_out(
     assert capsys.readouterr().out.splitlines()[-1].endswith("4 done, nothing to do")
     assert [name for name in trace.from_the_line if name != "configuration.seconds"] == STEPS
     assert trace.store_reads == 1
+
+
+def test_a_metric_that_no_module_logs_is_said_after_the_first_run(call: Invocation) -> None:
+    (study,) = call.studies
+    never = Metric(name="never", direction=Direction.MAXIMIZE)
+    asking = replace(call, studies=(study.model_copy(update={"metric": never}),))
+    line = r"tiny.yaml: width=\w+: metric 'never' is not among what the first run logged; "
+    with pytest.raises(ConfigurationError, match=line):
+        carry_out(asking)
+    assert stored_runs(call.tracking_uri, ["tiny"]) == {"tiny": {}}

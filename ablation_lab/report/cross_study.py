@@ -10,9 +10,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ablation_lab.report.reference_tables import accuracies
 from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import every_contrast
 from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.report.text import csv_frame
 from ablation_lab.study.commands import command, not_run
@@ -30,6 +33,7 @@ class Across:
     answers: tuple[Answer, ...]
     accuracies: Table | None
     untrained: tuple[Untrained, ...]
+    contrasts: pd.DataFrame
 
     @classmethod
     def over(
@@ -41,13 +45,21 @@ class Across:
     ) -> Across:
         """What these studies leave to say."""
         found = answers(studies, references, listed)
-        return cls(found, accuracies(found, references), untrained(studies, listed))
+        return cls(
+            found,
+            accuracies(found, references),
+            untrained(studies, listed),
+            every_contrast(studies),
+        )
 
     def write(self, folder: Path) -> None:
         """Write the tables, and values.csv where there are reference values, into a folder."""
         if self.answers:
             table = value_table(self.answers)
             csv_frame(table).to_csv(folder / "values.csv", index=False, lineterminator="\n")
+        if len(self.contrasts):
+            table = csv_frame(self.contrasts)
+            table.to_csv(folder / "comparisons.csv", index=False, lineterminator="\n")
         for made in self.tables:
             write_table(made, folder)
 

@@ -292,4 +292,5 @@ def _dots(study: Study) -> str:
     runs = [len(few_values(study, cell)) for cell in cells]
     if not any(runs):
         return ""
-    return f" Grey dots are single runs{'' if all(runs) else f', where fewer than {FEW}'}."
+    where = "" if all(runs) else f", where fewer than {FEW} or of two kinds"
+    return f" Grey dots are single runs{where}."

@@ -27,7 +27,8 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.statistics.effects import Contrast, contrasts, level_iqms, level_means
 from ablation_lab.statistics.factorial import Factorial, Term
-from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval
+from ablation_lab.statistics.intervals import Interval
+from ablation_lab.statistics.planning import replicates_needed
 from ablation_lab.study.declaration import Declaration
 
 
@@ -66,7 +67,7 @@ def effects_table(study: Study) -> Table:
         title="Main effects and interactions",
         caption=_effects_caption(data, declaration),
         header=(("factor", "level", f"mean, {metric_label(declaration)}", "IQM", "effect",
-                 "95 % interval", "n", "p (Holm)"),),
+                 "95 % interval", "n", "p"),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
     )  # fmt: skip
@@ -83,7 +84,6 @@ def shares_table(study: Study) -> Table:
             Entry(_share_bounds(each.share), sortable(each.share.low)),
             Entry(str(len(data.replicates)), float(len(data.replicates))),
             Entry(f"{each.f:.3g}" if each.f == each.f else DASH, sortable(each.f)),
-            Entry(p_text(each.p_holm), sortable(each.p_holm)),
             *_importance(weighed.get(each.term[0]) if len(each.term) == 1 else None),
         )
         for each in study.shares
@@ -92,7 +92,7 @@ def shares_table(study: Study) -> Table:
         name="shares",
         title="Shares of the variance",
         caption=_shares_caption(data, declaration),
-        header=(("source", "df", "share (%)", "95 % interval", "n", "F", "p (Holm)",
+        header=(("source", "df", "share (%)", "95 % interval", "n", "F",
                  "importance (%)", "95 % interval of importance"),),
         rows=tuple(rows),
     )  # fmt: skip
@@ -121,12 +121,6 @@ def _contrast_entries(
     if made is None:
         return [Entry("reference"), Entry(""), Entry(""), Entry("")]
     interval = made.interval
-    unreachable = (
-        f"with n = {interval.n} no result could have reached the 5 % level after Holm's "
-        f"correction over the table"
-        if made.least_p > LEVEL_OF_TESTS
-        else ""
-    )
     return [
         Entry(
             difference_text(interval.estimate, declaration, digits=digits),
@@ -137,8 +131,15 @@ def _contrast_entries(
             sortable(interval.low),
         ),
         Entry(str(interval.n), float(interval.n)),
-        Entry(p_text(made.p_holm), sortable(made.p_holm), notes=notes.number(unreachable)),
+        Entry(p_text(made.p), sortable(made.p), notes=notes.number(_reach(interval))),
     ]
+
+
+def _reach(interval: Interval) -> str:
+    """What so few replicates can say, and what they rest on."""
+    if interval.n >= replicates_needed():
+        return ""
+    return f"{interval.n} replicates: {interval.method}"
 
 
 def _term_text(term: Term, declaration: Declaration) -> str:
@@ -175,7 +176,7 @@ def _effects_caption(data: Factorial, declaration: Declaration) -> str:
         f"IQM: mean of the middle half of all runs at that level, stratified bootstrap (number of "
         f"runs). Effects{unit}: a level minus the reference level of its factor ({references}); of "
         f"a pair, by how much that effect differs at the second level. n: replicates; p of the "
-        f"sign-flip test over replicates, Holm-corrected over the table. "
+        f"sign-flip test over replicates, joint over the table, as are the intervals. "
         f"{_common(data, declaration)}"
     )
 
@@ -188,25 +189,18 @@ def _shares_caption(data: Factorial, declaration: Declaration) -> str:
     )
     return (
         f"Share of each source in the sum of squares of all runs (type II), replicates as blocks; "
-        f"interval: jackknife over n replicates. F test against the residual, Holm-corrected: it "
-        f"takes the spread to be normal and equal in all cells, which runs that do not converge "
-        f"are not. Importance: mean decrease in impurity of a forest of regression trees on the "
-        f"cell means, with an interval from leaving out groups of replicates. {adding}"
+        f"interval: jackknife over n replicates. F: mean square over that of the residual; what is "
+        f"tested stands in the table of effects. Importance: mean decrease in impurity of a forest "
+        f"of regression trees on the cell means, with an interval from leaving out groups of "
+        f"replicates. {adding}"
         f"{_common(data, declaration)}"
     )
 
 
 def _common(data: Factorial, declaration: Declaration) -> str:
     """Which runs count, which cells are left out, and which rule selected the values."""
-    counted = (
-        "Every finished run counts, one that did not converge as no success"
-        if declaration.is_success
-        else "Every finished run counts, one that did not converge at chance"
-        if declaration.chance is not None
-        else "Runs that converged count"
-    )
     left_out = "".join(f"; {said}" for said in data.left_out)
-    return f"{counted}{left_out}. {rule_caption(declaration)}"
+    return f"Every finished run counts, as it ended{left_out}. {rule_caption(declaration)}"
 
 
 APART = 0.16

@@ -32,8 +32,8 @@ from ablation_lab.report.layout import ABSENT, agrees
 from ablation_lab.report.marks import (
     MOST_LINES,
     WIDTH,
-    converged_values,
     draw_lines,
+    ended_values,
     key_text,
     legend,
     names_text,
@@ -122,7 +122,7 @@ def member_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axe
     ax = new_axes(ax, height=HEIGHT + legend_height(texts))
     ax = numeric_curve(study, factor=factor, ax=ax)
     single = [c.cell for c in declaration.cells if c.factors.get(factor.name) == "1"]
-    values = np.concatenate([converged_values(study, cell) for cell in single])
+    values = np.concatenate([ended_values(study, cell) for cell in single])
     if len(values):
         low, high = np.quantile(values, BAND)
         text = f"80 % of {len(values)} single members"

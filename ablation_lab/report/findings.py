@@ -13,10 +13,11 @@ from typing import Any
 
 from ablation_lab.report.formatting import decimals, estimate_text, metric_label
 from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
-from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, minimum_p
+from ablation_lab.statistics.planning import Procedure, replicates_needed
 from ablation_lab.store.frame import overruled
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.record import NoConvergence, Status
@@ -41,7 +42,7 @@ def abstract(
         f"{many} {declared:,} runs: {finished:,} finished ({not_converged:,} of them "
         f"did not converge){lost}."
     ]
-    said += [untrained] if untrained else []
+    said += [sentence for sentence in (untrained, verdicts_sentence(studies)) if sentence]
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
         said.append(f"Reference values against the spread of our single runs: {words}.")
@@ -85,7 +86,9 @@ def finding(study: Study) -> str:
 def against_baseline(study: Study) -> str:
     """How the other cells compare with the baseline, counted by verdict; empty without one."""
     counts = Counter(made.standing for made in study.comparisons)
-    said = ", ".join(f"{counts[word]} {word.value}" for word in Standing if counts[word])
+    words = {word: word.value for word in Standing}
+    words[Standing.NEEDS] = f"without a verdict, since they need n ≥ {replicates_needed()}"
+    said = ", ".join(f"{counts[word]} {text}" for word, text in words.items() if counts[word])
     return f"Against the baseline: {said}." if said else ""
 
 
@@ -224,14 +227,17 @@ def _one_run(study: Study) -> Iterator[str]:
 
 
 def _too_few(study: Study) -> Iterator[str]:
-    if study.declaration.is_success or study.declaration.baseline is None:
-        return
-    pairs = study.cells.loc[study.cells["pairs"] > 0, "pairs"]
-    few = int(pairs.map(lambda n: minimum_p(int(n)) > LEVEL_OF_TESTS).sum())
-    if few:
+    made = [*study.comparisons, *(each.comparison for each in study.attributions)]
+    pairs = {(each.first.cell, each.second.cell): each for each in made}.values()
+    if few := sum(each.standing is Standing.NEEDS for each in pairs):
         yield (
-            f"{_cells_have(few)} too few pairs with the baseline for any difference to reach "
-            f"p ≤ {LEVEL_OF_TESTS:g} (n pairs reach 2^(1−n) at best)."
+            f"{few} of {len(pairs)} comparisons have fewer than the {replicates_needed()} "
+            f"replicates without which no verdict is possible."
+        )
+    if any(each.test == Procedure.NORMAL for each in pairs):
+        yield (
+            "With fewer than six replicates differences are tested by t tests, which assume normal "
+            "spread."
         )
 
 
@@ -254,7 +260,7 @@ def _rules(study: Study) -> Iterator[str]:
     if count := overruled(finished):
         yield (
             f"{count} of {len(finished)} finished runs ended with a training loss above that of "
-            f"guessing and an accuracy well above it: their accuracy counts."
+            f"guessing and an accuracy well above it: they count as converged."
         )
 
 

@@ -159,20 +159,27 @@ def caption(declaration: Declaration, *, columns: bool = False) -> str:
             "that did not converge count as no success."
         )
     else:
-        chance = ", those at chance" if declaration.chance is not None else ""
         label = metric_label(declaration)
         shown = (
-            "mean over the n converged runs, and its 95 % interval over replicates"
+            "mean over all n finished runs as they ended, and its 95 % interval over replicates; "
+            "mean of converged: of those alone, which nothing tests"
             if columns
-            else "mean over converged runs ± half of the 95 % interval over replicates (number of "
-            "runs)"
+            else "mean over all finished runs as they ended ± half of the 95 % interval over "
+            "replicates (number of runs)"
         )
-        body = (
-            f"{label[:1].upper()}{label[1:]}: {shown}. Finished runs that did not "
-            f"converge are counted; where none converged, the mean over all runs{chance}."
-        )
-    bold = "Bold: better than the runner-up at the 5 % level after Holm's correction."
+        body = f"{label[:1].upper()}{label[1:]}: {shown}. {_lost(declaration)}"
+    bold = "Bold: better than the runner-up at the 5 % level, tested with all others."
     return f"{body} {rule_caption(declaration)} {bold}"
+
+
+def _lost(declaration: Declaration) -> str:
+    """What a run counts as that is not finite."""
+    metric = declaration.primary
+    if not metric.is_share:
+        return "A run that is not finite counts as the worst; then the median stands for the mean."
+    if declaration.chance is None:
+        return f"A run that is not finite counts as {100 * metric.worst:g} %."
+    return f"A run that is not finite counts as guessing, {100 * declaration.chance:.3g} %."
 
 
 def rule_caption(declaration: Declaration) -> str:
@@ -207,22 +214,22 @@ def baseline_caption(declaration: Declaration) -> str:
 
 def comparison_caption(declaration: Declaration) -> str:
     """What the columns of a table of comparisons show, and which rule selected the values."""
-    test = "Fisher's exact test" if declaration.is_success else "the paired sign-flip test"
+    test = "McNemar's exact test" if declaration.is_success else "the sign-flip test"
     unit = " in points" if in_percent(declaration.primary) else ""
-    pairs = "" if declaration.is_success else "; n: pairs of replicates that converged in both"
     return (
-        f"Differences{unit} with their 95 % interval{pairs}. p of {test}, Holm-corrected over the "
-        f"table; least p: the smallest corrected p that so many runs could give. "
+        f"Differences{unit} over all replicates that both finished (n), with intervals that hold "
+        f"all of them together with 95 %. p of {test}, joint over all comparisons of the study "
+        f"(step-down max-T); it may decide where the interval, of a single step, touches 0. "
         f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
     )
 
 
 def _verdict_caption(declaration: Declaration) -> str:
     if declaration.equivalence is None:
-        return "The study declares no band of equivalence, so no cell is called as good as another."
+        return "The study declares no band of equivalence, so no cell is called equivalent."
     band, percent = declaration.equivalence, in_percent(declaration.primary)
     width, points = (f"{100 * band:g}", " points") if percent else (f"{band:g}", "")
     return (
-        f"As good as: two one-sided tests at 5 %, Holm-corrected, reject a difference of "
+        f"Equivalent: two one-sided tests at 5 %, joint over the study, reject a difference of "
         f"{width}{points} or more, the band declared in the study."
     )

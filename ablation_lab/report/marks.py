@@ -18,10 +18,10 @@ from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, lin
 from ablation_lab.report.formatting import in_percent, number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
-from ablation_lab.statistics.intervals import FEW
+from ablation_lab.statistics.intervals import FEW, two_kinds
+from ablation_lab.statistics.outcomes import bounds_of
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.factor import Factor
-from ablation_lab.study.selection import selection
 
 MOST_LINES = len(COLOURS)
 SIZE = 3.5
@@ -69,12 +69,11 @@ def points_of(study: Study) -> list[Point]:
     ]
 
 
-def converged_values(study: Study, cell: str) -> pd.Series[float]:
-    """The values of the converged runs of a cell, in the unit of the axis."""
-    declaration, frame = study.declaration, study.frame
-    part = frame[(frame["cell"] == cell) & (frame["not_converged"] == "")]
-    values = selection(declaration.selection).values(part, declaration.metric).dropna()
-    return scale(declaration) * values
+def ended_values(study: Study, cell: str) -> list[float]:
+    """The finite values of the finished runs of a cell as they ended, in the unit of the axis."""
+    found = study.outcomes.get(cell)  # an excluded cell has none
+    values = found.values.values() if found else ()
+    return [scale(study.declaration) * value for value in values if isfinite(value)]
 
 
 def printed_values(declaration: Declaration, cell: str) -> list[float]:
@@ -105,10 +104,13 @@ def draw_point(ax: Axes, point: Point, y: float, *, column: int) -> None:
 
 
 def few_values(study: Study, cell: str) -> list[float]:
-    """The values of the converged runs of a cell where they are fewer than ten and no successes."""
-    values = converged_values(study, cell)
-    shown = not study.declaration.is_success and len(values) < FEW
-    return [float(value) for value in values] if shown else []
+    """The values of a cell's runs where they are fewer than ten, or of two kinds; no successes."""
+    values, declaration = ended_values(study, cell), study.declaration
+    if declaration.is_success or not values:
+        return []
+    found = list(study.outcomes[cell].values.values())
+    mixed = two_kinds(found, bounds_of(declaration.primary)) is not None
+    return values if mixed or len(values) < FEW else []
 
 
 def draw_runs(ax: Axes, runs: Sequence[tuple[float, float]]) -> None:

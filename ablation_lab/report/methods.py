@@ -17,30 +17,40 @@ import yaml
 
 from ablation_lab.report.findings import common_settings
 from ablation_lab.report.study import Study
+from ablation_lab.statistics.comparisons import MCNEMAR
+from ablation_lab.statistics.planning import Procedure
 
 WORKS = Path(__file__).parent / "templates" / "works.yaml"
 Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
     (
         "t",
-        "A mean over fewer than ten converged runs carries a 95 % t-interval over replicates, and "
-        "figures show every run.",
+        "A mean over all finished runs of a cell, as they ended, carries an interval by Student's "
+        "t over replicates, inside the range of the metric; below fifty runs with the quantile of "
+        "97 %, so that skewed accuracies are covered too. n runs that are all of one kind leave "
+        "room for 1 - 0.05^(1/n) of another kind.",
     ),
     (
-        "BCa bootstrap",
-        "A mean over ten or more converged runs carries a 95 % BCa bootstrap interval over "
-        "replicates (10,000 resamples, fixed generator).",
+        "two kinds of runs",
+        "Where the runs of a cell are of two kinds (a gap wider than five points and than twice "
+        "the spread on both of its sides), the interval of the mean follows from the exact "
+        "interval of the shares, and a note says both kinds and the median.",
     ),
     ("Wilson", "A success share k/n carries Wilson's 95 % interval."),
     (
-        "paired sign-flip",
-        "Replicate r has the same data order in every cell, so differences are paired: a sign-flip "
-        "permutation test, exact up to twelve pairs.",
+        Procedure.SIGN_FLIPS.value,
+        "Replicate r has the same data order in every cell, so differences are paired. All of a "
+        "study are tested together by step-down max-T over joint sign flips, one sign for each "
+        "replicate, exact up to thirteen replicates; this assumes that the differences are jointly "
+        "symmetric where there is no effect. Their intervals come from the same distribution.",
     ),
-    ("Fisher exact", "Success shares are compared by Fisher's exact test; their difference carries "
-                     "Newcombe's interval."),
-    ("Holm", "p-values are corrected by Holm's procedure over the table; a cell is set in bold "
-             "only where it beats the runner-up after correction."),
+    (
+        Procedure.NORMAL.value,
+        "Differences of two to five replicates are tested by paired t tests with the larger of "
+        "their own spread and that of all, Holm-corrected; they assume normal spread.",
+    ),
+    (MCNEMAR, "Success shares are compared by McNemar's exact test, joint over all comparisons; "
+              "their difference carries Newcombe's interval."),
 )  # fmt: skip
 CONVERGENCE = (
     "A run did not converge by declared rules: a loss or parameter is not "
@@ -87,7 +97,6 @@ def used_words(studies: Sequence[Study]) -> set[str]:
 
 
 def _words(study: Study) -> Iterator[str]:
-    yield "Holm"
     yield from (str(name) for name in study.cells["interval"])
     yield from (str(name) for name in study.cells["test"] if name)
     yield from (str(name) for name in study.frame["trainer"] if name)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ablation_lab.report.study import Study, headline
+from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Floats, Interval, mean_interval
-from ablation_lab.statistics.outcomes import Outcomes
+from ablation_lab.statistics.outcomes import Outcomes, estimate
 from ablation_lab.statistics.reference_values import Verdict, is_share_named, judge
 from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.declaration import Declaration
@@ -168,7 +168,7 @@ def _of_metric(
         said = joined(said, f"{len(part) - len(values)} runs have no finite {name}")
     own = name == declaration.metric and not reference.among
     if own and declaration.is_success:
-        return Ours(reference, _column(values), headline(found, declaration), said)
+        return Ours(reference, _column(values), estimate(found, declaration), said)
     not_converged = int((part["not_converged"] != "").sum()) if own else 0
     return Ours(reference, _column(values), mean_interval(values), said, not_converged)
 

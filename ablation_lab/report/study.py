@@ -3,10 +3,9 @@
 In: the address of a store and a profile. Out: one `Study` per declaration, with everything computed
 once; its cells have the estimate with its interval, and all that qualifies it.
 
-The headline estimate of an accuracy is the mean over converged runs (`n` counts them); beside it
-stand the runs that did not converge (`not_converged`) and the mean over all runs with those at
-chance (`all_runs`). Where no run converged the headline is the all-runs value and has no interval.
-A success share is k/n over all finished runs.
+The estimate of a cell is over all its finished runs, as they ended; beside it stand how many of
+them did not converge, and the mean of those that did (`converged_mean`), which nothing tests. A
+success share is k/n over all finished runs.
 """
 
 from __future__ import annotations
@@ -14,18 +13,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ablation_lab.errors import redact
-from ablation_lab.statistics.comparisons import Attribution, Comparison, attributions, to_baseline
+from ablation_lab.statistics.comparisons import (
+    Attribution,
+    Compared,
+    Comparison,
+    best_cell,
+    compared,
+)
 from ablation_lab.statistics.effects import Share, importances, shares
 from ablation_lab.statistics.factorial import Factorial, factorial
-from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval, holm, mean_interval, wilson
-from ablation_lab.statistics.outcomes import Outcomes, difference, outcomes
+from ablation_lab.statistics.intervals import Interval, median_interval, two_kinds
+from ablation_lab.statistics.outcomes import Outcomes, bounds_of, estimate, outcomes
 from ablation_lab.store.client import readable
 from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
@@ -71,14 +76,24 @@ class Study:
         return outcomes(self.frame, self.declaration)
 
     @cached_property
+    def compared(self) -> Compared:
+        """Every comparison that the study asks for, tested as one family."""
+        return compared(self.outcomes, self.declaration)
+
+    @property
     def comparisons(self) -> list[Comparison]:
         """Every cell against the baseline."""
-        return to_baseline(self.outcomes, self.declaration)
+        return self.compared.to_baseline
 
-    @cached_property
+    @property
     def attributions(self) -> list[Attribution]:
         """What each step, or each single change of the baseline, gains."""
-        return attributions(self.outcomes, self.declaration)
+        return self.compared.attributions
+
+    @property
+    def contrasts(self) -> list[Comparison]:
+        """The primary contrasts: those with the baseline, else those of its steps."""
+        return self.comparisons or [each.comparison for each in self.attributions]
 
     @cached_property
     def factorial(self) -> Factorial | None:
@@ -172,20 +187,19 @@ def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
 
 COLUMNS = (
     "metric", "n", "estimate", "low", "high", "interval", "not_converged", "n_declared", "finished",
-    "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "all_runs",
-    "baseline", "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_holm",
-    "minimum_p", "p_equivalence", "standing", "best", "reason",
+    "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "kinds", "baseline",
+    "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_equivalence",
+    "standing", "best", "reason",
 )  # fmt: skip
 
 
 def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     """Per declared cell: study, cell, the factors, and the columns of `COLUMNS`.
 
-    Differences are to the baseline cell, p-values Holm-corrected over the table. Shares are in
-    0..1.
+    Differences are to the baseline cell, p-values corrected over the study. Shares are in 0..1.
     """
     found = outcomes(frame, declaration)
-    compared = {made.first.cell: made for made in to_baseline(found, declaration)}
+    against = {made.first.cell: made for made in compared(found, declaration).to_baseline}
     best = best_cell(found, declaration)
     rows = [
         {
@@ -195,7 +209,7 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
             **_estimates(found[cell.cell], declaration),
             **_counts(found[cell.cell]),
             "successes": found[cell.cell].successes if declaration.is_success else nan,
-            **_comparison(compared.get(cell.cell)),
+            **_comparison(against.get(cell.cell)),
             "best": cell.cell == best,
         }
         for cell in declaration.cells
@@ -209,40 +223,8 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     return table
 
 
-def headline(found: Outcomes, declaration: Declaration) -> Interval:
-    """The estimate of a cell with its interval."""
-    if declaration.is_success:
-        return wilson(found.successes, found.counted)
-    if found.converged or not found.not_converged:
-        return mean_interval(list(found.converged.values()))
-    value = _all_runs(found, declaration)
-    return Interval(value, nan, nan, found.finished, "none (no run converged)")
-
-
-def best_cell(found: dict[str, Outcomes], declaration: Declaration) -> str | None:
-    """The best cell, if a test supports it against the runner-up; None otherwise.
-
-    The best cell is compared with every other one and the p-values are Holm-corrected, since
-    choosing the best is itself a look at all of them.
-    """
-    sign = -1 if declaration.higher_is_better else 1
-    estimates = {name: headline(o, declaration).estimate for name, o in found.items()}
-    ranked = sorted(
-        (name for name, value in estimates.items() if np.isfinite(value)),
-        key=lambda name: sign * estimates[name],
-    )
-    if len(ranked) < 2 or estimates[ranked[0]] == estimates[ranked[1]]:
-        return None
-    best, *others = ranked
-    success = declaration.is_success
-    raw = [difference(found[best], found[other], success=success).p for other in others]
-    runner_up = holm(raw)[0]
-    return best if runner_up <= LEVEL_OF_TESTS else None
-
-
 def _estimates(found: Outcomes, declaration: Declaration) -> dict[str, Any]:
-    main = headline(found, declaration)
-    converged = list(found.converged.values())
+    main, converged = estimate(found, declaration), list(found.converged.values())
     return {
         "metric": declaration.metric,
         "n": main.n,
@@ -251,18 +233,24 @@ def _estimates(found: Outcomes, declaration: Declaration) -> dict[str, Any]:
         "high": main.high,
         "interval": main.method,
         "converged_mean": float(np.mean(converged)) if converged else nan,
-        "all_runs": _all_runs(found, declaration),
+        "kinds": "" if declaration.is_success else _kinds(found, declaration),
     }
 
 
-def _all_runs(found: Outcomes, declaration: Declaration) -> float:
-    """Mean over all finished runs; those that did not converge count at chance if it is known."""
-    if declaration.is_success:
-        return found.successes / found.counted if found.counted else nan
-    if declaration.chance is None:
-        return float(np.mean(found.every)) if found.every else nan
-    values = [*found.converged.values(), *[declaration.chance] * found.not_converged]
-    return float(np.mean(values)) if values else nan
+def _kinds(found: Outcomes, declaration: Declaration) -> str:
+    """What a mean hides where a cell's runs are of two kinds; empty where they are of one."""
+    values = list(found.values.values())
+    kinds = two_kinds(values, bounds_of(declaration.primary))
+    if kinds is None:
+        return ""
+    lower, upper = kinds
+    middle = median_interval(values)
+    bounds = "" if isnan(middle.low) else f" [{100 * middle.low:.1f}, {100 * middle.high:.1f}]"
+    return (
+        f"runs of two kinds: {len(upper)} of {len(values)} around {100 * upper.mean():.1f} %, "
+        f"{len(lower)} around {100 * lower.mean():.1f} %; median {100 * middle.estimate:.1f} %"
+        f"{bounds}"
+    )
 
 
 def _counts(found: Outcomes) -> dict[str, Any]:
@@ -278,23 +266,19 @@ def _counts(found: Outcomes) -> dict[str, Any]:
     }
 
 
-def _comparison(compared: Comparison | None) -> dict[str, Any]:
-    if compared is None:
-        unknown = ("difference", "difference_low", "difference_high", "p", "p_holm", "minimum_p",
-                   "p_equivalence")  # fmt: skip
+def _comparison(made: Comparison | None) -> dict[str, Any]:
+    if made is None:
+        unknown = ("difference", "difference_low", "difference_high", "p", "p_equivalence")
         return {**dict.fromkeys(unknown, nan), "baseline": "", "pairs": 0, "test": "",
                 "standing": ""}  # fmt: skip
-    made = compared.difference
     return {
-        "baseline": compared.second.cell,
-        "pairs": made.interval.n,
-        "difference": made.interval.estimate,
-        "difference_low": made.interval.low,
-        "difference_high": made.interval.high,
+        "baseline": made.second.cell,
+        "pairs": made.difference.n,
+        "difference": made.difference.estimate,
+        "difference_low": made.difference.low,
+        "difference_high": made.difference.high,
         "test": made.test,
         "p": made.p,
-        "p_holm": compared.p_holm,
-        "minimum_p": made.minimum_p,
-        "p_equivalence": compared.p_equivalence,
-        "standing": compared.standing.value,
+        "p_equivalence": made.p_equivalence,
+        "standing": made.verdict,
     }

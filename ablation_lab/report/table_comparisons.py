@@ -1,12 +1,15 @@
 """Tables of tests: every cell against the baseline, and what single changes are worth.
 
-In: a Study. Out: `Table` objects. A difference stands with its interval, its n, the corrected p,
-the smallest p that was in reach, and a verdict.
+In: a Study. Out: `Table` objects. A difference stands with its interval, its n, the corrected p and
+a verdict.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from ablation_lab.report.formatting import (
     baseline_caption,
@@ -19,24 +22,29 @@ from ablation_lab.report.formatting import (
 )
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.statistics.comparisons import Comparison
-from ablation_lab.statistics.outcomes import Outcomes
+from ablation_lab.statistics.comparisons import Comparison, Standing
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
+from ablation_lab.statistics.planning import Procedure
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.schema import Design
 
-COLUMNS = ("difference", "95 % interval", "n", "p (Holm)", "least p", "verdict")
+COLUMNS = ("difference", "95 % interval", "n", "p", "verdict")
+NORMAL = (
+    "a paired t test with Holm's correction, which assumes normal spread: with fewer than six "
+    "replicates nothing else could decide"
+)
+WITHIN = "the difference lies within the band of equivalence"
 
 
 def comparisons_table(study: Study) -> Table:
     """Every cell minus its baseline, which every row names where there are several."""
     several = bool(study.declaration.baselines)
     notes, digits = Notes(), decimals(study.cells, study.declaration)
-    tests = len(study.comparisons)
     rows = [
         (
             Entry(made.first.cell, cell=made.first.cell),
             *([Entry(made.second.cell, cell=made.second.cell)] if several else []),
-            *comparison_entries(made, study.declaration, digits=digits, notes=notes, tests=tests),
+            *comparison_entries(made, study.declaration, digits=digits, notes=notes),
         )
         for made in study.comparisons
     ]
@@ -60,40 +68,68 @@ def _caption(declaration: Declaration) -> str:
 
 
 def contrasts(study: Study) -> pd.DataFrame:
-    """Every contrast of a study, one row each: those with the baseline, else those of its steps."""
-    made = study.comparisons or [each.comparison for each in study.attributions]
+    """Every primary contrast of a study, one row each."""
     rows = [
         {
             "study": study.name,
             "contrast": f"{each.first.cell} - {each.second.cell}",
             "metric": study.declaration.metric,
-            "n": each.difference.interval.n,
-            "difference": each.difference.interval.estimate,
-            "low": each.difference.interval.low,
-            "high": each.difference.interval.high,
-            "p": each.p_holm,
-            "least_p": each.least_p,
+            "n": each.difference.n,
+            "difference": each.difference.estimate,
+            "low": each.difference.low,
+            "high": each.difference.high,
+            "p": each.p,
             "p_equivalence": each.p_equivalence,
+            "test": each.test,
             "verdict": each.verdict,
             "needs": each.needs,
         }
-        for each in made
+        for each in study.contrasts
     ]
     return pd.DataFrame(rows).astype({"needs": "Int64"}) if rows else pd.DataFrame()
+
+
+def every_contrast(studies: Iterable[Study]) -> pd.DataFrame:
+    """The primary contrasts of all studies, with `q`: the false discovery rate at which each stays.
+
+    Source: Benjamini and Hochberg, 1995, over all contrasts that have a p.
+    """
+    tables = [table for study in studies if len(table := contrasts(study))]
+    if not tables:
+        return pd.DataFrame()
+    made = pd.concat(tables, ignore_index=True)
+    tested = made["p"].notna()
+    made.loc[tested, "q"] = false_discovery_control(made.loc[tested, "p"])
+    return made
+
+
+def verdicts_sentence(studies: Sequence[Study]) -> str:
+    """How the contrasts of a report end, and how many of its verdicts may be false."""
+    made = every_contrast(studies)
+    if made.empty:
+        return ""
+    counts = ", ".join(f"{n} {word}" for word, n in made["verdict"].value_counts().items())
+    decided = made["verdict"].isin([Standing.BETTER, Standing.WORSE])
+    stay = int((made.loc[decided, "q"] <= LEVEL_OF_TESTS).sum())
+    families = made.loc[made["p"].notna(), "study"].nunique()
+    return (
+        f"{len(made)} primary contrasts: {counts}. The chance of any false better or worse is at "
+        f"most 5 % in each study, so {LEVEL_OF_TESTS * families:.2g} of {families} studies are "
+        f"expected to have one; {stay} of the {int(decided.sum())} stay at a false discovery rate "
+        f"of 5 % over the whole report (comparisons.csv, q)."
+    )
 
 
 def attribution_table(study: Study) -> Table:
     """Each step of a ladder minus the one before, or each single change of the baseline."""
     declaration, notes = study.declaration, Notes()
-    digits, tests = decimals(study.cells, declaration), len(study.attributions)
+    digits = decimals(study.cells, declaration)
     rows = [
         (
             Entry(declaration.factor(made.change.factor).label),
             Entry(made.change.before, cell=made.change.reference),
             Entry(made.change.after, cell=made.change.cell),
-            *comparison_entries(
-                made.comparison, declaration, digits=digits, notes=notes, tests=tests
-            ),
+            *comparison_entries(made.comparison, declaration, digits=digits, notes=notes),
         )
         for made in study.attributions
     ]
@@ -115,41 +151,39 @@ def attribution_table(study: Study) -> Table:
 
 
 def comparison_entries(
-    made: Comparison, declaration: Declaration, *, digits: int, notes: Notes, tests: int
+    made: Comparison, declaration: Declaration, *, digits: int, notes: Notes
 ) -> list[Entry]:
-    """The entries of `COLUMNS` for one comparison of a family of so many tests."""
-    interval = made.difference.interval
-    text = difference_text(interval.estimate, declaration, digits=digits)
-    bounds = bounds_text(interval.low, interval.high, declaration, digits=digits)
-    lacking = notes.number(_lacking(made, declaration))
-    unreachable = notes.number(_unreachable(made, tests) if made.out_of_reach else "")
+    """The entries of `COLUMNS` for one comparison."""
+    found = made.difference
+    bounds = bounds_text(found.low, found.high, declaration, digits=digits)
+    within = WITHIN if made.within and made.standing is not Standing.EQUIVALENT else ""
     return [
-        Entry(text, sortable(interval.estimate), notes=lacking),
-        Entry(bounds, sortable(interval.low)),
-        Entry(str(interval.n), float(interval.n)),
-        Entry(p_text(made.p_holm), sortable(made.p_holm)),
-        Entry(p_text(made.least_p), sortable(made.least_p), notes=unreachable),
-        Entry(made.verdict),
+        Entry(
+            difference_text(found.estimate, declaration, digits=digits),
+            sortable(found.estimate),
+            notes=notes.number(_lacking(made)),
+        ),
+        Entry(bounds, sortable(found.low)),
+        Entry(str(found.n), float(found.n)),
+        Entry(p_text(made.p), sortable(made.p), notes=notes.number(_assumes(made))),
+        Entry(made.verdict, notes=notes.number(within)),
     ]
 
 
-def _unreachable(made: Comparison, tests: int) -> str:
-    family = f" after Holm's correction over {tests} tests" if tests > 1 else ""
-    return (
-        f"with n = {made.difference.interval.n} no result could have reached the 5 % level{family}"
-    )
+def _assumes(made: Comparison) -> str:
+    """What the test of so few replicates rests on."""
+    return NORMAL if made.test == Procedure.NORMAL and made.standing is not Standing.NEEDS else ""
 
 
-def _lacking(made: Comparison, declaration: Declaration) -> str:
-    """What a difference of converged runs does not show."""
+def _lacking(made: Comparison) -> str:
+    """What a reader should know of the runs behind a difference."""
     pair = (made.first, made.second)
     if not all(each.finished for each in pair):
         return "one of the two has no finished run"
-    if declaration.is_success or not any(each.not_converged for each in pair):
-        return ""
-    counts = " against ".join(_nc(each) for each in pair)
-    return f"not converged {counts}; only replicates that converged in both are compared"
-
-
-def _nc(found: Outcomes) -> str:
-    return f"{found.not_converged}/{found.finished}"
+    said = []
+    if any(each.not_converged for each in pair):
+        counts = " against ".join(f"{each.not_converged}/{each.finished}" for each in pair)
+        said.append(f"not converged {counts}; they count as they ended")
+    if made.difference.n < max(len(each.values) for each in pair):
+        said.append("only replicates that both finished are compared")
+    return "; ".join(said)

@@ -99,7 +99,7 @@ def cell_entry(
     row: Mapping[str, object], declaration: Declaration, *, digits: int, notes: Notes
 ) -> Entry:
     """The estimate of a cell with interval, not converged, reference value and notes."""
-    mark, cell = notes.number(str(row["reason"])), str(row["cell"])
+    mark, cell = _marks(row, notes), str(row["cell"])
     reference = _reference(cell, declaration)
     estimate = number(row["estimate"])
     if not isfinite(estimate):
@@ -116,7 +116,7 @@ def cell_table(study: Study) -> Table:
     digits = decimals(study.cells, declaration)
     columns = (
         metric_label(declaration), "95 % interval", "method", "n", "not converged", "not finite",
-        "all runs",
+        "mean of converged",
     )  # fmt: skip
     further = further_entries(study, digits=digits)
     more = [label_of(metric) for metric in declaration.metrics[1:]] if further else []
@@ -165,6 +165,11 @@ def _further(row: Mapping[Any, Any], metric: Metric, *, digits: int) -> Entry:
     return Entry(f"{middle}{bounds} ({row.get('n', 0)})", sortable(row.get("estimate")))
 
 
+def _marks(row: Mapping[str, object], notes: Notes) -> tuple[int, ...]:
+    """Why a cell lacks runs, and of which kinds those are that it has."""
+    return (*notes.number(str(row["reason"])), *notes.number(str(row["kinds"])))
+
+
 def _records(study: Study) -> list[dict[str, object]]:
     return [{str(k): v for k, v in row.items()} for row in study.cells.to_dict("records")]
 
@@ -188,7 +193,7 @@ def _numbers(
         value("estimate"),
         sortable(row["estimate"]),
         bold=bool(row["best"]),
-        notes=notes.number(str(row["reason"])),
+        notes=_marks(row, notes),
         cell=str(row["cell"]),
     )
     bounds = bounds_text(row["low"], row["high"], declaration, digits=digits)
@@ -199,7 +204,7 @@ def _numbers(
         Entry(str(row["n"]), sortable(row["n"])),
         Entry(f"{row['not_converged']}/{row['finished']}", sortable(row["not_converged"])),
         Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
-        Entry(value("all_runs"), sortable(row["all_runs"])),
+        Entry(value("converged_mean"), sortable(row["converged_mean"])),
     ]
 
 

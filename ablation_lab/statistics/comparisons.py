@@ -1,8 +1,8 @@
-"""Cells compared as one table: against the baseline, step by step, or one change at a time.
+"""Cells compared: against the baseline, step by step, one change at a time; one family a study.
 
 In: the outcomes of cells, and the declaration (which way is better, the band of equivalence). Out:
-one `Comparison` per pair, with its difference, tests, and verdict. Every table of tests is
-corrected as one family.
+one `Comparison` per pair, with its difference, test, and verdict. All pairs of a study are tested
+together, so that a pair says the same in every table.
 """
 
 from __future__ import annotations
@@ -10,140 +10,171 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from itertools import pairwise
 from math import isnan, nan, sqrt
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from ablation_lab.statistics.intervals import EXACT_PAIRS, LEVEL_OF_TESTS, fisher, holm, minimum_p
-from ablation_lab.statistics.outcomes import Difference, Outcomes, difference, paired_values
+from ablation_lab.statistics.intervals import (
+    LEVEL_OF_TESTS,
+    Floats,
+    Interval,
+    holm,
+    share_difference,
+    wilson,
+)
+from ablation_lab.statistics.joint import Joint, equivalence_p, test_together
+from ablation_lab.statistics.outcomes import Outcomes, estimate
+from ablation_lab.statistics.planning import Procedure, replicates_needed
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.schema import Design
 
 Pair = tuple[Outcomes, Outcomes]
+MCNEMAR = "McNemar by joint sign flips"
 
 
 class Standing(StrEnum):
-    """What a comparison says; a band is needed to say "as good as"."""
+    """What a comparison says; a band is needed to say "equivalent"."""
 
     BETTER = "better"
     WORSE = "worse"
-    SLIGHTLY_BETTER = "better, within the band"
-    SLIGHTLY_WORSE = "worse, within the band"
-    AS_GOOD = "as good as"
+    EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
-    TOO_FEW = "need more replicates"
-    NOT_TESTED = "not tested"
+    NEEDS = "needs n"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cell minus another one.
+    """A cell minus another one, over the replicates that both finished.
 
-    `p_holm` and `p_equivalence` are corrected over all comparisons made together; `least_p` is the
-    smallest corrected p that these numbers of runs could have given: above the level, nothing could
-    be decided, and `needs` says how many runs of each cell could, where so many can.
+    `p` and `p_equivalence` are corrected over all comparisons of the study, and the interval holds
+    all their differences together. `test` names the procedure with what it assumes.
     `p_equivalence` is NaN without a band.
     """
 
     first: Outcomes
     second: Outcomes
-    difference: Difference
-    p_holm: float
-    least_p: float
+    difference: Interval
+    p: float
     p_equivalence: float
+    test: str
     standing: Standing
-    needs: int | None = None
+
+    @property
+    def needs(self) -> int | None:
+        """The replicates without which no verdict is possible, where there are fewer."""
+        return replicates_needed() if self.standing is Standing.NEEDS else None
 
     @property
     def verdict(self) -> str:
-        """What it says in words; where it can say nothing, how many runs it needs."""
-        if self.standing is Standing.TOO_FEW and self.needs is not None:
-            return f"needs n ≥ {self.needs}"
-        return self.standing.value
+        """What it says in words; where it can say nothing, how many replicates it needs."""
+        return f"needs n ≥ {self.needs}" if self.needs else self.standing.value
 
     @property
-    def out_of_reach(self) -> bool:
-        """Whether no result could have reached the level of tests."""
-        return self.least_p > LEVEL_OF_TESTS
+    def within(self) -> bool:
+        """Whether the difference lies within the declared band, as far as a test can tell."""
+        return self.p_equivalence <= LEVEL_OF_TESTS
 
 
 def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]:
     """Compare the first with the second of every pair, as one family of tests."""
-    success = declaration.is_success
-    made = [difference(first, second, success=success) for first, second in pairs]
-    corrected = holm([each.p for each in made])
-    least = holm([nan if isnan(each.p) else each.minimum_p for each in made])
-    same = holm([_equivalence(pair, declaration) for pair in pairs])
-    needed = runs_needed(sum(not isnan(each.p) for each in made), success=success)
+    if not pairs:
+        return []
+    differences = paired(pairs)
+    joint, same = test_together(differences), _equivalence(pairs, differences, declaration)
+    test = MCNEMAR if declaration.is_success else joint.procedure.value
     return [
         Comparison(
             first=pair[0],
             second=pair[1],
-            difference=each,
-            p_holm=p,
-            least_p=reach,
-            p_equivalence=q,
-            standing=_standing(each, p, reach, q, declaration),
-            needs=needed if reach > LEVEL_OF_TESTS else None,
+            difference=_difference(pair, differences[:, k], joint, k, declaration),
+            p=float(joint.p[k]),
+            p_equivalence=float(same[k]),
+            test=test,
+            standing=_standing(joint, k, float(same[k]), differences[:, k], declaration),
         )
-        for pair, each, p, reach, q in zip(pairs, made, corrected, least, same, strict=True)
+        for k, pair in enumerate(pairs)
     ]
 
 
-@cache
-def runs_needed(tests: int, *, success: bool) -> int | None:
-    """The fewest runs of a cell with which one of so many tests can reach the level of tests.
+def paired(pairs: Sequence[Pair]) -> Floats:
+    """The differences (R, K) of every pair in every replicate; NaN where one of both lacks it.
 
-    None where no number of them can: the drawn sign patterns give no smaller p.
+    Two runs that are both not finite, and count at an infinite worst, do not differ.
     """
-    for n in range(1, EXACT_PAIRS + 2):
-        least = fisher(n, n, 0, n) if success else minimum_p(n)
-        if tests * least <= LEVEL_OF_TESTS:
-            return n
-    return None
+    replicates = sorted({r for pair in pairs for each in pair for r in each.values})
+    first, second = (
+        np.array([[pair[side].values.get(r, nan) for pair in pairs] for r in replicates])
+        for side in (0, 1)
+    )
+    with np.errstate(invalid="ignore"):
+        made = np.where((first == second) & np.isinf(first), 0.0, first - second)
+    return made.reshape(len(replicates), len(pairs))
 
 
-def to_baseline(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Comparison]:
-    """Every declared cell against its baseline, as one family; none without a baseline."""
-    against = {
-        cell.cell: declaration.baseline_of(cell.cell)
-        for cell in declaration.cells
-        if not cell.trains_members
-    }
-    pairs = [
-        (found[cell], found[base]) for cell, base in against.items() if base not in (None, cell)
-    ]
-    return compare(pairs, declaration)
+def best_cell(found: Mapping[str, Outcomes], declaration: Declaration) -> str | None:
+    """The best cell, if a test supports it against the runner-up; None otherwise.
+
+    The best cell is compared with every other one as one family, since choosing the best is itself
+    a look at all of them (Hsu, 1984: comparisons with the best).
+    """
+    sign = -1 if declaration.higher_is_better else 1
+    estimates = {name: estimate(each, declaration).estimate for name, each in found.items()}
+    ranked = sorted(
+        (name for name, value in estimates.items() if np.isfinite(value)),
+        key=lambda name: sign * estimates[name],
+    )
+    if len(ranked) < 2 or estimates[ranked[0]] == estimates[ranked[1]]:
+        return None
+    best, *others = ranked
+    joint = test_together(paired([(found[best], found[other]) for other in others]))
+    return best if joint.p[0] <= LEVEL_OF_TESTS and _tells(joint, 0, declaration) else None
 
 
-def _equivalence(pair: Pair, declaration: Declaration) -> float:
-    band, (first, second) = declaration.equivalence, pair
-    if band is None:
-        return nan
+def _difference(
+    pair: Pair, column: Floats, joint: Joint, k: int, declaration: Declaration
+) -> Interval:
+    """The mean difference with the bounds that hold for all comparisons together."""
+    n, test = joint.n[k], f"simultaneous, {joint.procedure.value}"
     if declaration.is_success:
-        counts = (first.successes, first.counted, second.successes, second.counted)
-        return share_equivalence(*counts, band=band)
-    x, y = paired_values(first, second)
-    return paired_equivalence(x - y, band)
+        first, second = (wilson(o.successes, len(o.values), z=joint.normal) for o in pair)
+        return share_difference(first, second)
+    known = column[~np.isnan(column)]
+    mean = float(known.mean()) if n and np.isfinite(known).all() else nan
+    low, high = float(joint.low[k]), float(joint.high[k])
+    if declaration.is_share:
+        low, high = max(low, -1.0), min(high, 1.0)
+    finite = not isnan(mean) and np.isfinite([low, high]).all()
+    return Interval(mean, low, high, n, test) if finite else Interval(mean, nan, nan, n, "none")
+
+
+def _equivalence(pairs: Sequence[Pair], differences: Floats, declaration: Declaration) -> Floats:
+    band = declaration.equivalence
+    if band is None:
+        return np.full(len(pairs), nan)
+    if declaration.is_success:
+        counts = [(a.successes, len(a.values), b.successes, len(b.values)) for a, b in pairs]
+        return np.array(holm([share_equivalence(*each, band=band) for each in counts]))
+    return equivalence_p(differences, band)
+
+
+def _tells(joint: Joint, k: int, declaration: Declaration) -> bool:
+    """Whether the replicates of a pair suffice for its procedure; successes are not normal."""
+    if joint.procedure is Procedure.NORMAL:
+        return joint.n[k] > 1 and not declaration.is_success
+    return joint.n[k] >= replicates_needed()
 
 
 def _standing(
-    made: Difference, p: float, reach: float, same: float, declaration: Declaration
+    joint: Joint, k: int, same: float, column: Floats, declaration: Declaration
 ) -> Standing:
-    if isnan(p):
-        return Standing.NOT_TESTED
-    within = same <= LEVEL_OF_TESTS
-    if p <= LEVEL_OF_TESTS:
-        if (made.interval.estimate > 0) == declaration.higher_is_better:
-            return Standing.SLIGHTLY_BETTER if within else Standing.BETTER
-        return Standing.SLIGHTLY_WORSE if within else Standing.WORSE
-    if within:
-        return Standing.AS_GOOD
-    return Standing.TOO_FEW if reach > LEVEL_OF_TESTS else Standing.UNDECIDED
+    if not _tells(joint, k, declaration):
+        return Standing.NEEDS
+    if joint.p[k] <= LEVEL_OF_TESTS:
+        higher = float(np.nansum(column)) > 0
+        return Standing.BETTER if higher == declaration.higher_is_better else Standing.WORSE
+    return Standing.EQUIVALENT if same <= LEVEL_OF_TESTS else Standing.UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -165,16 +196,35 @@ class Attribution:
     comparison: Comparison
 
 
-def attributions(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Attribution]:
-    """The gain of every step of a ladder over the step before, else of every single change.
+@dataclass(frozen=True)
+class Compared:
+    """All comparisons that a study asks for, tested as one family.
 
-    Single changes are cells that differ from the baseline in one compared factor; there are none
-    without a baseline or with one factor only, where they are what every comparison shows.
+    `to_baseline` has every declared cell against its baseline, none without one; `attributions` the
+    gain of every step of a ladder over the step before, else of every single change of the
+    baseline: of cells that differ from it in one compared factor, where there are several factors.
     """
+
+    to_baseline: list[Comparison]
+    attributions: list[Attribution]
+
+
+def compared(found: Mapping[str, Outcomes], declaration: Declaration) -> Compared:
+    """Compare what the declaration asks about; a pair that two tables show is tested once."""
+    against = [
+        (cell.cell, base)
+        for cell in declaration.cells
+        if not cell.trains_members
+        and (base := declaration.baseline_of(cell.cell)) not in (None, cell.cell)
+    ]
     changes = list(_changes(declaration))
-    pairs = [(found[change.cell], found[change.reference]) for change in changes]
-    made = compare(pairs, declaration)
-    return [Attribution(change, each) for change, each in zip(changes, made, strict=True)]
+    asked = list(dict.fromkeys([*against, *((each.cell, each.reference) for each in changes)]))
+    made = compare([(found[a], found[str(b)]) for a, b in asked], declaration)
+    known = dict(zip(asked, made, strict=True))
+    return Compared(
+        to_baseline=[known[pair] for pair in against],
+        attributions=[Attribution(each, known[each.cell, each.reference]) for each in changes],
+    )
 
 
 def _changes(declaration: Declaration) -> Iterator[Change]:
@@ -209,22 +259,6 @@ def _differing(declaration: Declaration, cell: Cell, base: Cell) -> set[str] | N
         return None
     names = [factor.name for factor in declaration.compared if factor.name in cell.factors]
     return {name for name in names if cell.factors[name] != base.factors[name]}
-
-
-def paired_equivalence(differences: ArrayLike, band: float) -> float:
-    """The p of the paired t version of the two one-sided tests (Schuirmann, 1987).
-
-    The larger of the p-values of mean <= -band and mean >= band. NaN for fewer than two pairs;
-    where all differences are equal there is nothing to doubt: 0 inside the band, 1 outside.
-    """
-    d = np.asarray(differences, dtype=np.float64)
-    if len(d) < 2:
-        return nan
-    mean = float(d.mean())
-    error = float(d.std(ddof=1)) / sqrt(len(d)) if np.ptp(d) else 0.0
-    if error == 0:
-        return 0.0 if abs(mean) < band else 1.0
-    return float(scipy_stats.t.sf((band - abs(mean)) / error, len(d) - 1))
 
 
 def share_equivalence(

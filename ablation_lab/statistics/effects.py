@@ -7,41 +7,35 @@ as the runs are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import inf, nan
 
 import numpy as np
-from scipy import stats as scipy_stats
 
-from ablation_lab.statistics.factorial import Factorial, Term, rank
+from ablation_lab.statistics.factorial import Factorial, Model, Term, rank
 from ablation_lab.statistics.intervals import (
     Floats,
     Interval,
-    holm,
     interquartile_mean,
     jackknife,
     mean_interval,
-    minimum_p,
-    paired_sign_flip,
 )
+from ablation_lab.statistics.joint import test_together
 
 
 @dataclass(frozen=True)
 class Contrast:
     """A level against the reference level of its factor, or a difference of two such differences.
 
-    `p_holm` is corrected over all contrasts of the study; `least_p` is the smallest that so many
-    replicates could have given.
+    `p` is corrected over all contrasts of the study, and the intervals hold all of them together.
     """
 
     term: Term
     levels: tuple[str, ...]
     interval: Interval
     p: float
-    p_holm: float
-    least_p: float
 
 
 def level_means(data: Factorial) -> dict[tuple[str, str], Interval]:
@@ -68,21 +62,31 @@ def level_iqms(data: Factorial) -> dict[tuple[str, str], Interval]:
 
 
 def contrasts(data: Factorial) -> list[Contrast]:
-    """Every main effect and two-way interaction that the cells can tell, Holm-corrected together.
+    """Every main effect and two-way interaction that the cells can tell, tested together.
 
     Main effect: mean at a level minus mean at the reference level. Interaction: by how much the
     main effect of one factor differs between a level and the reference level of the other one,
-    averaged over all further factors. Intervals as of any mean; p of the sign-flip test over
-    replicates.
+    averaged over all further factors.
     """
-    found = [(term, levels, data.values @ w) for term, levels, w in _weights(data)]
-    raw = [paired_sign_flip(values, np.zeros(len(values))) for _, _, values in found]
-    least = holm([minimum_p(len(values)) for _, _, values in found])
+    found = list(_weights(data))
+    if not found:
+        return []
+    values = data.values @ np.array([weights for _, _, weights in found]).T
+    joint = test_together(values)
     return [
-        Contrast(term, levels, mean_interval(values), p, corrected, reach)
-        for (term, levels, values), p, corrected, reach in zip(
-            found, raw, holm(raw), least, strict=True
+        Contrast(
+            term=term,
+            levels=levels,
+            interval=Interval(
+                estimate=float(values[:, k].mean()),
+                low=float(joint.low[k]),
+                high=float(joint.high[k]),
+                n=len(values),
+                method=joint.procedure.value,
+            ),
+            p=float(joint.p[k]),
         )
+        for k, (term, levels, _) in enumerate(found)
     ]
 
 
@@ -103,14 +107,13 @@ def _weights(data: Factorial) -> Iterator[tuple[Term, tuple[str, ...], Floats]]:
 
 def _additive(data: Factorial, name: str, level: str) -> Floats:
     """Weights of the cells in the mean of a level, least squares in the additive model."""
-    profile = _profile(data, data.mains, {name: level})
-    weights, _ = _estimator(data, data.mains, profile)
+    weights, _ = _estimator(data.additive, _profile(data, data.mains, {name: level}))
     return weights
 
 
 def _interaction(data: Factorial, pair: Term, levels: tuple[str, ...]) -> Floats | None:
     """Weights of a difference of differences; None where the cells do not determine it."""
-    terms = [*data.mains, *data.pairs]
+    terms = data.paired.terms
     corners = {
         name: (level, data.reference[name]) for name, level in zip(pair, levels, strict=True)
     }
@@ -118,11 +121,11 @@ def _interaction(data: Factorial, pair: Term, levels: tuple[str, ...]) -> Floats
     for signs in product((0, 1), repeat=2):
         fixed = {name: corners[name][s] for name, s in zip(pair, signs, strict=True)}
         profile += (-1) ** sum(signs) * _profile(data, terms, fixed)
-    weights, determined = _estimator(data, terms, profile)
+    weights, determined = _estimator(data.paired, profile)
     return weights if determined else None
 
 
-def _profile(data: Factorial, terms: list[Term], fixed: dict[str, str]) -> Floats:
+def _profile(data: Factorial, terms: Sequence[Term], fixed: dict[str, str]) -> Floats:
     """The row of the model for given levels, averaged over all levels of the other factors."""
     row = [1.0]
     for term in terms:
@@ -136,15 +139,13 @@ def _profile(data: Factorial, terms: list[Term], fixed: dict[str, str]) -> Float
     return np.array(row)
 
 
-def _estimator(data: Factorial, terms: list[Term], profile: Floats) -> tuple[Floats, bool]:
+def _estimator(model: Model, profile: Floats) -> tuple[Floats, bool]:
     """Weights that turn cell values into the least-squares estimate of a profile.
 
     The flag says whether the cells determine it: whether it is a combination of their rows.
     """
-    blocks = [np.ones((len(data.cells), 1)), *(data.indicators(term) for term in terms)]
-    matrix = np.hstack(blocks)
-    weights: Floats = profile @ np.linalg.pinv(matrix)
-    return weights, bool(np.allclose(weights @ matrix, profile, atol=1e-9))
+    weights: Floats = profile @ model.inverse
+    return weights, bool(np.allclose(weights @ model.matrix, profile, atol=1e-9))
 
 
 HIGHER = ("interactions of three or more",)
@@ -154,14 +155,12 @@ RESIDUAL = ("residual",)
 
 @dataclass(frozen=True)
 class Share:
-    """One source of variance. `f`, `p`, `p_holm` are NaN where nothing is tested."""
+    """One source of variance; `f` is its mean square over that of the residual, NaN of itself."""
 
     term: tuple[str, ...]
     df: int
     share: Interval
     f: float
-    p: float
-    p_holm: float
 
 
 def shares(data: Factorial) -> list[Share]:
@@ -184,14 +183,10 @@ def shares(data: Factorial) -> list[Share]:
     between = rank(np.eye(cells)) - 1
     degrees |= {SEED: replicates - 1, RESIDUAL: between * (replicates - 1)}
     squares = _squares(data.values, forms)
-    tested = [
-        _f_test(squares, degrees, term) if term != RESIDUAL else (nan, nan) for term in degrees
-    ]
-    corrected = holm([p for _, p in tested])
     intervals = _jackknifed(data.values, forms, squares)
     return [
-        Share(term, df, intervals[term], f, p, p_holm)
-        for (term, df), (f, p), p_holm in zip(degrees.items(), tested, corrected, strict=True)
+        Share(term, df, intervals[term], _f(squares, degrees, term))
+        for term, df in degrees.items()
         if df > 0
     ]
 
@@ -211,17 +206,17 @@ def _total(values: Floats) -> float:
     return float(((values - values.mean()) ** 2).sum())
 
 
-def _f_test(
+def _f(
     squares: dict[tuple[str, ...], float],
     degrees: dict[tuple[str, ...], int],
     term: tuple[str, ...],
-) -> tuple[float, float]:
-    if not degrees[term] or not degrees[RESIDUAL]:
-        return nan, nan
+) -> float:
+    if term == RESIDUAL or not degrees[term] or not degrees[RESIDUAL]:
+        return nan
     mean, noise = squares[term] / degrees[term], squares[RESIDUAL] / degrees[RESIDUAL]
     if noise == 0:
-        return (inf, 0.0) if mean > 0 else (nan, nan)
-    return mean / noise, float(scipy_stats.f.sf(mean / noise, degrees[term], degrees[RESIDUAL]))
+        return inf if mean > 0 else nan
+    return mean / noise
 
 
 def _jackknifed(

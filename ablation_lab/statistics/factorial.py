@@ -1,8 +1,8 @@
 """A factorial study as numbers: a matrix of replicates by cells, and the terms that explain it.
 
 In: the outcomes of every cell and the declaration. Out: a `Factorial`, or None where the study is
-no factorial. Shapes: R replicates, C cells. Every finished run counts, those that did not converge
-at chance: a choice that makes runs fail must not look good by the runs that it leaves.
+no factorial. Shapes: R replicates, C cells. Every finished run counts as it ended; one that counts
+at an infinite worst has no value that a mean could take.
 """
 
 from __future__ import annotations
@@ -11,18 +11,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import prod
+from math import isfinite, prod
+from typing import NamedTuple
 
 import numpy as np
 
 from ablation_lab.statistics.intervals import Floats
-from ablation_lab.statistics.outcomes import Outcomes, values_at_chance
+from ablation_lab.statistics.outcomes import Outcomes
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.factor import Factor
 from ablation_lab.study.schema import Design
 
 FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on
 Term = tuple[str, ...]  # the names of one factor (a main effect) or of two (an interaction)
+
+
+class Model(NamedTuple):
+    """A linear model of cells: its terms, the matrix (C, P) of its indicators, and the inverse."""
+
+    terms: tuple[Term, ...]
+    matrix: Floats
+    inverse: Floats
 
 
 @dataclass(frozen=True)
@@ -78,10 +87,25 @@ class Factorial:
         """The form of what mains and pairs leave between cells: interactions of three or more."""
         return np.eye(len(self.cells)) - self._projection([*self.mains, *self.pairs])
 
-    def _projection(self, terms: Iterable[Term]) -> Floats:
-        blocks = [np.ones((len(self.cells), 1)), *(self.indicators(term) for term in terms)]
+    @cached_property
+    def additive(self) -> Model:
+        """The model of main effects alone."""
+        return self._model(self.mains)
+
+    @cached_property
+    def paired(self) -> Model:
+        """The model of main effects and all two-way interactions."""
+        return self._model([*self.mains, *self.pairs])
+
+    def _model(self, terms: Iterable[Term]) -> Model:
+        listed = tuple(terms)
+        blocks = [np.ones((len(self.cells), 1)), *(self.indicators(term) for term in listed)]
         matrix = np.hstack(blocks)
-        made: Floats = matrix @ np.linalg.pinv(matrix)
+        return Model(listed, matrix, np.linalg.pinv(matrix))
+
+    def _projection(self, terms: Iterable[Term]) -> Floats:
+        model = self._model(terms)
+        made: Floats = model.matrix @ model.inverse
         return made
 
 
@@ -100,7 +124,7 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
         for factor in declaration.compared
         if len(kept := _kept(factor, cells)) > 1
     }
-    columns = [values_at_chance(found[cell.cell], declaration) for cell in cells]
+    columns = [_finite(found[cell.cell]) for cell in cells]
     common, most = _in_common(columns)
     if len(levels) < 2 or not common or len(common) < FEWEST * most:
         return None
@@ -121,7 +145,7 @@ def too_few_in_common(found: Mapping[str, Outcomes], declaration: Declaration) -
     if declaration.design is not Design.FACTORIAL or len(declaration.compared) < 2:
         return ""
     cells, _ = _cells(found, declaration, [factor.name for factor in declaration.compared])
-    common, most = _in_common([values_at_chance(found[cell.cell], declaration) for cell in cells])
+    common, most = _in_common([_finite(found[cell.cell]) for cell in cells])
     if len(common) >= FEWEST * most:
         return ""
     return (
@@ -133,6 +157,10 @@ def too_few_in_common(found: Mapping[str, Outcomes], declaration: Declaration) -
 def rank(form: Floats) -> int:
     """Degrees of freedom of a projection: its trace."""
     return round(float(np.trace(form)))
+
+
+def _finite(found: Outcomes) -> dict[int, float]:
+    return {r: value for r, value in found.values.items() if isfinite(value)}
 
 
 def _in_common(columns: list[dict[int, float]]) -> tuple[list[int], int]:
@@ -147,7 +175,7 @@ def _cells(
     declared = [cell for cell in declaration.cells if not cell.trains_members]
     partial = [cell for cell in declared if not set(names) <= set(cell.factors)]
     whole = [cell for cell in declared if set(names) <= set(cell.factors)]
-    empty = [cell for cell in whole if not values_at_chance(found[cell.cell], declaration)]
+    empty = [cell for cell in whole if not _finite(found[cell.cell])]
     said = []
     if partial:
         said.append(f"{_listed(partial)}: not every factor applies")

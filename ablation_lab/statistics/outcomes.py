@@ -1,29 +1,23 @@
 """The values of each cell, ready for statistics.
 
-In: the tidy frame and its declaration. Out: per declared cell the converged values by replicate,
-the counts of what did not converge, fail or run, and the tests between two cells.
+In: the tidy frame and its declaration. Out: per declared cell the values of all finished runs, as
+they ended, and the counts of what did not converge, fail or run. Nothing is dropped for its result:
+a choice that makes runs fail must not look good by the runs that it leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import pandas as pd
 
-from ablation_lab.statistics.intervals import (
-    Floats,
-    Interval,
-    fisher,
-    mean_interval,
-    minimum_p,
-    paired_sign_flip,
-    share_difference,
-    wilson,
-)
+from ablation_lab.statistics.intervals import UNBOUNDED, Bounds, Interval, mean_interval, wilson
 from ablation_lab.study.commands import untrained_because
 from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.metric import Metric, MetricKind
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
 from ablation_lab.study.selection import selection
 
@@ -32,40 +26,42 @@ from ablation_lab.study.selection import selection
 class Outcomes:
     """What the declared runs of one cell gave.
 
-    `converged` maps replicate to value, `unconverged` names the replicates that did not; `every`
-    holds the stored finite values of all finished runs. `counted` is the number of runs that a
-    success share is taken over.
+    `values` maps replicate to value, of all finished runs as they ended (`as_ended`); `unconverged`
+    names the replicates among them that did not converge.
     """
 
     cell: str
-    converged: Mapping[int, float]
+    values: Mapping[int, float]
     unconverged: tuple[int, ...]
-    every: tuple[float, ...]
-    counted: int
-    successes: int
     declared: int
     finished: int
     failed: int
     missing: int
     skipped: int
-    not_converged: int
     non_finite: int
     reason: str
 
+    @property
+    def not_converged(self) -> int:
+        """How many finished runs did not converge."""
+        return len(self.unconverged)
 
-@dataclass(frozen=True)
-class Difference:
-    """A cell minus another: points with interval, p, and the smallest p that was in reach."""
+    @property
+    def converged(self) -> dict[int, float]:
+        """The values of the runs that converged; nothing tests them."""
+        lost = set(self.unconverged)
+        return {r: value for r, value in self.values.items() if r not in lost}
 
-    interval: Interval
-    p: float
-    minimum_p: float
-    test: str
+    @property
+    def successes(self) -> int:
+        """How many runs have it, where the metric is a success."""
+        return sum(value >= 0.5 for value in self.values.values())
 
 
 def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcomes]:
     """The outcomes of every declared cell, in declared order."""
     values = selection(declaration.selection).values(frame, declaration.metric)
+    values = as_ended(values, frame, counts_at(declaration.primary, declaration))
     groups = frame.assign(_value=values).groupby("cell", sort=False)
     parts = {str(name): part for name, part in groups}
     empty = frame.iloc[:0].assign(_value=values.iloc[:0])
@@ -73,6 +69,40 @@ def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcome
     return {
         c.cell: _outcomes(c.cell, parts.get(c.cell, empty), untrained) for c in declaration.cells
     }
+
+
+def counts_at(metric: Metric, declaration: Declaration) -> float:
+    """What a run that is not finite counts as: no success, an accuracy of guessing, else the worst.
+
+    The worst of a metric is its own declaration's: 0 or 1 of a share, infinite of what has no end.
+    """
+    if metric.is_share and not metric.is_success and metric.higher_is_better:
+        return metric.worst if declaration.chance is None else declaration.chance
+    return metric.worst
+
+
+def as_ended(values: pd.Series[float], runs: pd.DataFrame, instead: float) -> pd.Series[float]:
+    """The values with that of guessing, or the worst, in runs that ended with something not finite.
+
+    A run that converged and stored no value stays without one.
+    """
+    lost = runs["not_converged_recorded"] == NoConvergence.NON_FINITE
+    nothing = values.isna() & (runs["not_converged"] != "")
+    return values.mask(lost | nothing | np.isinf(values), instead)
+
+
+def bounds_of(metric: Metric) -> Bounds:
+    """Between which values a metric lies."""
+    if metric.is_share:
+        return (0.0, 1.0)
+    return (0.0, inf) if metric.kind in (MetricKind.LOSS, MetricKind.COUNT) else UNBOUNDED
+
+
+def estimate(found: Outcomes, declaration: Declaration) -> Interval:
+    """The estimate of a cell over all its finished runs, with its interval."""
+    if declaration.is_success:
+        return wilson(found.successes, len(found.values))
+    return mean_interval(list(found.values.values()), bounds=bounds_of(declaration.primary))
 
 
 def further_estimates(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
@@ -83,9 +113,10 @@ def further_estimates(frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
         if metric.name not in finished:
             continue
         values = selection(declaration.selection).values(finished, metric.name)
+        values = as_ended(values, finished, counts_at(metric, declaration))
         for cell in declaration.cells:
             mine = values[finished["cell"] == cell.cell]
-            found = mean_interval(mine[np.isfinite(mine)])
+            found = mean_interval(mine.dropna(), bounds=bounds_of(metric))
             rows.append(
                 {
                     "study": declaration.study,
@@ -104,63 +135,21 @@ def further_estimates(frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def difference(first: Outcomes, second: Outcomes, *, success: bool) -> Difference:
-    """Compare two cells: Fisher's test on success shares, else the paired sign-flip test.
-
-    Pairs are the replicates that converged in both cells.
-    """
-    if success:
-        a, b = (wilson(o.successes, o.counted) for o in (first, second))
-        p = fisher(first.successes, first.counted, second.successes, second.counted)
-        least = fisher(first.counted, first.counted, 0, second.counted)
-        return Difference(share_difference(a, b), p, least, "Fisher exact")
-    x, y = paired_values(first, second)
-    least = minimum_p(len(x)) if len(x) else float("nan")
-    return Difference(mean_interval(x - y), paired_sign_flip(x, y), least, "paired sign-flip")
-
-
-def paired_values(first: Outcomes, second: Outcomes) -> tuple[Floats, Floats]:
-    """The values of both cells, replicate by replicate, where both converged; shapes (R,)."""
-    pairs = sorted(first.converged.keys() & second.converged.keys())
-    return (
-        np.array([first.converged[r] for r in pairs]),
-        np.array([second.converged[r] for r in pairs]),
-    )
-
-
-def values_at_chance(found: Outcomes, declaration: Declaration) -> dict[int, float]:
-    """Replicate to value over all finished runs: what did not converge as no success, or at chance.
-
-    Where chance is unknown, runs that did not converge have no value and are left out.
-    """
-    floor = 0.0 if declaration.is_success else declaration.chance
-    if floor is None:
-        return dict(found.converged)
-    return {**found.converged, **dict.fromkeys(found.unconverged, floor)}
-
-
 def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
     part = part.sort_values("replicate", kind="stable")
     status = part["status"]
     finished = part[status == Status.FINISHED]
-    not_converged = finished["not_converged"] != ""
-    finite = np.isfinite(finished["_value"])
-    converged = finished[~not_converged & finite]
+    valued = finished.dropna(subset=["_value"])
+    lost = finished["not_converged"] != ""
     return Outcomes(
         cell=cell,
-        converged=dict(
-            zip(converged["replicate"].tolist(), converged["_value"].tolist(), strict=True)
-        ),
-        unconverged=tuple(finished.loc[not_converged, "replicate"].tolist()),
-        every=tuple(finished.loc[finite, "_value"].tolist()),
-        counted=int((not_converged | finite).sum()),
-        successes=int((finished["_value"] >= 0.5).sum()),
+        values=dict(zip(valued["replicate"].tolist(), valued["_value"].tolist(), strict=True)),
+        unconverged=tuple(finished.loc[lost, "replicate"].tolist()),
         declared=int((status != Status.SKIPPED).sum()),
         finished=len(finished),
         failed=int((status == Status.FAILED).sum()),
         missing=int((status == Status.MISSING).sum()),
         skipped=int((status == Status.SKIPPED).sum()),
-        not_converged=int(not_converged.sum()),
         non_finite=int((finished["not_converged"] == NoConvergence.NON_FINITE).sum()),
         reason=_reason(part, untrained),
     )

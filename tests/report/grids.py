@@ -41,6 +41,7 @@ def frame(
             "study": study.study, "cell": cell, "replicate": r, "run_id": f"{cell}{r}",
             "status": "finished", study.metric: float(value), "reason": "",
             "not_converged": "loss_at_chance" if r in lost.get(cell, set()) else "",
+            "not_converged_recorded": "loss_at_chance" if r in lost.get(cell, set()) else "",
         }
         for cell, each in values.items() for r, value in enumerate(each)
     ]  # fmt: skip

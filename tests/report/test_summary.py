@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ablation_lab.report.findings import against_baseline, finding
 from ablation_lab.report.study import Study
+from ablation_lab.statistics.comparisons import Standing
 
 
 def test_cells_alike_share_the_first_place(studies: dict[str, Study]) -> None:
@@ -26,10 +27,11 @@ def test_a_single_run_is_not_said_to_be_tested(studies: dict[str, Study]) -> Non
 
 def test_the_baseline_is_answered_by_counts_of_verdicts(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
-    counts = Counter(made.standing.value for made in study.comparisons)
+    counts = Counter(made.standing for made in study.comparisons)
     said = against_baseline(study)
     assert counts
-    assert all(f"{count} {word}" in said for word, count in counts.items())
+    words = {Standing.NEEDS: "without a verdict, since they need n ≥ 6"}
+    assert all(f"{n} {words.get(each, each.value)}" in said for each, n in counts.items())
     assert said in finding(study)
     without = replace(study, declaration=study.declaration.model_copy(update={"baseline": None}))
     assert against_baseline(without) == ""

@@ -51,8 +51,9 @@ def test_the_pivot_of_successes(studies: dict[str, Study]) -> None:
 def test_the_pivot_of_means(studies: dict[str, Study]) -> None:
     table = pivot_table(studies["keep_prob"])
     assert table.rows[0][1].words.endswith("(10); reference 95")
-    assert texts(table)[2] == ["0.5", "91.0 ± 0.1 (6), 4/10 not converged", "–"]
-    assert table.notes[1] == "skipped: needs an accelerator & time"
+    assert texts(table)[2] == ["0.5", "59.0 ± 24.7 (10), 4/10 not converged", "–"]
+    assert table.notes[1].startswith("runs of two kinds: 6 of 10 around 91.0 %")
+    assert table.notes[2] == "skipped: needs an accelerator & time"
     bold = [entry.cell for row in table.rows for entry in row if entry.bold]
     assert bold == ["keep_prob=1.0,architecture=wide"]
 
@@ -199,7 +200,14 @@ def test_ours_stands_in_the_unit_of_what_is_printed(studies: dict[str, Study]) -
 def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
     studies: dict[str, Study],
 ) -> None:
-    row = {"cell": "c", "reason": "", "estimate": float("nan"), "not_converged": 3, "finished": 4}
+    row = {
+        "cell": "c",
+        "reason": "",
+        "kinds": "",
+        "estimate": float("nan"),
+        "not_converged": 3,
+        "finished": 4,
+    }
     declared = studies["keep_prob"].declaration
     for not_converged, text in ((3, f"{DASH}, 3/4 not converged"), (0, DASH)):
         entry = cell_entry(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import product
 from math import isnan
 
 import numpy as np
@@ -15,38 +14,22 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from ablation_lab.statistics.intervals import (
-    fisher,
     holm,
     mean_interval,
-    minimum_p,
-    paired_sign_flip,
     prediction_interval,
     rank_p,
     share_difference,
+    two_kinds,
     wilson,
 )
 
 VALUES = st.lists(st.floats(-1e3, 1e3, allow_nan=False), min_size=1, max_size=30)
 
 
-@pytest.mark.parametrize("n", [10, 25, 60])
-def test_bca_agrees_with_scipy(n: int) -> None:
-    x = np.random.default_rng(n).exponential(size=n)
-    ours = mean_interval(x)
-    theirs = scipy_stats.bootstrap(
-        (x,), np.mean, n_resamples=10_000, method="BCa", rng=np.random.default_rng(1)
-    ).confidence_interval
-    # Two bootstraps with other draws: the ends wobble by about 1 % of the length at 10,000.
-    slack = 0.06 * (theirs.high - theirs.low)
-    assert ours.low == pytest.approx(theirs.low, abs=slack)
-    assert ours.high == pytest.approx(theirs.high, abs=slack)
-    assert ours.method == "BCa bootstrap"
-
-
-@pytest.mark.parametrize("n", [2, 5, 9])
-def test_t_agrees_with_scipy(n: int) -> None:
+@pytest.mark.parametrize(("n", "level"), [(2, 0.97), (5, 0.97), (49, 0.97), (50, 0.95), (60, 0.95)])
+def test_t_agrees_with_scipy(n: int, level: float) -> None:
     x = np.random.default_rng(n).normal(size=n)
-    low, high = scipy_stats.t.interval(0.95, n - 1, x.mean(), scipy_stats.sem(x))
+    low, high = scipy_stats.t.interval(level, n - 1, x.mean(), scipy_stats.sem(x))
     ours = mean_interval(x)
     assert (ours.low, ours.high, ours.method) == (pytest.approx(low), pytest.approx(high), "t")
 
@@ -56,8 +39,8 @@ def test_the_interval_of_the_mean_covers(n: int, draws: int) -> None:
     rng = np.random.default_rng(0)
     found = [mean_interval(rng.normal(size=n)) for _ in range(draws)]
     coverage = np.mean([i.low <= 0 <= i.high for i in found])
-    # t is exact (95 %, ± 3 standard errors); BCa at n = 15 is known to run a few points short.
-    assert (0.935 if n < 10 else 0.89) <= coverage <= 0.97
+    # t with the quantile of 97 % is exact for normal runs; ± 3 standard errors.
+    assert coverage == pytest.approx(0.97, abs=3 * (0.97 * 0.03 / draws) ** 0.5)
 
 
 @given(VALUES)
@@ -81,9 +64,40 @@ def test_no_run_one_run_and_equal_runs() -> None:
     assert "no spread" in equal.method
 
 
-def test_values_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 of 3 that are not"):
+def test_what_is_no_number_is_refused_and_infinite_values_leave_a_median() -> None:
+    with pytest.raises(ValueError, match="found 1 NaN"):
         mean_interval([1.0, float("nan"), 2.0])
+    assert mean_interval([1.0, float("inf"), 2.0]).estimate == 2.0
+
+
+def test_an_interval_stays_inside_the_range_of_its_metric() -> None:
+    x = [0.99, 0.999, 1.0]
+    assert mean_interval(x).high > 1
+    inside = mean_interval(x, bounds=(0.0, 1.0))
+    assert (inside.high, inside.low) == (1.0, mean_interval(x).low)
+
+
+def test_two_kinds_are_those_that_a_gap_parts() -> None:
+    bounds = (0.0, 1.0)
+    lower, upper = two_kinds([0.97, 0.1, 0.98, 0.11, 0.975], bounds)
+    assert (lower.tolist(), upper.tolist()) == ([0.1, 0.11], [0.97, 0.975, 0.98])
+    assert two_kinds([0.97, 0.1], bounds) is not None
+    assert two_kinds([0.95, 0.97, 0.99], bounds) is None  # no gap of five points
+    assert two_kinds([0.1, 0.4, 0.6, 0.97], bounds) is None  # no gap wider than the rest
+    assert two_kinds([10.0, 100.0], (0.0, np.inf)) is None  # five points have no meaning there
+    rng = np.random.default_rng(0)
+    wide = [two_kinds(rng.normal(0.5, 0.08, 10), bounds) for _ in range(300)]
+    assert sum(found is not None for found in wide) <= 3
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("n", [3, 5, 10, 20])
+def test_the_mean_of_two_kinds_is_covered_where_both_were_seen(share: float, n: int) -> None:
+    rng, mean = np.random.default_rng(n), 0.97 - share * 0.87
+    drawn = np.where(rng.random((1500, n)) < share, 0.1, rng.normal(0.97, 0.003, (1500, n)))
+    seen = [mean_interval(x, bounds=(0.0, 1.0)) for x in drawn if np.ptp(x) > 0.5]
+    covered = np.mean([each.low <= mean <= each.high for each in seen])
+    assert covered >= 0.92
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 7), (187, 200)])
@@ -105,37 +119,6 @@ def test_the_difference_of_shares_agrees_with_statsmodels() -> None:
     assert (ours.low, ours.high) == (pytest.approx(low), pytest.approx(high))
 
 
-def test_the_exact_sign_flip_counts_every_pattern() -> None:
-    d = np.array([0.3, -0.1, 0.4, 0.2, 0.6])
-    sums = [abs(sum(s * v for s, v in zip(p, d, strict=True))) for p in product((-1, 1), repeat=5)]
-    by_hand = np.mean([total >= abs(d.sum()) - 1e-12 for total in sums])
-    assert paired_sign_flip(d, np.zeros(5)) == pytest.approx(float(by_hand))
-
-
-@pytest.mark.parametrize("n", [1, 3, 8, 12])
-def test_no_p_is_below_the_least(n: int) -> None:
-    assert paired_sign_flip(np.arange(1.0, n + 1), np.zeros(n)) == minimum_p(n)
-
-
-def test_the_drawn_sign_flip_is_near_the_t_test_and_keeps_its_level() -> None:
-    rng = np.random.default_rng(2)
-    d = rng.normal(0.4, 1, size=40)
-    assert paired_sign_flip(d, 0 * d) == pytest.approx(
-        scipy_stats.ttest_1samp(d, 0).pvalue, abs=0.01
-    )
-    below = np.mean(
-        [paired_sign_flip(rng.normal(size=14), np.zeros(14)) <= 0.05 for _ in range(400)]
-    )
-    assert below <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
-
-
-def test_sign_flip_edges() -> None:
-    assert isnan(paired_sign_flip([], []))
-    assert paired_sign_flip([1.0, 2.0], [1.0, 2.0]) == 1.0
-    with pytest.raises(ValueError, match="found 2 and 1"):
-        paired_sign_flip([1.0, 2.0], [1.0])
-
-
 @pytest.mark.parametrize("n", [1, 2, 7, 20])
 def test_holm_agrees_with_statsmodels(n: int) -> None:
     pvalues = list(np.random.default_rng(n).uniform(size=n) ** 3)
@@ -147,13 +130,6 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
     assert corrected[0] == pytest.approx(0.02)
     assert isnan(corrected[1])
     assert corrected[2] == pytest.approx(0.04)
-
-
-def test_fisher_agrees_with_scipy_and_knows_empty_cells() -> None:
-    assert fisher(3, 20, 12, 20) == pytest.approx(
-        scipy_stats.fisher_exact([[3, 17], [12, 8]]).pvalue
-    )
-    assert isnan(fisher(0, 0, 3, 4))
 
 
 def test_the_prediction_interval_holds_one_more_run() -> None:
@@ -184,20 +160,19 @@ def test_forty_cells_in_a_second() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "least"), [("normal", 0.92), ("uniform", 0.92), ("exponential", 0.87)]
+    ("name", "least"), [("normal", 0.935), ("uniform", 0.93), ("exponential", 0.89)]
 )
 @pytest.mark.parametrize("n", [5, 10, 20])
 def test_coverage_of_the_mean_over_many_studies(name: str, n: int, least: float) -> None:
-    """4,000 studies of n runs: 95 % where runs are normal, a little less where they are skewed.
+    """4,000 studies of n runs: 97 % where runs are normal, less on an exponential.
 
-    A standard error is 0.35 points. t is exact for normal runs; BCa from ten runs is known to run
-    two to three points short there (Hesterberg 2015, table 2), and both more on an exponential.
+    A standard error is 0.35 points.
     """
     rng = np.random.default_rng(n)
     centre = {"normal": 0.0, "uniform": 0.5, "exponential": 1.0}[name]
     found = [mean_interval(getattr(rng, name)(size=n)) for _ in range(4_000)]
     covered = np.mean([each.low <= centre <= each.high for each in found])
-    assert least - 0.03 * (n == 10) <= covered <= 0.965
+    assert least <= covered <= 0.98
 
 
 @pytest.mark.slow
@@ -212,7 +187,7 @@ def test_coverage_of_shares(share: float, n: int) -> None:
 
 
 @pytest.mark.slow
-def test_coverage_of_differences_of_shares_and_level_of_their_test() -> None:
+def test_coverage_of_differences_of_shares() -> None:
     rng = np.random.default_rng(6)
     counts = rng.binomial(50, [0.7, 0.5], size=(4_000, 2))
     covered = np.mean(
@@ -222,14 +197,3 @@ def test_coverage_of_differences_of_shares_and_level_of_their_test() -> None:
         ]
     )
     assert covered == pytest.approx(0.95, abs=0.015)  # Newcombe's is known to be within a point
-    equal = rng.binomial(50, 0.6, size=(2_000, 2))
-    assert np.mean([fisher(a, 50, b, 50) <= 0.05 for a, b in equal]) <= 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [5, 8, 12, 30])
-def test_level_of_the_sign_flip_test(n: int) -> None:
-    """Under no difference p <= 0.05 in at most 5 % (three standard errors above, 2,000 studies)."""
-    rng = np.random.default_rng(n)
-    small = [paired_sign_flip(rng.standard_t(3, n), np.zeros(n)) <= 0.05 for _ in range(2_000)]
-    assert np.mean(small) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2_000)

@@ -10,11 +10,16 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import tost_proportions_2indep
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablation_lab.statistics.comparisons import paired_equivalence, share_equivalence
+from ablation_lab.statistics.comparisons import share_equivalence
+from ablation_lab.statistics.joint import equivalence_p
 
 
-@pytest.mark.parametrize(("n", "shift"), [(3, 0.0), (10, 0.4), (40, -0.2), (12, 1.5)])
-def test_the_paired_test_agrees_with_statsmodels(n: int, shift: float) -> None:
+def paired_equivalence(differences: object, band: float) -> float:
+    return float(equivalence_p(np.reshape(differences, (-1, 1)), band)[0])
+
+
+@pytest.mark.parametrize(("n", "shift"), [(3, 0.0), (5, 0.4), (4, -0.2), (2, 1.5)])
+def test_the_paired_test_of_few_agrees_with_statsmodels(n: int, shift: float) -> None:
     rng = np.random.default_rng(n)
     a, b = rng.normal(shift, 1, n), rng.normal(0, 1, n)
     assert paired_equivalence(a - b, 0.8) == pytest.approx(ttost_paired(a, b, -0.8, 0.8)[0])
@@ -26,8 +31,16 @@ def test_the_test_of_shares_agrees_with_statsmodels(counts: tuple[int, int, int,
     assert share_equivalence(*counts, band=0.1) == pytest.approx(theirs)
 
 
+@pytest.mark.parametrize("n", [10, 40])
+def test_the_sign_flips_of_many_are_near_the_t_tests(n: int) -> None:
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0.2, 1, n), rng.normal(0, 1, n)
+    theirs = ttost_paired(a, b, -1.2, 1.2)[0]
+    assert paired_equivalence(a - b, 1.2) == pytest.approx(theirs, abs=0.02)
+
+
 def test_equivalence_at_five_percent_is_the_ninety_percent_interval_inside_the_band() -> None:
-    d = np.random.default_rng(7).normal(0.1, 1, 25)
+    d = np.random.default_rng(7).normal(0.1, 1, 5)
     low, high = scipy_stats.t.interval(0.90, len(d) - 1, d.mean(), scipy_stats.sem(d))
     band = max(-low, high)
     assert paired_equivalence(d, 1.001 * band) < 0.05 < paired_equivalence(d, 0.999 * band)

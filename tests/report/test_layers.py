@@ -143,10 +143,10 @@ def test_the_norms_are_drawn_at_their_medians(store: Writer) -> None:
 
 @pytest.mark.parametrize("name", ["drawn", "images"])
 def test_they_are_written_like_every_figure(store: Writer, name: str, tmp_path: Path) -> None:
-    written = write_study(study(store, name), tmp_path / name)
-    for figure in written.figures:
+    tables, figures = write_study(study(store, name), tmp_path / name)
+    for figure in figures:
         assert (tmp_path / name / f"figure_{figure.name}.svg").stat().st_size > 1000
-    assert "gradients" in [table.name for table in written.tables]
+    assert "gradients" in [table.name for table in tables]
 
 
 def test_a_store_without_the_files_says_so(new_writer: Callable[[], Writer]) -> None:

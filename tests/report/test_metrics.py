@@ -95,7 +95,7 @@ def test_a_further_metric_that_no_run_has_is_no_column(
 ) -> None:
     made = study(new_writer(), F1, {"name": "lost", "direction": "maximize", "kind": "plain"})
     assert "lost" not in cell_table(made).header[-1]
-    assert write_study(made, tmp_path / "own").tables
+    assert write_study(made, tmp_path / "own")[0]
 
 
 def test_the_validation_curve_of_a_share_is_drawn_by_its_name(

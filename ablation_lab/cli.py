@@ -39,6 +39,12 @@ settings (key=value, as in conf/config.yaml):
 """
 
 
+CLOSELY = "[PACKAGE | family=NAME]"
+CARE = """\
+Of a package, or a family by its name: what it does with the settings of the first cell that uses
+it. Is it repeatable, do its outputs fit the targets, does it keep epochs, does it leave anything
+behind for the next run of a worker, can it be copied, do its replicates train as one program.
+"""
 MOVE = """\
 Runs whose code changed have another key, and count as missing. This gives those that the store has
 today's key, where that is right:
@@ -251,9 +257,16 @@ def _apart(call: Call, *names: str) -> tuple[dict[str, str], Call]:
 
 
 def _doctor(call: Call) -> int:
-    from ablation_lab.runner.doctor import examine
+    from ablation_lab.runner.doctor import examine, examine_families
 
-    return examine(call.project)
+    if not call.words:
+        return examine(call.project)
+    word, *others = call.words
+    if others:
+        raise ConfigurationError(f"doctor: expected {CLOSELY}, found {others[0]!r} beside {word!r}")
+    packages = () if "=" in word else (word,)
+    project = _enter(replace(call, plugins=(*call.plugins, *packages), words=()))
+    return examine_families(project, word)
 
 
 VERBS: dict[str, Verb] = {
@@ -265,7 +278,7 @@ VERBS: dict[str, Verb] = {
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
     "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, MOVE),
-    "doctor": Verb("say what is installed, and which devices and stores answer", "", _doctor),
+    "doctor": Verb("say what is installed and answers, or how a family is", CLOSELY, _doctor, CARE),
 }
 
 

@@ -1,8 +1,8 @@
-"""``ablation doctor``: what is installed, and which devices, stores and engines answer.
+"""``ablation doctor``: what is installed, what answers, and how a family of a user's own is.
 
-Comes in: the folder of a project, or of none. Goes out: one line for each thing that was looked at,
-with what to do about it where it is not in order; the status is 0 if nothing that a call needs is
-missing, else 1. Nothing is written.
+Comes in: the folder of a project, or of none, and a package or a family to look at closely. Goes
+out: one line for each thing that was looked at, with what to do about it where it is not in order;
+the status is 0 if nothing that a call needs is missing, else 1. Nothing is written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ablation_lab.errors import ConfigurationError, StoreError, installing
 from ablation_lab.output import say
-from ablation_lab.study.project import open_project
+from ablation_lab.study.files import files_of, read_yaml
+from ablation_lab.study.project import Project, open_project
 
 NEEDED = ("torch", "pytorch-lightning", "mlflow", "hydra-core", "optuna", "pandas", "seaborn")
 
@@ -42,6 +43,28 @@ def examine(folder: Path) -> int:
     for finding in findings:
         say(finding.line)
     return 0 if all(finding.good for finding in findings) else 1
+
+
+def examine_families(project: Project, word: str) -> int:
+    """Print what was found of the families of a package, or of the one that family=NAME names.
+
+    Errors: ConfigurationError for a package that registers none; UnknownName for an unknown family.
+    """
+    from ablation_lab.runner.family import examine_family, families_of
+    from ablation_lab.study.schema import parse_study
+
+    key, _, name = word.partition("=")
+    names = [name] if key == "family" and name else families_of(word)
+    if not names:
+        raise ConfigurationError(f"doctor: {word!r} registers no family; name one by family=NAME")
+    files = files_of("study", [project.conf])
+    studies = [parse_study(each, read_yaml(path)[each], path) for each, path in files.items()]
+    good = True
+    for each in names:
+        for answer in examine_family(each, studies):
+            say(Finding(f"{each}, {answer.question}", answer.found, not answer.wrong).line)
+            good &= not answer.wrong
+    return 0 if good else 1
 
 
 def _packages() -> Iterator[Finding]:

@@ -151,3 +151,37 @@ def test_the_doctor_names_what_is_not_in_order(forked_call: Call, tmp_path: Path
     ill = forked_call(tmp_path / "demo", "doctor")
     assert ill.status == 1
     assert "BAD plug-in demo: not found" in ill.out
+
+
+def test_the_doctor_looks_at_the_families_of_a_package(forked_call: Call, tmp_path: Path) -> None:
+    forked_call(tmp_path, "new", "demo")
+    project = tmp_path / "demo"
+    well = forked_call(project, "doctor", "demo")
+    assert well.status == 0, well.out
+    assert "ok  demo, repeatable: built and trained twice" in well.out
+    module = project / "demo.py"
+    module.write_text(
+        module.read_text().replace("nn.Linear(width, classes)", "nn.Linear(width, 3)")
+    )
+    ill = forked_call(project, "doctor", "family=demo")
+    assert ill.status == 1
+    assert "BAD demo, outputs: expected outputs (16, 10)" in ill.out
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["demo", "more"], "doctor: expected [PACKAGE | family=NAME], found 'more' beside 'demo'"),
+        (["json"], "doctor: 'json' registers no family; name one by family=NAME"),
+        (["family=dem"], "unknown family 'dem'; nearest: 'demo'"),
+        (["nothing_here"], "plugins: no package 'nothing_here'"),
+    ],
+)
+def test_the_doctor_refuses_what_it_cannot_look_at(
+    forked_call: Call, tmp_path: Path, words: list[str], line: str
+) -> None:
+    forked_call(tmp_path, "new", "demo")
+    outcome = forked_call(tmp_path / "demo", "doctor", *words)
+    assert outcome.status == 2
+    assert outcome.err.startswith(f"error: {line}")
+    assert outcome.err.count("\n") == 1

@@ -16,23 +16,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from ablation_lab.data import DATASETS, Dataset, Part, TrainingData
+from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load_loaders
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.grid import expand
-from ablation_lab.study.run import Run
+from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.schema import Study
 from ablation_lab.study.settings import resolve
 from ablation_lab.study.stacking import is_own_stack, why_alone
 from ablation_lab.training import single
 from ablation_lab.training.lightning import lightning_trainer, plain_trainer
-from ablation_lab.training.loaders import evaluation_loader, training_loader
+from ablation_lab.training.loaders import fit_arguments
 from ablation_lab.training.own_stack import validate_own_stack
+from ablation_lab.training.repeatable import made_up, repeatable
 from ablation_lab.training.surroundings import restored
 from ablation_lab.training.trained import predictor
+from ablation_lab.training.validate import validate_shapes
 from lightning_modules.registry import FAMILIES, PRODUCT
 from lightning_modules.task import Task, task_of
 
@@ -60,7 +61,12 @@ class Subject:
 
     run: Run
     dataset: Dataset
-    data: TrainingData
+    data: TrainingData | Loaders
+
+    @property
+    def family(self) -> str:
+        """The name of the family."""
+        return str(self.run.config["model"]["family"])
 
     def built(self) -> pl.LightningModule:
         """Return the run's module before its first step."""
@@ -68,10 +74,9 @@ class Subject:
 
     def fitted(self) -> tuple[pl.LightningModule, pl.Trainer]:
         """Return the run's module after a short fit, and what fitted it."""
-        module, training, order = single.begin(self.run, self.data, self.dataset)
+        module, training = single.begin(self.run, self.dataset)
         trainer = plain_trainer(module, training, devices=1)
-        train = training_loader(self.data.train, order, seed=0)
-        trainer.fit(module, train, evaluation_loader(self.data.validation, seed=0))
+        trainer.fit(module, **fit_arguments(self.data, training, seed=0))
         return module, trainer
 
 
@@ -139,10 +144,11 @@ def _subject(name: str, studies: Iterable[Study]) -> Subject:
         config = resolve({"model": {"family": name}, **DEFAULTS}, [], "its defaults")
     dataset = DATASETS.get(config["data"]["name"])
     kept = {key: config["training"][key] for key in ("loss", "l2")}
-    training = {**kept, "epochs": EPOCHS, "steps": None, "batch_size": BATCH}
+    size = None if dataset.loaders else BATCH
+    training = {**kept, "epochs": EPOCHS, "steps": None, "batch_size": size}
     config = {**config, "training": training}
     run = Run("doctor", "", cell, 0, "", 0, config, {})
-    return Subject(run, dataset, TrainingData(*(_made_up(dataset, seed) for seed in (0, 1))))
+    return Subject(run, dataset, _data(dataset))
 
 
 def _cells(name: str, studies: Iterable[Study]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,14 +159,12 @@ def _cells(name: str, studies: Iterable[Study]) -> Iterator[tuple[str, dict[str,
                 yield f"{study.place}: {cell.name}", dict(cell.config)
 
 
-def _made_up(dataset: Dataset, seed: int) -> Part:
-    """Return examples of the shape of a data set's."""
-    draw = np.random.default_rng(seed)
-    rows = BATCHES * BATCH
-    x = draw.random((rows, *dataset.shape), dtype=np.float32)
-    if dataset.classes:
-        return Part(x, draw.integers(max(dataset.classes, 2), size=(rows, *dataset.targets)))
-    return Part(x, draw.random((rows, *dataset.targets), dtype=np.float32))
+def _data(dataset: Dataset) -> TrainingData | Loaders:
+    """Return made-up examples in the shape of a data set's, or what its own loaders give."""
+    if dataset.loaders:
+        return load_loaders(dataset.name)
+    part = Part(*(each.numpy() for each in made_up(dataset, BATCHES * BATCH)))
+    return TrainingData(part, part)
 
 
 def _builds(subject: Subject) -> str:
@@ -172,56 +176,30 @@ def _builds(subject: Subject) -> str:
 
 
 def _outputs(subject: Subject) -> str:
-    module, part = subject.built(), subject.data.validation
-    found = predictor(module, torch.device("cpu"))(part.x).shape
-    task, rows = task_of(module), len(part.x)
-    classes = (max(subject.dataset.classes, 1),)
-    expected = {
-        Task.CLASSIFICATION: (rows, *classes),
-        Task.SEQUENCE: (*part.y.shape, *classes),
-        Task.REGRESSION: part.y.shape,
-    }.get(task, part.x.shape)
-    if found != expected:
-        raise Wrong(
-            f"expected outputs {expected} of a module for {task}, found {found}; targets are "
-            f"{part.y.shape}"
-        )
-    return f"{found} for targets {part.y.shape}"
+    module, dataset = subject.built(), subject.dataset
+    if task_of(module) is Task.OWN:
+        return "the module alone says what is measured"
+    x, y = made_up(dataset, BATCH)
+    validate_shapes(module, dataset, subject.family)
+    return f"{predictor(module, x.device)(x.numpy()).shape} for targets {tuple(y.shape)}"
 
 
 def _repeats(subject: Subject) -> str:
-    found = []
-    for seed in (1, 2):
-        # Whatever was drawn before in this process is none of the run's business.
-        single.seed_everything(seed)
-        with restored():
-            module, trainer = subject.fitted()
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        found.append((module.state_dict(), logged))
-    (one, first), (other, second) = found
-    differ = [name for name in one if not torch.equal(one[name], other[name])]
-    differ += [name for name in first if not _same(first[name], second.get(name))]
-    if differ:
-        raise Wrong(
-            f"built and trained twice from the same seed, {', '.join(differ[:3])} differ: it draws "
-            "from a generator that nobody seeds, or looks at the time or the process"
-        )
+    if differ := repeatable(Stack((subject.run,), TrainerName.SINGLE, "")):
+        raise Wrong(differ)
     return "built and trained twice, it is the same to the last bit"
-
-
-def _same(one: float, other: float | None) -> bool:
-    return one == other or (one != one and other != other)  # noqa: PLR0124 - two that are no number
 
 
 def _keeps_epochs(subject: Subject) -> str:
     _, trainer = subject.fitted()
     batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-    if (trainer.current_epoch, batches) != (EPOCHS, EPOCHS * BATCHES):
+    expected = trainer.num_training_batches if subject.dataset.loaders else BATCHES
+    if (trainer.current_epoch, batches) != (EPOCHS, EPOCHS * expected):
         raise Wrong(
-            f"expected {EPOCHS} epochs of {BATCHES} batches, found {trainer.current_epoch} with "
+            f"expected {EPOCHS} epochs of {expected} batches, found {trainer.current_epoch} with "
             f"{batches} in all"
         )
-    return f"{EPOCHS} epochs of {BATCHES} batches"
+    return f"{EPOCHS} epochs of {expected} batches"
 
 
 def _leaves_nothing(subject: Subject) -> str:
@@ -247,16 +225,15 @@ def _pickles(subject: Subject) -> str:
 
 
 def _stacks(subject: Subject) -> str:
-    name = subject.run.config["model"]["family"]
     obstacle = why_alone(subject.run.config)
     pair = [replace(subject.run, replicate=number) for number in (0, 1)]
     alone, stacked = (
         [single.build_module(each, subject.dataset) for each in pair] for _ in range(2)
     )
     try:
-        validate_own_stack(alone, stacked, subject.dataset, name)
+        validate_own_stack(alone, stacked, subject.dataset, subject.family)
     except ValueError as error:
-        if is_own_stack(name):
+        if is_own_stack(subject.family):
             raise Wrong(str(error)) from None
         return f"no: {obstacle or error}"
     if not obstacle:

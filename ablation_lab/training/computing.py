@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,35 +50,6 @@ def precision(name: str | None) -> Iterator[None]:
         torch.set_float32_matmul_precision(products)
         library.allow_tf32 = convolutions
         library.deterministic = repeatable
-
-
-@contextmanager
-def restored() -> Iterator[None]:
-    """Put back what a module may change for the whole process, so that no later run is another.
-
-    That is what a ``pl.Trainer`` and ``pl.seed_everything`` set too: torch's determinism, number
-    type and threads, and the environment.
-    """
-    strict, lenient = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    number, threads, anomaly = (
-        torch.get_default_dtype(),
-        torch.get_num_threads(),
-        torch.is_anomaly_enabled(),
-    )
-    environment, errors = dict(os.environ), np.geterr()
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(strict, warn_only=lenient)
-        torch.set_default_dtype(number)
-        torch.set_num_threads(threads)
-        torch.autograd.set_detect_anomaly(anomaly)
-        os.environ.clear()
-        os.environ.update(environment)
-        np.seterr(**errors)
 
 
 def _products_in_bfloat16() -> torch.autocast:

@@ -38,7 +38,7 @@ def execute(stack: Stack) -> list[Record]:
             importlib.import_module(name)
         if stack.trainer is TrainerName.COMPUTED:
             return [_computed(run, stack) for run in stack.runs]
-        from ablation_lab.training.computing import restored
+        from ablation_lab.training.surroundings import restored
 
         with restored():
             return _records(stack, started)
@@ -66,7 +66,7 @@ def validation_score(stack: Stack) -> float:
     did not stay finite. No test set is read in.
     """
     from ablation_lab.training import single
-    from ablation_lab.training.computing import restored
+    from ablation_lab.training.surroundings import restored
     from lightning_modules.losses import MEASURES
 
     for name in stack.plugins:

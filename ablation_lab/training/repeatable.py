@@ -21,9 +21,9 @@ from torch import Tensor
 from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load_loaders
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training import single
-from ablation_lab.training.computing import restored
 from ablation_lab.training.lightning import plain_trainer
 from ablation_lab.training.loaders import fit_arguments
+from ablation_lab.training.surroundings import restored
 
 STEPS = 3
 EXAMPLES = 8
@@ -52,8 +52,7 @@ def repeatable(stack: Stack) -> str:
         importlib.import_module(name)
     run = stack.runs[0]
     dataset = DATASETS.get(run.config["data"]["name"])
-    with restored():
-        first, again = (list(_trace(run, dataset, stack.data_root, draws)) for draws in (1, 2))
+    first, again = (_traced(run, dataset, stack.data_root, draws) for draws in (1, 2))
     family = run.config["model"]["family"]
     for (where, value), (there, other) in zip(first, again, strict=False):
         if where != there or not _same(value, other):
@@ -72,6 +71,14 @@ def made_up(dataset: Dataset, *sizes: int) -> tuple[Tensor, Tensor]:
     if not dataset.classes:
         return x, torch.rand(*sizes, *dataset.targets, generator=draw)
     return x, torch.randint(max(dataset.classes, 2), (*sizes, *dataset.targets), generator=draw)
+
+
+def _traced(
+    run: Run, dataset: Dataset, root: str | None, draws: int
+) -> list[tuple[str, float | Tensor]]:
+    """Return the trace of a run that finds the process as any other run would."""
+    with restored():
+        return list(_trace(run, dataset, root, draws))
 
 
 def _trace(

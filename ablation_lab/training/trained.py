@@ -98,7 +98,8 @@ def unseen(module: nn.Module) -> Iterator[None]:
             for each, attributes in kept:
                 vars(each).clear()
                 vars(each).update(attributes)
-            with torch.no_grad():
+            # What was made in inference mode, such as a metric's state, is changed only there.
+            with torch.inference_mode():
                 for value, before in tensors:
                     value.copy_(before)
 

@@ -123,11 +123,10 @@ def validate_shapes(module: pl.LightningModule, dataset: Dataset, family: str) -
             outputs = getattr(module.eval(), "answer", module)(x)
     except Exception:  # whatever an own forward raises
         return
-    if isinstance(outputs, torch.Tensor):
-        try:
-            _validate_outputs(module, outputs, x, y, dataset)
-        except ValueError as error:
-            raise ValueError(f"family {family!r} on data {dataset.name!r}: {error}") from None
+    try:
+        _validate_outputs(module, outputs, x, y, dataset)
+    except ValueError as error:
+        raise ValueError(f"family {family!r} on data {dataset.name!r}: {error}") from None
 
 
 def _validate_outputs(
@@ -135,6 +134,11 @@ def _validate_outputs(
 ) -> None:
     from lightning_modules.families import Learner
 
+    if not hasattr(outputs, "shape"):
+        raise ValueError(
+            f"expected outputs that are a tensor, found a {type(outputs).__name__}; say what is "
+            "measured by a method answer(x), or `task = 'own'` where the module measures itself"
+        )
     task = task_of(module)
     shaped, _ = compared(task, outputs, x, y)
     if isinstance(module, Learner):

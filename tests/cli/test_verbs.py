@@ -165,7 +165,10 @@ def test_the_doctor_looks_at_the_families_of_a_package(forked_call: Call, tmp_pa
     )
     ill = forked_call(project, "doctor", "family=demo")
     assert ill.status == 1
-    assert "BAD demo, outputs: expected outputs (16, 10)" in ill.out
+    assert (
+        "BAD demo, outputs: ValueError: family 'demo' on data 'digits': expected 10 logits"
+        in ill.out
+    )
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,16 @@ class Raising(Plain):
         raise LookupError("no such\nlayer")
 
 
-class Wide(Plain):
-    answers_more = 1
+class Paired(Plain):
+    def forward(self, x: Tensor) -> Any:
+        return self.network(x), x
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return nn.functional.cross_entropy(self(batch[0])[0], batch[1])
+
+
+class Narrow(Plain):
+    answers_more = -1
 
 
 class Clocked(Plain):
@@ -151,8 +159,9 @@ def test_nothing_is_wrong_with_a_good_one(monkeypatch: pytest.MonkeyPatch) -> No
         (Strict, "settings", "takes no 'optimizer', which every family is given"),
         (identity, "builds", "expected a LightningModule, found a Identity"),
         (Raising, "builds", f"LookupError: no such layer ({__file__}:"),
-        (Wide, "outputs", "expected outputs (16, 10) of a module for classification, found "),
-        (Clocked, "repeatable", "from the same seed, network.1.weight, network.1.bias"),
+        (Paired, "outputs", "expected outputs that are a tensor, found a tuple; say what is meas"),
+        (Narrow, "outputs", "expected 10 logits for each label, found 9"),
+        (Clocked, "repeatable", "is not repeatable: the loss of step 1 is another"),
         (Hasty, "epochs", "expected 2 epochs of 2 batches, found 1 with 1 in all"),
         (Closed, "pickles", "lambda"),
         (Noisy, "stacks", "says `stacks = True`, but "),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ablation_lab.training.computing import precision, restored
+from ablation_lab.training.computing import precision
+from ablation_lab.training.surroundings import restored
 from tests.training.own_modules import OWN, registered
 
 

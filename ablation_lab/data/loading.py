@@ -52,7 +52,7 @@ def verify(name: str, root: Path | None = None) -> None:
     dataset = DATASETS.get(name)
     verified_sources(dataset, root)
     if not dataset.files:
-        load(name, root)
+        (load_loaders if dataset.loaders else load)(name, root)
 
 
 def load(

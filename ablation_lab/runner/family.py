@@ -9,11 +9,9 @@ data file is read. What it changes for the whole process is put back.
 from __future__ import annotations
 
 import pickle
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,14 +25,14 @@ from ablation_lab.study.schema import Study
 from ablation_lab.study.settings import resolve
 from ablation_lab.study.stacking import is_own_stack, why_alone
 from ablation_lab.training import single
+from ablation_lab.training.fault import place_of, said, traced
 from ablation_lab.training.lightning import lightning_trainer, plain_trainer
 from ablation_lab.training.loaders import fit_arguments
-from ablation_lab.training.own_stack import validate_own_stack
 from ablation_lab.training.repeatable import made_up, repeatable
 from ablation_lab.training.surroundings import restored
 from ablation_lab.training.trained import predictor
-from ablation_lab.training.validate import validate_shapes
-from lightning_modules.registry import FAMILIES, PRODUCT
+from ablation_lab.training.validate import found_alone, validate_shapes
+from lightning_modules.registry import FAMILIES
 from lightning_modules.task import Task, task_of
 
 EPOCHS, BATCHES, BATCH = 2, 2, 8
@@ -67,6 +65,11 @@ class Subject:
     def family(self) -> str:
         """The name of the family."""
         return str(self.run.config["model"]["family"])
+
+    @property
+    def stack(self) -> Stack:
+        """The run as a worker is given it."""
+        return Stack((self.run,), TrainerName.SINGLE, "")
 
     def built(self) -> pl.LightningModule:
         """Return the run's module before its first step."""
@@ -110,17 +113,6 @@ def _is_of(family: Any, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def place_of(error: BaseException) -> str:
-    """Return the line of a user's own where an error arose, in brackets; empty if there is none."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename
-        and not any(Path(frame.filename).is_relative_to(folder) for folder in PRODUCT)
-    ]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-
-
 def _asked(question: str, look: Callable[[Subject], str], subject: Subject) -> Answer:
     """Ask one question; what looks raises ``Wrong``, or anything that a user's code does."""
     with restored(), warnings.catch_warnings():
@@ -130,8 +122,9 @@ def _asked(question: str, look: Callable[[Subject], str], subject: Subject) -> A
         except Wrong as error:
             return Answer(question, str(error), wrong=True)
         except Exception as error:  # a module of a user's own may raise whatever it likes
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            return Answer(question, f"{said}{place_of(error)}", wrong=True)
+            place = place_of(traced(error), (FAMILIES.get(subject.family).__module__,))
+            where = f" ({place})" if place else ""
+            return Answer(question, f"{said(error)}{where}", wrong=True)
 
 
 class Wrong(Exception):
@@ -185,7 +178,7 @@ def _outputs(subject: Subject) -> str:
 
 
 def _repeats(subject: Subject) -> str:
-    if differ := repeatable(Stack((subject.run,), TrainerName.SINGLE, "")):
+    if differ := repeatable(subject.stack):
         raise Wrong(differ)
     return "built and trained twice, it is the same to the last bit"
 
@@ -225,20 +218,13 @@ def _pickles(subject: Subject) -> str:
 
 
 def _stacks(subject: Subject) -> str:
-    obstacle = why_alone(subject.run.config)
-    pair = [replace(subject.run, replicate=number) for number in (0, 1)]
-    alone, stacked = (
-        [single.build_module(each, subject.dataset) for each in pair] for _ in range(2)
-    )
-    try:
-        validate_own_stack(alone, stacked, subject.dataset, subject.family)
-    except ValueError as error:
-        if is_own_stack(subject.family):
-            raise Wrong(str(error)) from None
-        return f"no: {obstacle or error}"
-    if not obstacle:
-        return "yes: replicates train as one program"
-    return f"no: {obstacle}; with these settings `stacks = True` in its class would be true"
+    if obstacle := why_alone(subject.run.config):
+        return f"no: {obstacle}"
+    promised = getattr(FAMILIES.get(subject.family), "stacks", None)
+    found = is_own_stack(subject.family) and found_alone(subject.stack)
+    if found and promised:
+        raise Wrong(f"its class says `stacks = True`, but {found}")
+    return f"no: {found}" if found else "yes: replicates train as one program"
 
 
 VITAL = {"builds": _builds, "outputs": _outputs}

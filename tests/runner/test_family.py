@@ -150,15 +150,19 @@ def test_nothing_is_wrong_with_a_good_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert answers["stacks"].found == "yes: replicates train as one program"
     plain = examined(monkeypatch, Plain)
     assert not wrong(plain)
-    assert plain["stacks"].found.startswith("no: family patient does not stack; with these")
+    assert plain["stacks"].found == "no: family patient says `stacks = False`"
 
 
 @pytest.mark.parametrize(
     ("family", "question", "line"),
     [
-        (Strict, "settings", "takes no 'optimizer', which every family is given"),
+        (
+            Strict,
+            "settings",
+            "takes no 'optimizer', 'loss', 'l2', 'seed', which every family is given",
+        ),
         (identity, "builds", "expected a LightningModule, found a Identity"),
-        (Raising, "builds", f"LookupError: no such layer ({__file__}:"),
+        (Raising, "builds", "(tests/runner/test_family.py:"),
         (Paired, "outputs", "expected outputs that are a tensor, found a tuple; say what is meas"),
         (Narrow, "outputs", "expected 10 logits for each label, found 9"),
         (Clocked, "repeatable", "is not repeatable: the loss of step 1 is another"),

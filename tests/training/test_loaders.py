@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from ablation_lab.data import DATASETS, DataError, load
+from ablation_lab.data import DATASETS, DataError, load, verify
 from ablation_lab.study.key import run_key
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
@@ -188,3 +188,9 @@ def test_loaders_that_are_not_declared_are_refused() -> None:
 def test_the_key_is_that_of_the_function_that_gives_the_loaders(make_run: MakeRun) -> None:
     keys = {run_key(run_of(make_run, data).config, 0, 0) for data in ("loaders", "with_workers")}
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, *LOADERS])
+def test_a_data_set_of_any_form_is_verified(name: str) -> None:
+    with registered_data():
+        verify(f"test_{name}")

@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study import names
-from ablation_lab.study.declare import Declared, declare
+from ablation_lab.study.declare import Declared, check_names, declare
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Stack, TrainerName
 from ablation_lab.study.schema import parse_study
@@ -74,13 +73,13 @@ def declared() -> Declared:
 
 def test_without_the_functions_the_names_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"unknown name '(hard_tanh|triangular|nesterov)'"):
-        names.check_names(declared())
+        check_names(declared())
 
 
 @pytest.mark.usefixtures("added")
 def test_with_them_every_level_trains() -> None:
     study = declared()
-    names.check_names(study)
+    check_names(study)
     assert len(study.runs) == 8
     losses = {}
     for run in study.runs:

@@ -38,6 +38,7 @@ from ablation_lab.store.layers import Layers, load_layers
 from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
 from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.names import CELL_COLUMNS
 from ablation_lab.study.protocol import Protocol
 
 TRAINING_LOSS = "train_loss"
@@ -185,16 +186,8 @@ def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
     return pd.DataFrame(columns=CURVE)
 
 
-COLUMNS = (
-    "metric", "n", "estimate", "low", "high", "interval", "not_converged", "n_declared", "finished",
-    "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "kinds", "baseline",
-    "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_equivalence",
-    "standing", "best", "reason",
-)  # fmt: skip
-
-
 def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
-    """Per declared cell: study, cell, the factors, and the columns of `COLUMNS`.
+    """Per declared cell: study, cell, the factors, and the columns of `CELL_COLUMNS`.
 
     Differences are to the baseline cell, p-values corrected over the study. Shares are in 0..1.
     """
@@ -215,7 +208,7 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
         for cell in declaration.cells
     ]
     names = [factor.name for factor in declaration.factors]
-    table = pd.DataFrame(rows, columns=["study", "cell", *names, *COLUMNS])
+    table = pd.DataFrame(rows, columns=["study", "cell", *names, *CELL_COLUMNS])
     for factor in declaration.factors:
         table[factor.name] = pd.Categorical(
             table[factor.name], categories=list(factor.levels), ordered=True

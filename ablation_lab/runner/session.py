@@ -32,8 +32,7 @@ from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_places
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.study.declaration import declared_text
-from ablation_lab.study.declare import Declared, declaration_of, declare
-from ablation_lab.study.names import check_names
+from ablation_lab.study.declare import Declared, check_names, declaration_of, declare
 from ablation_lab.study.references import references_text
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,8 @@ import pandas as pd
 from ablation_lab.store.client import Store
 from ablation_lab.store.runs import StoredRun, by_key, points_of, runs_of, the_one_that_counts
 from ablation_lab.store.tags import Tag, replicates_of
-from ablation_lab.study.declaration import OUTCOME_COLUMNS, RUN_COLUMNS, Cell, Declaration
+from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.names import OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
 from ablation_lab.study.selection import selection
 

@@ -20,6 +20,7 @@ from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.tags import NOTE, VIEW, Kind, Tag, having, plain, replicates_of
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.metric import Metric
+from ablation_lab.study.names import key_of
 
 LOW, HIGH = "low", "high"
 COUNTS = ("n", "not_converged")
@@ -133,7 +134,7 @@ class Publisher:
         }
         experiment = self._store.experiment(declaration.study)
         created = self._client.create_run(experiment, run_name=cell.cell, tags=plain(tags))
-        params = [Param(name, label) for name, label in cell.factors.items()]
+        params = [Param(key_of(name), label) for name, label in cell.factors.items()]
         self._client.log_batch(created.info.run_id, params=params)
         return str(created.info.run_id)
 
@@ -160,7 +161,7 @@ def saved_view(declaration: Declaration) -> dict[str, Any]:
         "orderByKey": f"metrics.`{declaration.metric}`",
         "orderByAsc": not declaration.higher_is_better,
         "selectedColumns": [
-            *(f"params.`{name}`" for name in factors),
+            *(f"params.`{key_of(name)}`" for name in factors),
             *(f"metrics.`{name}`" for name in (*numbers, *COUNTS)),
             DESCRIPTION,
         ],

@@ -26,6 +26,7 @@ from ablation_lab.store.pictures import write_grid
 from ablation_lab.store.runs import count_finished, finished_runs, stored_runs
 from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
 from ablation_lab.store.writers import Entry, writer_for
+from ablation_lab.study.names import key_of
 from ablation_lab.study.protocol import next_entry
 from ablation_lab.study.record import Record, Status
 
@@ -135,7 +136,7 @@ def entry_of(record: Record) -> Entry:
         started=milliseconds(started),
         ended=ended,
         tags=_tags(record),
-        params=[Param(name, label) for name, label in run.factors.items()],
+        params=[Param(key_of(name), label) for name, label in run.factors.items()],
         metrics=list(_metrics(record, ended)),
     )
 

@@ -15,21 +15,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ablation_lab.study.factor import Factor, FactorRole
 from ablation_lab.study.former import of_today
 from ablation_lab.study.metric import Metric
+from ablation_lab.study.names import OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.reading import DeclarationError, sentence
 from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.schema import Design, Layout, Tuning
 from ablation_lab.study.selection import SELECTIONS
 
-RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
-OUTCOME_COLUMNS = (
-    "not_converged",
-    "not_converged_recorded",
-    "steps",
-    "seconds",
-    "trainer",
-    "device",
-    "reason",
-)
 MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles
 
 

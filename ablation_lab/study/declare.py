@@ -11,17 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ablation_lab.data import DATASETS, checksum
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study import declaration
 from ablation_lab.study.convergence import chance
 from ablation_lab.study.declaration import DataSet, Declaration, DeclaredRun, Excluded
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import run_key
-from ablation_lab.study.metric import METRICS
+from ablation_lab.study.metric import ACCURACIES, METRICS, Metric
 from ablation_lab.study.references import ReferenceValue
+from ablation_lab.study.roles import named
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import SelectionRule, Study, Tuning
 from ablation_lab.study.selection import common_rule, rule_of
+from lightning_modules.registry import ROLES
+
+# The words of settings that can name nothing else.
+CHECKED = ("activation", "init", "reduction")
 
 
 @dataclass(frozen=True)
@@ -117,12 +122,28 @@ def _run(
         keep_logits=cell.has_ensembles,
         tuned=_tuned(study.budget(profile).tuning, cell),
         members=tuple(members),
+        metrics=tuple(each.name for each in (study.metric, *study.further)),
     )
 
 
 def _tuned(tuning: Tuning | None, cell: Cell) -> dict[str, Any]:
     """Say what was chosen and what could be spent; empty where nothing is tuned."""
     return {"chosen": dict(cell.tuned), **tuning.model_dump()} if tuning else {}
+
+
+def check_names(declared: Declared) -> None:
+    """Refuse a name that neither a built-in file nor a plug-in registers.
+
+    Errors: ``ConfigurationError`` that names the study, the cell and the key.
+    """
+    for cell in declared.cells:
+        for each in named(cell.config):
+            known = ROLES[each.word].names() if each.word in CHECKED else (each.name,)
+            if each.name not in known:
+                raise ConfigurationError(
+                    f"{declared.study.place}: {cell.name}: {each.setting}: "
+                    f"unknown name {each.name!r}; {nearest(each.name, known)}"
+                )
 
 
 def declaration_of(declared: Declared, provenance: Mapping[str, Any]) -> Declaration:
@@ -142,7 +163,7 @@ def declaration_of(declared: Declared, provenance: Mapping[str, Any]) -> Declara
         setup=study.setup,
         needs=budget.needs,
         metrics=(study.metric, *study.further),
-        chance=_chance(included) if study.metric.is_share else None,
+        chance=_chance(study.metric, included),
         baseline=_baseline(study, included),
         baselines=_baselines(study, included),
         selection=common_rule(
@@ -188,9 +209,15 @@ def _data_sets(cells: list[Cell]) -> tuple[DataSet, ...]:
     )
 
 
-def _chance(cells: list[Cell]) -> float:
-    """Return the accuracy of guessing on the study's data."""
-    return chance(DATASETS.get(cells[0].config["data"]["name"]).classes if cells else 2)
+def _chance(metric: Metric, cells: list[Cell]) -> float | None:
+    """Return the accuracy of guessing on the study's data; None for what is no accuracy of ours.
+
+    And where the cells' data have different numbers of classes.
+    """
+    if metric.name not in ACCURACIES:
+        return None
+    chances = {chance(DATASETS.get(_data(cell)).classes) for cell in cells} or {chance(2)}
+    return chances.pop() if len(chances) == 1 else None
 
 
 def _baseline(study: Study, cells: list[Cell]) -> str | None:

@@ -6,7 +6,7 @@ is wrong with names that are not declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
@@ -91,6 +91,18 @@ class Factor(Written):
         place = level if self.key is None else self.levels.index(level)
         return ("factors", self.name, "levels", place)
 
+    def undoes(self, other: Factor) -> str:
+        """Return a setting that this factor sets after an earlier one, where both apply, or ''."""
+        applies = self.when.get(other.name, other.levels)
+        set_before = {
+            key for level in applies for key in _settings_of(other.settings.get(level, {}))
+        }
+        for key in dict.fromkeys(key for given in self.settings.values() for key in given):
+            for before in sorted(set_before):
+                if before == key or before.startswith(f"{key}."):
+                    return before
+        return ""
+
     @classmethod
     def normal(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Return the labels of levels apart from what they set."""
@@ -111,6 +123,8 @@ class Factor(Written):
                 "expected 'levels' as a list together with 'key', or as a mapping from label to "
                 f"settings without 'key'; found levels {levels!r} and key {key!r}"
             )
+        if isinstance(levels, list):
+            refuse([(("levels",), said) for said in _equal(levels)])
         labels = [label_of(label) for label in levels]
         if not labels or len(set(labels)) != len(labels):
             refuse([(("levels",), f"expected distinct levels, found {labels}")])
@@ -133,6 +147,32 @@ def unknown_levels(where: Where, factors: Iterable[Factor], at: Key) -> Iterator
         for label in labels:
             if label not in known[name]:
                 yield (*at, name), f"unknown level {label!r}; {nearest(label, known[name])}"
+
+
+def _settings_of(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dotted keys that a level sets, those of whole sections too."""
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{inner}" for inner in _settings_of(value))
+        else:
+            yield key
+
+
+def _equal(levels: Sequence[object]) -> Iterator[str]:
+    """Yield the levels that are one value, written in two ways."""
+    known: dict[str, object] = {}
+    for level in levels:
+        first = known.setdefault(_value(level), level)
+        if label_of(first) != label_of(level):
+            yield f"levels {label_of(first)!r} and {label_of(level)!r} are one value; keep one"
+
+
+def _value(level: object) -> str:
+    """Write a value alike however it is written: 1 and 1.0, 1e-3 and 0.001, true and "true"."""
+    if isinstance(level, list | tuple):
+        return f"[{', '.join(map(_value, level))}]"
+    text = label_of(level).strip()
+    return repr(float(text) + 0.0) if _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.names import wrong_study
 
 PRODUCT = Path(__file__).resolve().parents[1] / "conf"  # what ships with the lab
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -51,6 +52,8 @@ def read_study(path: Path) -> Any:
     Errors: ``ConfigurationError``; Hydra would put another key elsewhere.
     """
     content, name = read_yaml(path), path.stem
+    if said := wrong_study(name):
+        raise ConfigurationError(f"{path}: a study: {said}")
     found = list(content) if isinstance(content, dict) else content
     if found != [name]:
         raise ConfigurationError(

@@ -7,7 +7,8 @@ m·g … m·g+m-1 of its member cell, so the groups of one size are disjoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -20,6 +21,7 @@ from ablation_lab.study.selection import overrides_of
 from ablation_lab.study.settings import Wrong, WrongSettings, resolve
 
 Choice = tuple[tuple[Factor, str], ...]  # each with the label of a level
+LONGEST_CELL = 1000  # letters of a name, which is a tag of every run
 # Cell → nuisance factor → level.
 Choices = Mapping[str, Mapping[str, str]]
 
@@ -64,7 +66,23 @@ def expand(study: Study, profile: str, *, choices: Choices | None = None) -> tup
         for (place, said), cell in wrong.items():
             lines.add((study.name, *place) if place else None, cell, said)
         raise lines.error
+    _validate_names(study, cells)
     return tuple(_with_members(cells))
+
+
+def _validate_names(study: Study, cells: Iterable[Cell]) -> None:
+    """Refuse cells that nothing could tell apart, or that are called longer than a tag can be."""
+    names = Counter(cell.name for cell in cells)
+    for name, times in names.items():
+        if times > 1:
+            raise ConfigurationError(
+                f"{study.place}: {times} cells are called {name!r}; rename a factor or a level"
+            )
+        if len(name) > LONGEST_CELL:
+            raise ConfigurationError(
+                f"{study.place}: {name[:80]}…: expected at most {LONGEST_CELL} letters for the "
+                f"levels of a cell, found {len(name)}; shorten their labels"
+            )
 
 
 def _choices(study: Study, budget: Budget) -> Iterator[Choice]:

@@ -96,6 +96,8 @@ class Registered:
 
 
 SUCCESS = "success"
+# Those of which guessing among the classes gives a value.
+ACCURACIES = (SUCCESS, "test_accuracy", "train_accuracy", "val_accuracy")
 METRICS: Registry[Registered] = Registry("metric", words=("metric", "metrics"))
 
 

@@ -1,30 +1,94 @@
-"""Names of registered things in a study, checked without importing torch.
+"""What things of a study can be called: names that files, tables and MLflow will take. Pure.
 
-Comes in: a declared study. Goes out: nothing, or the first name that nobody has registered. The
-modules say the same when they are built, but only in a worker, seconds later.
+Comes in: the name of a study, a profile, a factor, a level or a metric. Goes out: nothing, or why
+it cannot be called so, before anything trains. What is only shown, such as the name of a factor,
+may have any letter; what becomes a file or is a key of MLflow's may not.
 """
 
 from __future__ import annotations
 
-from ablation_lab.errors import ConfigurationError, nearest
-from ablation_lab.study.declare import Declared
-from ablation_lab.study.roles import named
-from lightning_modules.registry import ROLES
+import posixpath
+import re
 
-# The words of settings that can name nothing else.
-CHECKED = ("activation", "init", "reduction")
+LONGEST = 200  # letters of a name: MLflow takes 250 of a key, file systems 255 bytes of a name
+# What MLflow takes as the key of a metric or parameter.
+KEY = re.compile(r"[/\w.\- ]+")
+_WORD = re.compile(r"[^\w\- ]")
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
+# What a name of a file cannot have on one of the systems, or would mean on the command line.
+NOT_IN_FILES = re.compile(r"[\\/:*?\"<>|,={}\[\]$'`]")
+# Names of devices on Windows, with any ending.
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+# Columns of runs.csv and cells.csv, which no factor can have beside them.
+RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
+OUTCOME_COLUMNS = (
+    "not_converged", "not_converged_recorded", "steps", "seconds", "trainer", "device", "reason",
+)  # fmt: skip
+CELL_COLUMNS = (
+    "metric", "n", "estimate", "low", "high", "interval", "not_converged", "n_declared", "finished",
+    "failed", "missing", "skipped", "successes", "nan_rate", "converged_mean", "kinds", "baseline",
+    "pairs", "difference", "difference_low", "difference_high", "test", "p", "p_equivalence",
+    "standing", "best", "reason",
+)  # fmt: skip
+# What every run has besides, and curves that most have.
+NUMBERS = (
+    "parameters", "success", "selected_step", "not_converged_step", "first_exact_step",
+    "prediction", "train_loss", "train_accuracy", "train_fit", "val_accuracy", "val_loss",
+    "test_accuracy", "test_loss", "test_distance",
+)  # fmt: skip
+COLUMNS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, *CELL_COLUMNS, *NUMBERS))
+# Of these, what a metric cannot be called; "nc" and "nc_step" are what stores have of former ones.
+NO_METRICS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, "nc", "nc_step")) - {"steps", "seconds"}
+# Experiments and files of the lab's own.
+TAKEN = frozenset(("claims", "default", "index", "paper", "values"))
 
 
-def check_names(declared: Declared) -> None:
-    """Refuse a name that neither a built-in file nor a plug-in registers.
+def wrong_text(text: str) -> str:
+    """Say why a text can name nothing, or ''."""
+    if not text.strip():
+        return "expected a text that is not empty"
+    if FORBIDDEN.search(text):
+        return "expected one line without control characters"
+    return f"expected at most {LONGEST} letters, found {len(text)}" if len(text) > LONGEST else ""
 
-    Errors: ``ConfigurationError`` that names the study, the cell and the key.
-    """
-    for cell in declared.cells:
-        for each in named(cell.config):
-            known = ROLES[each.word].names() if each.word in CHECKED else (each.name,)
-            if each.name not in known:
-                raise ConfigurationError(
-                    f"{declared.study.place}: {cell.name}: {each.setting}: "
-                    f"unknown name {each.name!r}; {nearest(each.name, known)}"
-                )
+
+def wrong_file(text: str) -> str:
+    """Say why a profile cannot be called so, as its folder of reports is, or ''."""
+    if said := wrong_text(text):
+        return said
+    if found := NOT_IN_FILES.search(text):
+        return f"expected the name of a file on any system, found {found[0]!r} in it"
+    if text[0] in " .-~" or text[-1] in " ." or DEVICES.fullmatch(text):
+        return f"expected the name of a file on any system, found {text!r}"
+    return ""
+
+
+def wrong_study(text: str) -> str:
+    """Say why a study cannot be called so, as its files and experiments are, or ''."""
+    if text.lower() in TAKEN or text.endswith(".replicates"):
+        return f"{text!r} is a name of the lab's own; choose another"
+    return wrong_file(text)
+
+
+def wrong_factor(text: str) -> str:
+    """Say why a factor cannot be called so, or ''."""
+    if text.strip() in COLUMNS:
+        return f"{text!r} is a column of the lab's own tables; rename the factor"
+    return wrong_text(text)
+
+
+def wrong_metric(text: str) -> str:
+    """Say why a metric cannot be called so, or ''."""
+    if said := wrong_text(text):
+        return said
+    if text in NO_METRICS:
+        return f"{text!r} is a column of the lab's own tables; log it under another name"
+    if not KEY.fullmatch(text) or posixpath.normpath(text) != text or text[0] in "/.":
+        return f"expected a name that MLflow takes (letters, digits, _ - . / and blanks), {text!r}"
+    return ""
+
+
+def key_of(name: str) -> str:
+    """Return the key under which MLflow keeps a factor: its name, with _ for what it refuses."""
+    return name if KEY.fullmatch(name) and not re.search(r"[/.]", name) else _WORD.sub("_", name)

@@ -67,4 +67,16 @@ def open_project(folder: Path) -> Project:
         value = settings.get(key, [])
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise ConfigurationError(f"{path}: {key}: expected a list of names, found {value!r}")
+    _refuse_twins(conf)
     return Project(folder, settings)
+
+
+def _refuse_twins(conf: Path) -> None:
+    """Refuse studies whose names differ in capitals only: some systems have one file for both."""
+    known: dict[str, Path] = {}
+    for path in files_of("study", [conf]).values():
+        other = known.setdefault(path.stem.casefold(), path)
+        if other != path:
+            raise ConfigurationError(
+                f"{path}: a study of the name of {other}, but for capitals; rename one of them"
+            )

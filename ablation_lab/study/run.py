@@ -170,6 +170,7 @@ class Run:
     ``config`` is the resolved configuration (sections model, data, optimizer, training, and
     ensemble where it applies; or check, and data where it reads some); ``key`` is the hash of
     everything that determines the result.
+    ``metrics`` are the names of what its study measures by.
     ``tuned`` says which levels tuning chose for the cell and what it could spend.
     """
 
@@ -184,6 +185,7 @@ class Run:
     keep_logits: bool = False
     tuned: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     @property
     def is_check(self) -> bool:

@@ -96,6 +96,26 @@ def score(task: Task, outputs: NDArray[np.float32], test: Part, *, test_is_train
             return Scores({f"{prefix}_distance": energy_distance(outputs, targets)}, None)
 
 
+def measured(task: Task, *, test_is_train: bool) -> tuple[str, ...]:
+    """Return the names of what ``score`` and the record of a run have for such a task."""
+    prefix, loss = ("train", "train_fit") if test_is_train else ("test", "test_loss")
+    accuracy = (f"{prefix}_accuracy", *(("success",) if test_is_train else ()))
+    return {
+        Task.CLASSIFICATION: accuracy,
+        Task.SEQUENCE: (*accuracy, "first_exact_step"),
+        Task.REGRESSION: (loss, "prediction"),
+        Task.RECONSTRUCTION: (loss,),
+        Task.GENERATION: (f"{prefix}_distance",),
+        Task.OWN: (),
+    }[task]
+
+
+# All that the lab measures itself, in one task or another.
+OWN_NAMES = frozenset(
+    name for task in Task for whole in (True, False) for name in measured(task, test_is_train=whole)
+)
+
+
 def registered(
     names: Sequence[str], outputs: NDArray[np.float32], targets: NDArray[Any]
 ) -> dict[str, float]:

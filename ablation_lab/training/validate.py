@@ -14,7 +14,7 @@ from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
 from ablation_lab.training.fault import RAISED, is_own
-from ablation_lab.training.scoring import asked
+from ablation_lab.training.scoring import OWN_NAMES, asked, measured
 from lightning_modules.task import Task, compared, disagreement, task_of
 
 if TYPE_CHECKING:
@@ -99,12 +99,38 @@ def validate_module(
         validate_devices(training, examples=examples, devices=devices)
     if not dataset.loaders and task_of(module) is not Task.OWN:
         validate_shapes(module, dataset, family)
-    if not trains_in_memory(module, training, dataset):
+    if trains_in_memory(module, training, dataset):
+        validate_metrics(run, task_of(module), dataset)
+    else:
         validate_own_loop(module, training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
     if training.probe:
         validate_probe(module, training, dataset, family)
+
+
+def validate_metrics(run: Run, task: Task, dataset: Dataset) -> None:
+    """Refuse to measure by what nothing measures; a module that Lightning fits may log anything.
+
+    Errors: ValueError, with the reason.
+    """
+    here, other = (
+        measured(task, test_is_train=whole)
+        for whole in (dataset.test_is_train, not dataset.test_is_train)
+    )
+    for name in run.metrics:
+        if name in OWN_NAMES and name not in here:
+            parts = "no test part beside its training set"
+            if not dataset.test_is_train:
+                parts = "a test part of its own, which alone is scored"
+            family = run.config["model"]["family"]
+            reason = f"family {family!r} is trained for {task.value}"
+            if name in other:
+                reason = f"data {dataset.name!r} has {parts}"
+            raise ValueError(
+                f"metric {name!r}: nothing measures it, as {reason}; measured here: "
+                f"{', '.join(('train_loss', *here))}"
+            )
 
 
 def validate_shapes(module: pl.LightningModule, dataset: Dataset, family: str) -> None:

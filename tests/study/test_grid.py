@@ -258,6 +258,9 @@ def test_replicates_come_round_by_round(declaration: dict[str, Any]) -> None:
     assert len({run.key for run in declared.runs}) == 8
 
 
+KEYS = ("optimizer.learning_rate", "training.l2", "training.batch_size", "data.train_size")
+
+
 @given(counts=st.lists(st.integers(1, 4), min_size=1, max_size=4), conditional=st.booleans())
 def test_the_number_of_cells_is_the_product_of_the_applying_levels(
     new_declaration: Declare, counts: list[int], conditional: bool
@@ -265,10 +268,8 @@ def test_the_number_of_cells_is_the_product_of_the_applying_levels(
     value = new_declaration()
     del value["baseline"]
     value["factors"] = {
-        f"factor{index}": {
-            "levels": {f"level{n}": {"optimizer.learning_rate": n + 1} for n in range(count)}
-        }
-        for index, count in enumerate(counts)
+        f"factor{index}": {"levels": {f"level{n}": {key: n + 1} for n in range(count)}}
+        for index, (count, key) in enumerate(zip(counts, KEYS, strict=False))
     }
     expected = 1
     for count in counts:

@@ -137,6 +137,18 @@ class Factor(Written):
         return self
 
 
+def undone(factors: Sequence[Factor]) -> Iterator[Problem]:
+    """Yield factors that set what an earlier one has set where both apply."""
+    for later, factor in enumerate(factors):
+        for other in factors[:later]:
+            if key := factor.undoes(other):
+                said = (
+                    f"sets {key!r}, as factor {other.name!r} does, which it would undo; let one of "
+                    "them set it, or make one factor of both"
+                )
+                yield ("factors", factor.name), said
+
+
 def unknown_levels(where: Where, factors: Iterable[Factor], at: Key) -> Iterator[Problem]:
     """Yield the factors and levels under the key ``at`` that are not declared."""
     known = {factor.name: factor.levels for factor in factors}

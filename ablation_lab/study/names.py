@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+# A key of the file, and a sentence.
+Problem = tuple[tuple[str | int, ...], str]
 LONGEST = 200  # letters of a name: MLflow takes 250 of a key, file systems 255 bytes of a name
 # What MLflow takes as the key of a metric or parameter.
 KEY = re.compile(r"[/\w.\- ]+")
@@ -87,6 +90,28 @@ def wrong_metric(text: str) -> str:
     if not KEY.fullmatch(text) or posixpath.normpath(text) != text or text[0] in "/.":
         return f"expected a name that MLflow takes (letters, digits, _ - . / and blanks), {text!r}"
     return ""
+
+
+def wrong_names(
+    factors: Mapping[str, Sequence[str]], profiles: Iterable[str], metrics: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield what of a study cannot be called as it is, with its key in the file."""
+    keys: dict[str, str] = {}
+    for name, levels in factors.items():
+        if said := wrong_factor(name):
+            yield ("factors", name), said
+        if (other := keys.setdefault(key_of(name), name)) != name:
+            said = f"MLflow would have one name for it and for {other!r}; rename one of them"
+            yield ("factors", name), said
+        for level in levels:
+            if said := wrong_text(level):
+                yield ("factors", name, "levels"), f"level {level!r}: {said}"
+    for name in profiles:
+        if said := wrong_file(name):
+            yield ("profiles", name), said
+    for index, name in enumerate(metrics):
+        if said := wrong_metric(name):
+            yield (("metrics", index - 1) if index else ("metric",)), said
 
 
 def key_of(name: str) -> str:

@@ -23,10 +23,11 @@ from ablation_lab.study.factor import (
     Label,
     Settings,
     WrittenWhere,
+    undone,
     unknown_levels,
 )
 from ablation_lab.study.metric import METRICS, Metric
-from ablation_lab.study.names import key_of, wrong_factor, wrong_file, wrong_metric, wrong_text
+from ablation_lab.study.names import wrong_names
 from ablation_lab.study.reading import Number, Problem, Whole, Written, read_model, refuse
 from ablation_lab.study.references import ReferenceValue
 
@@ -211,43 +212,12 @@ class Study(Written):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        refuse(
-            (*self._unnamed(), *self._undone(), *self._unknown(), *self._undesigned(),
-             *self._untuned())
-        )  # fmt: skip
-        return self
-
-    def _unnamed(self) -> Iterator[Problem]:
-        """Yield names that tables, files or MLflow could not have."""
-        keys: dict[str, str] = {}
-        for name, factor in self.declared.items():
-            if said := wrong_factor(name):
-                yield ("factors", name), said
-            other = keys.setdefault(key_of(name), name)
-            if other != name:
-                said = f"MLflow would have one name for it and for {other!r}; rename one of them"
-                yield ("factors", name), said
-            for level in factor.levels:
-                if said := wrong_text(level):
-                    yield ("factors", name, "levels"), f"level {level!r}: {said}"
-        for name in self.budgets:
-            if said := wrong_file(name):
-                yield ("profiles", name), said
-        for index, metric in enumerate((self.metric, *self.further)):
-            if said := wrong_metric(metric.name):
-                yield (("metrics", index - 1) if index else ("metric",)), said
-
-    def _undone(self) -> Iterator[Problem]:
-        """Yield factors that set what another one has set where both apply."""
         every = tuple(self.declared.values())
-        for later, factor in enumerate(every):
-            for other in every[:later]:
-                if key := factor.undoes(other):
-                    said = (
-                        f"sets {key!r}, as factor {other.name!r} does, which it would undo; let "
-                        "one of them set it, or make one factor of both"
-                    )
-                    yield ("factors", factor.name), said
+        measured = [metric.name for metric in (self.metric, *self.further)]
+        named = wrong_names({f.name: f.levels for f in every}, tuple(self.budgets), measured)
+        refuse((*named, *undone(every)))
+        refuse((*self._unknown(), *self._undesigned(), *self._untuned()))
+        return self
 
     def _unknown(self) -> Iterator[Problem]:
         """Yield the factors and levels that are named somewhere and declared nowhere."""

@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 
+from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.files import read_study
 from ablation_lab.study.grid import expand
+from ablation_lab.study.metric import METRICS
 from ablation_lab.study.names import COLUMNS, KEY, RUN_COLUMNS, key_of
 from ablation_lab.study.project import open_project
 from ablation_lab.study.schema import parse_study
+from lightning_modules.registry import (
+    ACTIVATIONS,
+    FAMILIES,
+    INITIALIZERS,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULERS,
+    Registry,
+)
 
 Declaration = dict[str, Any]
 
@@ -163,3 +174,23 @@ def test_chance_stands_for_accuracies_of_one_number_of_classes(declaration: Decl
     data = {"xor": {"data.name": "xor"}, "digits": {"data.name": "digits"}}
     both = {**declaration["factors"], "data": {"levels": data}}
     assert chance(factors=both, metric="train_accuracy") is None
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [(FAMILIES, "mlp"), (INITIALIZERS, "zeros"), (ACTIVATIONS, "relu"), (OPTIMIZERS, "adam"),
+     (SCHEDULERS, "step"), (LOSSES, "stable"), (DATASETS, "xor"), (METRICS, "success")],
+)  # fmt: skip
+def test_a_name_of_the_labs_is_refused_whether_or_not_it_is_imported(
+    registry: Registry[Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def register() -> str:
+        with pytest.raises(ValueError, match=f"{name!r} is registered twice: at ") as error:
+            registry.register(name)(object)
+        return str(error.value)
+
+    assert f" and at {__file__}:" in register()
+    if registry._modules:
+        # As before anything has imported the module that registers it.
+        monkeypatch.delitem(registry._things, name, raising=False)
+        assert "lightning_modules" in register()

@@ -43,6 +43,8 @@ class Fitted:
 class Truth:
     """A project with every case, and the same cases without the lab."""
 
+    command = ("ablation_lab", "run", "profile=smoke", "engine.workers=1")
+
     def __init__(self, folder: Path, cases: Iterable[Case]) -> None:
         self.folder = folder
         self.cases = {case.name: case for case in cases}
@@ -57,9 +59,8 @@ class Truth:
 
     def fit(self) -> None:
         """Fit all cases on both sides at once."""
-        plain = self._start("plain", [sys.executable, "-m", "truth_modules.plain"], self._seeds())
-        words = ["run", "profile=smoke", "engine.workers=1"]
-        lab = self._start("lab", [sys.executable, "-m", "ablation_lab", *words], "")
+        plain = self.start("plain", "truth_modules.plain", given=self._seeds())
+        lab = self.start("lab", *self.command)
         for process in (plain, lab):
             _, said = process.communicate()
             assert process.returncode == 0, said
@@ -105,7 +106,8 @@ class Truth:
         seeds = {name: stream(SEED, role, 0) for name, role in streams.items()}
         return json.dumps(dict.fromkeys(self.cases, seeds))
 
-    def _start(self, side: str, command: list[str], given: str) -> subprocess.Popen[str]:
+    def start(self, side: str, *command: str, given: str = "") -> subprocess.Popen[str]:
+        """Start a module of Python in the project, as one of the two sides."""
         kept = self.folder / f"kept_{side}"
         kept.mkdir()
         (self.folder / f"{side}.json").write_text(given, encoding="utf-8")
@@ -113,7 +115,7 @@ class Truth:
         environment |= {"TRUTH_KEPT": str(kept), "OMP_NUM_THREADS": "1"}
         with (self.folder / f"{side}.json").open(encoding="utf-8") as words:
             return subprocess.Popen(
-                command,
+                [sys.executable, "-m", *command],
                 cwd=self.folder,
                 env=environment,
                 stdin=words,

@@ -197,6 +197,7 @@ class SparseGradients(Net):
         self.manual_backward(loss)
         for optimizer in optimizers:
             optimizer.step()
+        self.log("loss_seen", loss, on_step=False, on_epoch=True)
 
     def configure_optimizers(self) -> Any:
         return [

@@ -202,7 +202,9 @@ class Adversarial(Told):
         makes, judges = self.optimizers()  # type: ignore[misc]
         made = self(torch.randn(len(x), 4))
         self._step(judges, functional.softplus(self.critic(made.detach()) - self.critic(x)).mean())
-        self._step(makes, functional.softplus(-self.critic(made)).mean())
+        loss = functional.softplus(-self.critic(made)).mean()
+        self._step(makes, loss)
+        self.log("loss_seen", loss, on_step=False, on_epoch=True)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad()

@@ -46,8 +46,10 @@ def plain_values(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+# An underscore within a word and a number with a fraction are not markup, and stay readable.
 MARKDOWN = re.compile(
-    r"[\\`*_{}\[\]<>#|~$&@^]|^[-+=](?=[-=\s]|$)|^\d+(?=[.)])|(?<=http)s?:|(?<=www)\."
+    r"[\\`*{}\[\]<>#|~$&@^]|(?<![^\W_])_|_(?![^\W_])|^[-+=](?=[-=\s]|$)|^\d+(?=[.)](?:\s|$))"
+    r"|(?<=http)s?:|(?<=www)\."
 )
 
 

@@ -154,8 +154,8 @@ def _written(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as Hydra's grammar quotes one, whatever is in it."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    """Return a text as Hydra's grammar quotes one: a backslash is doubled only before a quote."""
+    escaped = re.sub(r"(\\*)(?:(')|$)", lambda end: 2 * end[1] + ("\\'" if end[2] else ""), text)
     return f"'{escaped}'"
 
 

@@ -110,14 +110,16 @@ def validate_own(store: Store, declaration: Declaration) -> None:
     """Refuse a store in which another project keeps another study of the same name.
 
     It is another one if title, question, source and every cell are: a study that is rewritten keeps
-    one of them, and the store's protocol says what was changed.
+    one of them, and the store's protocol says what was changed. A declaration that is lost or
+    damaged says nothing; today's is kept in its place.
     Errors: ``StoreError``.
     """
-    known = declaration_of(store, declaration.study, declaration.profile)
-    if known is None:
+    try:
+        known = declaration_of(store, declaration.study, declaration.profile)
+        before = parse(*known) if known else None
+    except DeclarationError:
         return
-    before = parse(*known)
-    if any(
+    if before is None or any(
         getattr(before, name) == getattr(declaration, name)
         for name in ("title", "question", "source")
     ):

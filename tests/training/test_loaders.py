@@ -192,5 +192,4 @@ def test_the_key_is_that_of_the_function_that_gives_the_loaders(make_run: MakeRu
 
 @pytest.mark.parametrize("name", [*ARRAYS, *LOADERS])
 def test_a_data_set_of_any_form_is_verified(name: str) -> None:
-    with registered_data():
-        verify(f"test_{name}")
+    verify(f"test_{name}")

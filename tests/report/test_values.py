@@ -1,4 +1,4 @@
-"""The ledger of all reference values: a row for each, and the summary that is printed."""
+"""All reference values: a row for each, and the summary that is printed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ LEDGER = [
 ]
 
 
-def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
-    ledger = [reference(**item) for item in LEDGER]
-    table = value_table(answers(studies.values(), ledger)).set_index("id")
+def test_every_reference_value_is_a_row_with_its_reason(studies: dict[str, Study]) -> None:
+    values = [reference(**item) for item in LEDGER]
+    table = value_table(answers(studies.values(), values)).set_index("id")
     assert list(table.index) == sorted({item["claim_id"] for item in LEDGER} | {
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier"
     })  # fmt: skip
@@ -41,7 +41,7 @@ def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, S
         "a-open": "the data is lost",
         "b-elsewhere": "study never_run was not run under this profile",
         "d-out": "excluded: never trains",
-        "e-data": "the claim is about mnist",
+        "e-data": "the value is about mnist",
     }.items():
         assert table.loc[name, "verdict"] == "not attempted"
         assert words in table.loc[name, "note"]
@@ -49,7 +49,7 @@ def test_every_claim_of_the_ledger_is_a_row_with_its_reason(studies: dict[str, S
 
 
 def keep(uri: str, text: str) -> None:
-    """Write a ledger as the running half does."""
+    """Write reference values as a runner does."""
     client = MlflowClient(tracking_uri=uri)
     found = client.get_experiment_by_name("claims")
     experiment = found.experiment_id if found else client.create_experiment("claims")
@@ -88,7 +88,7 @@ def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> 
     assert "outside: s1-mlp (ladder): printed 0.5;" in text
 
 
-def test_a_broken_ledger_is_one_line() -> None:
+def test_broken_reference_values_are_one_line() -> None:
     for text in ("[{}]", "no json", '[{"claim_id": "a", "kind": "dist", "values": ["x"]}]'):
         with pytest.raises(DeclarationError, match=r"here: claims\.json cannot be read"):
             read_stored(text, "here")

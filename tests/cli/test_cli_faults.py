@@ -46,7 +46,10 @@ def read(files):
     raise RuntimeError("row 17 is upside down")
 
 DATASETS.register("fragile")(
-    Dataset("fragile", shape=(2,), classes=1, examples=4, files=(), about="broken", read=read)
+    Dataset(
+        "fragile", shape=(2,), classes=1, examples=4, files=(), about="broken", read=read,
+        test_is_train=True,
+    )
 )
 """
 BREAKING = study_with("profiles.smoke.replicates", 2) | {
@@ -148,7 +151,7 @@ def test_run_that_raises_is_named_and_stays_to_do_and_the_others_finish(lab: Lab
     named = next(run for run in runs if run.run_id == found[3])
     assert named.name == ("rows=fragile", int(found[1]))
     said = (lab.folder / found[2]).read_text(encoding="utf-8")
-    assert said.endswith("RuntimeError: row 17 is upside down\n")
+    assert said.endswith("RuntimeError: row 17 is upside down\nwhile reading data 'fragile'\n")
 
     again = lab.plan(*arguments)
     assert (again.status, again.err) == (0, "")

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, process, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from multiprocessing.sharedctypes import Synchronized
@@ -118,7 +118,7 @@ class LocalEngine(Engine):
         in which the report can begin. Ended by force they would leave semaphores behind.
         """
         for pool in self._every_pool():
-            pool.shutdown(wait=False)
+            _let_go(pool)
         self._crashes.cleanup()
 
     def cancel(self) -> None:
@@ -202,14 +202,26 @@ class LocalEngine(Engine):
         )
 
 
+def _let_go(pool: ProcessPoolExecutor) -> None:
+    """Shut a pool down without waiting; what is on its way is dropped.
+
+    When the interpreter exits it wakes the thread of every pool, in a race with the end of one that
+    is shut down already ("Bad file descriptor"). Such a thread ends by itself and is joined.
+    """
+    thread = getattr(pool, "_executor_manager_thread", None)
+    pool.shutdown(wait=False, cancel_futures=True)
+    if thread is not None:
+        getattr(process, "_threads_wakeups", {}).pop(thread, None)
+
+
 def _end(pool: ProcessPoolExecutor) -> None:
     """End a pool's own processes without waiting for their work."""
     processes: dict[int, Any] = dict(getattr(pool, "_processes", None) or {})
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes.values():
-        process.terminate()
-    for process in processes.values():
-        process.join()
+    _let_go(pool)
+    for each in processes.values():
+        each.terminate()
+    for each in processes.values():
+        each.join()
 
 
 def _prepare_worker(

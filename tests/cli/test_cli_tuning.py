@@ -134,7 +134,7 @@ def test_a_setting_that_would_be_ignored_is_found_before_anything_is_tuned(lab: 
     lab.declare("other", study_with("run.optimizer.epsilon", 0.1))
     call = lab.call("study=[tuned,other]", ONE_WORKER, "tracking.queue=sqlite:///own.db")
     assert call.status == 2
-    assert call.err.startswith("error: study/other.yaml: width=")
+    assert call.err.startswith("error: study/other.yaml, line ")
     assert "epsilon" in call.err
     assert "tuning" not in call.out
     assert not (lab.folder / "own.db").exists()

@@ -26,7 +26,7 @@ run      = $(ablation) run engine=$(ENGINE)
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures report results values tensorboard serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow smoke bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,9 @@ lectures: .venv/.ready  ## the other systems and tables of the decks, on embedde
 
 report: .venv/.ready  ## write the report of PROFILE anew from the store
 	@$(ablation) report profile=$(PROFILE) $(if $(STUDY),'study=[$(STUDY)]') $(ARGS)
+
+tables: .venv/.ready  ## print the tables of the lectures, T1 to T12, from the store
+	@$(BIN)/python -m analysis --profile $(PROFILE) $(ARGS)
 
 # The profile whose store is committed.
 results: PROFILE = paper

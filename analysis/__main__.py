@@ -44,24 +44,31 @@ TABLES: Mapping[str, Sequence[Part]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table and keep it as a file; return 2, with one line, for one that is not there."""
+    """Print tables and keep each as a file; return 2, with one line, where one is not there."""
     parser = argparse.ArgumentParser(prog="python -m analysis")
-    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("table", nargs="?", default="all", choices=("all", *TABLES))
     parser.add_argument("--profile", default="quick", help="such as paper")
     parser.add_argument("--store", default=STORE, help="the address of a store")
     parser.add_argument("--folder", type=Path, default=Path("reports/analysis"))
     options = parser.parse_args(arguments)
+    names = list(TABLES) if options.table == "all" else [options.table]
+    return max(
+        _write(name, options.profile, options.store, options.folder / options.profile)
+        for name in names
+    )
+
+
+def _write(table: str, profile: str, store: str, folder: Path) -> int:
+    """Print a table and keep it as a file; return 0, or 2 after one line of what is wrong."""
     try:
         text = "\n".join(
-            load_table(study, name, profile=options.profile, store=options.store)
-            for study, name in TABLES[options.table]
+            load_table(study, name, profile=profile, store=store) for study, name in TABLES[table]
         )
     except (RuntimeError, ValueError) as error:  # of the store, or of a name
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{table}: {error}\n")
         return 2
-    place = options.folder / options.profile / f"{options.table}.md"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{table}.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
     return 0
 

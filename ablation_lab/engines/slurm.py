@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -211,14 +212,12 @@ class SlurmEngine(Engine):
 
     def _what_came(self, job: Any) -> Ended:
         local = self._settings.executor is Executor.LOCAL
-        try:
+        with suppress(*self._failures):
             # On a shared file system a result may come late; on this machine it does not come.
             if not local or job.paths.result_pickle.exists():
                 outcomes: list[worker.Outcome[Any]] = job.result()
                 shutil.rmtree(job.paths.folder, ignore_errors=True)
                 return Ended(outcomes)
-        except self._failures:
-            pass
         self._died = True
         return Ended(died=f"the Slurm job died twice: state {job.state}, log {job.paths.stderr}")
 

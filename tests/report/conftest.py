@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-sys.path.insert(0, str(Path(__file__).parent))  # golden_store, whatever the import mode
-
-from golden_store import Writer, write_store
-from mlflow import MlflowClient
-
 from ablation_lab.report.study import Study, load
+from tests.report.golden_store import Writer, write_store
 
 
 def pytest_configure(config: pytest.Config) -> None:

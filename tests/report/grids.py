@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from golden_store import cell_name, declaration, grid
 from numpy.typing import NDArray
 
 from ablation_lab.study.declaration import Declaration, parse
+from tests.report.golden_store import cell_name, declaration, grid
 
 AB = {"a": ["1", "2", "3"], "b": ["x", "y"]}
 ABC = {"a": ["1", "2"], "b": ["x", "y", "z"], "c": ["p", "q"]}

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from golden_store import reference
 
 from ablation_lab.report.reference_tables import accuracies, bound_sentence, is_accuracy, percent
 from ablation_lab.report.reference_values import Answer, Verdict, answers
@@ -15,6 +14,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Interval, mean_interval
 from ablation_lab.study.references import bind, read_references, read_stored, references_text
 from tests.conftest import CONF
+from tests.report.golden_store import reference
 
 OURS = Interval(0.9722, 0.9713, 0.9731, 9, "BCa bootstrap")
 

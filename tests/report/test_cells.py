@@ -9,7 +9,6 @@ from math import isnan, nan
 import numpy as np
 import pandas as pd
 import pytest
-from golden_store import declaration, grid
 from scipy import stats as scipy_stats
 
 from ablation_lab.report.study import Study, summarise
@@ -18,6 +17,7 @@ from ablation_lab.statistics.intervals import mean_interval
 from ablation_lab.statistics.joint import test_together as jointly
 from ablation_lab.study.declaration import Declaration, parse
 from ablation_lab.study.selection import SELECTIONS, selection
+from tests.report.golden_store import declaration, grid
 
 WIDTHS = {"width": ["4", "8", "16"]}
 

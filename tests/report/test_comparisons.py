@@ -7,7 +7,6 @@ from math import isnan
 import numpy as np
 import pandas as pd
 import pytest
-from grids import AB, declared, frame
 
 from ablation_lab.report.study import Study, summarise
 from ablation_lab.report.table_comparisons import comparisons_table
@@ -19,6 +18,7 @@ from ablation_lab.statistics.comparisons import (
     compared,
 )
 from ablation_lab.statistics.outcomes import outcomes
+from tests.report.grids import AB, declared, frame
 
 STEPS = {"step": ["one", "two", "three", "four"]}
 RISE = {"step=one": 0.80, "step=two": 0.85, "step=three": 0.8501, "step=four": 0.80}

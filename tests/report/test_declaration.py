@@ -8,11 +8,11 @@ import sys
 from typing import Any
 
 import pytest
-from golden_store import declaration, grid
 
 from ablation_lab.study.declaration import declared_text, parse
 from ablation_lab.study.factor import FactorRole
 from ablation_lab.study.reading import DeclarationError
+from tests.report.golden_store import declaration, grid
 
 FACTORS = {"depth": ["1", "2"], "activation": ["relu", "tanh"]}
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import typst
-from golden_store import Writer, accuracy, declaration, grid
 
 from ablation_lab.report import text as literal
 from ablation_lab.report.__main__ import publish_cells
@@ -30,6 +29,7 @@ from ablation_lab.report.report import (
 from ablation_lab.report.study import Study, load
 from ablation_lab.store.pages import Server
 from ablation_lab.study.declaration import parse
+from tests.report.golden_store import Writer, accuracy, declaration, grid
 
 CONFIGS = (
     {"model": {"widths": [4], "keep_prob": 1.0}, "data": {"name": "xor"}},

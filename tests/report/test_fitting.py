@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from grids import declared
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -28,6 +27,7 @@ from ablation_lab.report.layout import header, narrow
 from ablation_lab.report.study import Study
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.schema import Design
+from tests.report.grids import declared
 
 FIVE = {
     "init": ["normal", "xavier_uniform"],

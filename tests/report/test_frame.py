@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from golden_store import Writer, accuracy, declaration, grid, run_key
 
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.store.declared import declarations
@@ -18,6 +17,7 @@ from ablation_lab.store.frame import load_curves, load_frame, load_runs
 from ablation_lab.study.declaration import parse
 from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.record import Status
+from tests.report.golden_store import Writer, accuracy, declaration, grid, run_key
 
 ONE = {"width": ["8"]}
 

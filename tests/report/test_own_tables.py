@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_store import Writer, declaration, grid
 
 from ablation_lab.report.reference_tables import checks_table, verdicts
 from ablation_lab.report.report import write_report
@@ -18,6 +17,7 @@ from ablation_lab.report.table_training import parameters_table, steps_table
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.intervals import wilson
+from tests.report.golden_store import Writer, declaration, grid
 
 
 def texts(table: Table) -> list[list[str]]:

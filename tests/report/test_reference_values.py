@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from golden_store import reference
 
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.findings import finding
@@ -17,6 +16,7 @@ from ablation_lab.report.study import CURVE, Study
 from ablation_lab.statistics.reference_values import judge, printed_unit
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.references import ReferenceValue, Tolerance
+from tests.report.golden_store import reference
 
 DRAW = np.random.default_rng(0)
 MANY = list(DRAW.normal(0.9, 0.01, 60))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_store import Writer, declaration, grid
 from PIL import Image
 
 from ablation_lab.report.canvas import figure_of, save
@@ -17,6 +16,7 @@ from ablation_lab.report.figures import figures_for
 from ablation_lab.report.panels import sample_grids
 from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study, load
+from tests.report.golden_store import Writer, declaration, grid
 
 FACTORS = {"init": ["he", "xavier", "lsuv"]}
 

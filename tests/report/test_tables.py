@@ -11,7 +11,6 @@ from math import isfinite
 
 import pandas as pd
 import pytest
-from golden_store import declaration, grid
 
 from ablation_lab.report import text as literal
 from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
@@ -31,6 +30,7 @@ from ablation_lab.report.tabular import (
     markdown,
 )
 from ablation_lab.study.declaration import MEMBERS, parse
+from tests.report.golden_store import declaration, grid
 
 
 def texts(table: Table) -> list[list[str]]:

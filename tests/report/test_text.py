@@ -13,7 +13,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from golden_store import Writer, accuracy, declaration, grid
 from markdown_it import MarkdownIt
 from matplotlib.text import Text
 
@@ -24,6 +23,7 @@ from ablation_lab.report.study import Study, load
 from ablation_lab.report.tabular import Entry, Notes, Table, comma_separated, latex, markdown
 from ablation_lab.report.text import csv as csv_field
 from ablation_lab.report.text import csv_frame, file_name, is_number, plain
+from tests.report.golden_store import Writer, accuracy, declaration, grid
 
 HOSTILE = (
     r"$\lambda=0.1$", "cost $5_$", r"$\unknown{x}$", "x^2_i", "<script>alert(1)</script>", "</td>",

@@ -6,13 +6,12 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from golden_store import reference
-
 from ablation_lab.report.cross_study import untrained, untrained_sentence, untrained_table
 from ablation_lab.report.reference_values import answers
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
 from ablation_lab.study.catalogue import Listed
+from tests.report.golden_store import reference
 
 LISTED = (
     Listed("deep", "quick", "Deep networks", "How deep?", needs="an accelerator", runs=69),

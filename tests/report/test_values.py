@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden_store import reference
 from mlflow import MlflowClient
 
 from ablation_lab.report.reference_values import answers, value_table
@@ -14,6 +13,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.values import main, summary
 from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.references import read_stored, references_text
+from tests.report.golden_store import reference
 
 
 def entry(claim_id: str, **changes: Any) -> dict[str, Any]:

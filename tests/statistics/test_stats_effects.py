@@ -9,7 +9,6 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from grids import AB, ABC, declared, drawn, frame
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
@@ -28,6 +27,7 @@ from ablation_lab.statistics.factorial import Factorial, factorial, too_few_in_c
 from ablation_lab.statistics.intervals import Interval, mean_interval
 from ablation_lab.statistics.outcomes import outcomes
 from ablation_lab.study.declaration import Declaration
+from tests.report.grids import AB, ABC, declared, drawn, frame
 
 
 def made(study: Declaration, values: dict[str, Any], **not_converged: Any) -> Factorial:

@@ -99,20 +99,20 @@ class Results:
         Where another runner had any cell since the store was read, it is read again, as what that
         one finished is not ours to do.
         """
-        cells = groups(runs, cell_of)
+        wanted = list(runs)
+        cells = groups(wanted, cell_of)
         held: set[Cell] = set()
         shared = False
         for study, queue in self._queues.items():
-            mine = {cell: runs[0].factors for (name, cell), runs in cells.items() if name == study}
+            mine = {cell: of[0].factors for (name, cell), of in cells.items() if name == study}
             held |= {(study, cell) for cell in queue.lease(mine)}
             shared |= bool(mine) and queue.is_shared(since=self._since)
         if shared:
             self._read_again()
-        leased = without_finished(
-            (run for cell, runs in cells.items() if cell not in held for run in runs), self.stored
-        )
-        self._open = {cell: len(runs) for cell, runs in groups(leased, cell_of).items()}
-        return list(leased), [run for cell in held for run in cells[cell]]
+        # In the order in which they came: that of a stack's runs is seen in their last digits.
+        leased = without_finished((run for run in wanted if cell_of(run) not in held), self.stored)
+        self._open = {cell: len(of) for cell, of in groups(leased, cell_of).items()}
+        return list(leased), [run for run in wanted if cell_of(run) in held]
 
     def still_missing(self, held: list[Run], waiting: list[Run]) -> tuple[Run, ...]:
         """Return what another runner held and has not finished meanwhile, and what waits for it."""

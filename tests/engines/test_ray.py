@@ -117,7 +117,7 @@ def test_what_only_cards_stack_is_stacked_on_all_cards_of_a_cluster(
     arguments = ("study=images", "reports=null", "engine=ray", f"engine.address={ray_cluster}")
     planned = lab.plan(*arguments)
     assert "4 × single, 1 run each: convolutions" in planned.out
-    assert f"  planned without GPUs: those of the cluster at {ray_cluster} are" in planned.out
+    assert f"\nplanned without GPUs: those of the cluster at {ray_cluster} are" in planned.out
     call = lab.call(*arguments)
     assert (call.status, call.err) == (0, "")
     store = MlflowClient(lab.uri)

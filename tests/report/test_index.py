@@ -6,11 +6,10 @@ import html
 import shutil
 from pathlib import Path
 
-from pages import Reader
-
 from ablation_lab.report.findings import finding
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
+from tests.report.pages import Reader
 
 
 def test_the_index_tells_of_every_study_that_the_folder_holds_and_of_no_other(

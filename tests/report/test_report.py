@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import Reader
 
 import ablation_lab
 from ablation_lab.report.__main__ import main, published_cells
@@ -19,6 +18,7 @@ from ablation_lab.report.formatting import DASH
 from ablation_lab.report.report import TEMPLATES, ReportError, write_report
 from ablation_lab.report.study import Study, load
 from tests.report.golden_store import Writer, accuracy, declaration, grid
+from tests.report.pages import Reader
 
 STATUSES = {"finished", "failed", "skipped", "missing"}
 

@@ -16,7 +16,9 @@ import yaml
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.composition import compose
 from ablation_lab.runner.configuration import Invocation, read
-from ablation_lab.runner.session import carry_out
+from ablation_lab.runner.planning import find_missing
+from ablation_lab.runner.results import Results
+from ablation_lab.runner.session import carry_out, declare_studies, read_store
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.study.metric import Direction, Metric
 from ablation_lab.study.project import open_project
@@ -112,3 +114,13 @@ def test_a_metric_that_no_module_logs_is_said_after_the_first_run(call: Invocati
     with pytest.raises(ConfigurationError, match=line):
         carry_out(asking)
     assert stored_runs(call.tracking_uri, ["tiny"]) == {"tiny": {}}
+
+
+def test_runs_are_leased_in_the_order_in_which_they_are_asked_for(call: Invocation) -> None:
+    declared = declare_studies(call)
+    missing = find_missing(call, declared, read_store(call))
+    # Replicates before cells, which is not the order of their leases.
+    asked = sorted(missing.wanted, key=lambda run: (-run.replicate, run.cell))
+    with Results(call, missing) as results:
+        leased, held = results.lease(asked)
+    assert (leased, held) == (asked, [])

@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablation_lab.data import DATASETS
     from ablation_lab.report.notebook import STORE, figure, load_study, load_table, table
-    from ablation_lab.study.checks import CHECKS
-    from ablation_lab.study.metric import metric
+    from ablation_lab.study.metric import CHECKS, metric
     from lightning_modules.registry import (
         ACTIVATIONS,
         FAMILIES,
@@ -72,7 +71,7 @@ _PLACES = {
         for name in ("STORE", "figure", "load_study", "load_table", "table")
     },
     "activation": ("lightning_modules.registry", "ACTIVATIONS.register"),
-    "check": ("ablation_lab.study.checks", "CHECKS.register"),
+    "check": ("ablation_lab.study.metric", "CHECKS.register"),
     "dataset": ("ablation_lab.data", "DATASETS.register"),
     "family": ("lightning_modules.registry", "FAMILIES.register"),
     "initializer": ("lightning_modules.registry", "INITIALIZERS.register"),

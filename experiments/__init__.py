@@ -4,7 +4,7 @@ Comes in: the public interface of ``ablation_lab``. Goes out: data sets and chec
 studies of ``conf/study`` and the reference values of ``conf/references``.
 """
 
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from experiments import data
 
 __all__ = ["data"]

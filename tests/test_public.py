@@ -12,7 +12,7 @@ import torch
 
 import ablation_lab
 from ablation_lab.data import DATASETS
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.execute import execute
 from lightning_modules import registry

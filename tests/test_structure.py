@@ -143,7 +143,7 @@ FORMER_WORDS: dict[str, tuple[str, ...]] = {
     r"adopt(s|ed|ing)?": (*STORED, "ablation_lab/runner/composition.py"),  # rekey
     r"observ(e|es|ed|ing|ations?)": (  # probe
         *STORED,
-        *("ablation_lab/study/probe.py", "ablation_lab/store/", "ablation_lab/report/figure_"),
+        *("ablation_lab/study/record.py", "ablation_lab/store/", "ablation_lab/report/figure_"),
     ),
     r"too few": ("ablation_lab/statistics/", "ablation_lab/report/"),  # needs n >=
 }

@@ -18,8 +18,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import every_contrast
 from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.report.text import csv_frame
-from ablation_lab.study.commands import command, not_run
-from ablation_lab.study.record import Status
+from ablation_lab.study.record import Status, command, not_run
 from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ablation_lab.report.marks import key_text, names_text
 from ablation_lab.report.panels import Panels, lacking, look_of, say, split
 from ablation_lab.report.study import Study
 from ablation_lab.store.layers import Probed, courses
-from ablation_lab.study.probe import Histogram, Surface
+from ablation_lab.study.record import Histogram, Surface
 
 LONG = 100  # times the first step that is looked at: then steps are spaced in logarithms
 COURSES = {

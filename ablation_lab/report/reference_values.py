@@ -18,10 +18,9 @@ from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Floats, Interval, mean_interval
 from ablation_lab.statistics.outcomes import Outcomes, estimate
 from ablation_lab.statistics.reference_values import Verdict, is_share_named, judge
-from ablation_lab.study.commands import command, not_run
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.metric import SUCCESS
-from ablation_lab.study.record import NoConvergence, Status
+from ablation_lab.study.record import NoConvergence, Status, command, not_run
 from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.selection import selection
 

@@ -27,9 +27,8 @@ from ablation_lab.store.layers import Probed, stored_probed
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
-from ablation_lab.study.probe import Histogram
 from ablation_lab.study.reading import DeclarationError
-from ablation_lab.study.record import Status
+from ablation_lab.study.record import Histogram, Status
 
 CURVES = ("train_loss", "val_accuracy", "val_loss", "val_distance")
 

@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ablation_lab.statistics.intervals import UNBOUNDED, Bounds, Interval, mean_interval, wilson
-from ablation_lab.study.commands import untrained_because
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.metric import Metric, MetricKind
-from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
+from ablation_lab.study.record import NOT_RUN, NoConvergence, Status, untrained_because
 from ablation_lab.study.selection import selection
 
 

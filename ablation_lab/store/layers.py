@@ -18,8 +18,7 @@ import pandas as pd
 from ablation_lab.store.client import Store
 from ablation_lab.store.frame import load_curves
 from ablation_lab.store.tags import File
-from ablation_lab.study.probe import Histogram, Surface
-from ablation_lab.study.record import Status
+from ablation_lab.study.record import Histogram, Status, Surface
 
 CURVES = "gradient_norm/layer_"
 T = TypeVar("T")

@@ -13,13 +13,12 @@ from typing import Any
 from ablation_lab.data import DATASETS, checksum
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study import declaration
-from ablation_lab.study.convergence import chance
 from ablation_lab.study.declaration import DataSet, Declaration, DeclaredRun, Excluded
 from ablation_lab.study.grid import Cell, Choices, expand
-from ablation_lab.study.key import run_key
+from ablation_lab.study.key import named, run_key
 from ablation_lab.study.metric import ACCURACIES, METRICS, Metric
+from ablation_lab.study.record import chance
 from ablation_lab.study.references import ReferenceValue
-from ablation_lab.study.roles import named
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import SelectionRule, Study, Tuning
 from ablation_lab.study.selection import common_rule, rule_of

@@ -9,14 +9,16 @@ they are called, nor how they are imported; of a library it has the names that a
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from ablation_lab.data import DATASETS, Dataset, checksum
-from ablation_lab.study.readers import places_of_reader, texts_of_reader
 from ablation_lab.study.scopes import Call
 from ablation_lab.study.sources import Found, Position, Sources
 from lightning_modules.registry import ROLES, Place, Registry
@@ -33,6 +35,7 @@ CARRIERS = frozenset(
         *("UnknownName", "DataError", "ConfigurationError"),
     }
 )
+PLAIN = (str, int, float, bool, bytes, type(None))
 HOLE = re.compile(r"⟦(\d+)⟧")
 # A registered thing by the word of its role and its name.
 Choice = tuple[str, str]
@@ -202,9 +205,57 @@ def _code_of(registry: Registry[Any], name: str) -> tuple[tuple[Place, ...], tup
         told = f"{dataset.examples} {dataset.targets} {dataset.test_is_train}"
         if dataset.embedded and not dataset.loaders:
             return (), (checksum(name), told)
-        filled_in = texts_of_reader(dataset.read)
-        return tuple(places_of_reader(dataset.read)), (checksum(name), told, *filled_in)
+        filled_in = _texts_of_reader(dataset.read)
+        return tuple(_places_of_reader(dataset.read)), (checksum(name), told, *filled_in)
     return registry.places(name), ()
+
+
+def _places_of_reader(read: Callable[..., Any]) -> Iterator[Place]:
+    """Yield where the functions stand of which one that reads a data set is made."""
+    for each in _pieces(read):
+        place = _place(each)
+        if place:
+            yield place
+
+
+def _texts_of_reader(read: Callable[..., Any]) -> Iterator[str]:
+    """Yield the plain values that a reader has filled in."""
+    for each in _pieces(read):
+        if isinstance(each, PLAIN):
+            yield repr(each)
+
+
+def _pieces(value: Any) -> Iterator[Any]:
+    """Yield a function or value, and all that is filled into it, in a fixed order."""
+    if isinstance(value, partial):
+        yield from _pieces(value.func)
+        yield from _pieces(value.args)
+        yield from _pieces(value.keywords)
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from _pieces(entry)
+    elif isinstance(value, dict):
+        for key in sorted(value, key=repr):
+            yield from _pieces((key, value[key]))
+    elif callable(value) and inspect.unwrap(value) is not value:
+        yield value
+        yield from _pieces(inspect.unwrap(value))
+    else:
+        yield value
+        for cell in getattr(value, "__closure__", None) or ():
+            yield from _pieces(cell.cell_contents)
+
+
+def _place(value: Any) -> Place | None:
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        return Place(Path(code.co_filename).resolve(), code.co_firstlineno)
+    if isinstance(value, PLAIN) or inspect.isbuiltin(value):
+        return None
+    # An object that can be called: what it does stands in its class.
+    kind = value if isinstance(value, type) else type(value)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return Place(Path(file).resolve()) if file and callable(value) else None
 
 
 def _hash(text: str) -> str:

@@ -1,15 +1,18 @@
-"""Metrics by name: what a run is measured by, which way is better, how it is printed. No torch.
+"""Metrics and checks by name: what a run is measured by, and what is computed. No torch.
 
 Comes in: a name that a module logs, or a registered function of outputs and targets. Goes out: a
-``Metric`` with its direction and kind, from which intervals, tests, verdicts and tables follow.
+``Metric`` with its direction and kind, from which intervals, tests, verdicts and tables follow. A
+check is a function that computes deterministic numbers, in the order of a reference value; it never
+looks at what is printed: the reference values hold that, and the report compares.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +21,8 @@ from lightning_modules.registry import Registry
 
 # Outputs of shape (N, …) and targets of shape (N, …) of a data set; one number.
 MetricFunction = Callable[[Any, Any], float]
+# Of nothing, or of the name of a data set and the data folder.
+Check = Callable[..., Iterable[float]]
 
 
 class Direction(StrEnum):
@@ -99,6 +104,7 @@ SUCCESS = "success"
 # Those of which guessing among the classes gives a value.
 ACCURACIES = (SUCCESS, "test_accuracy", "train_accuracy", "val_accuracy")
 METRICS: Registry[Registered] = Registry("metric", words=("metric", "metrics"))
+CHECKS: Registry[Check] = Registry("check", words=("check",))
 
 
 def metric(
@@ -147,3 +153,18 @@ _built_in("test_distance", Direction.MINIMIZE, MetricKind.LOSS)
 _built_in("first_exact_step", Direction.MINIMIZE, MetricKind.COUNT)
 # The first number that a check computed: nobody ranks it.
 _built_in("value_0", Direction.MINIMIZE, MetricKind.PLAIN)
+
+
+def compute(config: Mapping[str, Any], root: Path | None) -> tuple[float, ...]:
+    """Return the numbers of the check that a run's configuration names.
+
+    A check over data is handed the name of the data set and the data folder.
+    Errors: UnknownName; ValueError for a check that gives nothing, or NaN.
+    """
+    name = config["check"]["name"]
+    check = CHECKS.get(name)
+    given = check(config["data"]["name"], root) if "data" in config else check()
+    values = tuple(float(value) for value in given)
+    if not values or any(math.isnan(value) for value in values):
+        raise ValueError(f"check {name!r}: expected numbers, found {values}")
+    return values

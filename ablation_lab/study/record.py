@@ -1,16 +1,29 @@
-"""What a run leaves behind: status, metrics, curves, convergence, provenance. Pure."""
+"""What a run leaves behind: status, metrics, curves, convergence, layers, provenance. Pure.
+
+A run is not converged if a loss or parameter is not finite, or at the end the training loss exceeds
+0.98·ln C, or the test accuracy is at most five points above chance: rules that are fixed before any
+run. The first one that fires is stored with its step. For a binary problem C = 2 and chance is 1/2.
+Of what was not run it is said why, and what to type.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
 from ablation_lab.study.run import Run, TrainerName
 
 NOT_RUN = "not run"  # the reason of a declared run that the store does not know
+LOSS_SHARE = 0.98
+ACCURACY_MARGIN = 0.05
+DIGITS = 6  # significant ones, of every number in the text of a probed run's layers
+LAYER_CURVES = ("gradient_norm", "weight_norm")
 
 Curve = tuple[tuple[int, float], ...]
 
@@ -60,3 +73,110 @@ class Record:
     logits: np.ndarray | None = None
     images: np.ndarray | None = None
     probed: str = ""
+
+
+def chance(classes: int) -> float:
+    """Accuracy of guessing among ``classes`` (1 means binary)."""
+    return 1.0 / max(classes, 2)
+
+
+def no_convergence(
+    *, finite: bool, train_loss: float | None, accuracy: float | None, classes: int
+) -> NoConvergence:
+    """Return the first rule that fires, or ``NoConvergence.NONE``.
+
+    ``train_loss`` is None where nobody knows it (an ensemble, a module that does not tell),
+    ``accuracy`` where the task has none (a regression): there only the first rule applies.
+    """
+    if not finite or (train_loss is not None and not math.isfinite(train_loss)):
+        return NoConvergence.NON_FINITE
+    if accuracy is None:
+        return NoConvergence.NONE
+    if train_loss is not None and train_loss > LOSS_SHARE * math.log(max(classes, 2)):
+        return NoConvergence.LOSS_AT_CHANCE
+    if accuracy <= chance(classes) + ACCURACY_MARGIN:
+        return NoConvergence.ACCURACY_AT_CHANCE
+    return NoConvergence.NONE
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of equal bins from ``low`` to ``high``; no counts where a value is not finite."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LayerPoint:
+    """One layer after so many steps: its numbers and its histograms, by quantity."""
+
+    step: int
+    layer: str
+    numbers: Mapping[str, float]
+    histograms: Mapping[str, Histogram]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The probability of class 1 on a square grid over two inputs, and the training examples.
+
+    One that is not finite is None when it is read back.
+    ``values[i][j]`` belongs to the i-th of equally spaced second inputs from ``low[1]`` to
+    ``high[1]`` and the j-th first input; an example is (first input, second input, class).
+    """
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    values: tuple[tuple[float | None, ...], ...]
+    examples: tuple[tuple[float, float, int], ...]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The layers of a run, from before its first step on, and its surface if it has two inputs."""
+
+    layers: tuple[LayerPoint, ...]
+    surface: Surface | None = None
+
+    @property
+    def curves(self) -> dict[str, Curve]:
+        """The norms of each layer's gradient and weights by step, as curves of the run."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for quantity in LAYER_CURVES:
+            for point in self.layers:
+                points = found.setdefault(f"{quantity}/{point.layer}", [])
+                points.append((point.step, point.numbers[quantity]))
+        return {name: tuple(points) for name, points in found.items()}
+
+    @property
+    def text(self) -> str:
+        """What was seen as JSON; a number that is not finite is null."""
+        return json.dumps(_plain(asdict(self)), separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        rounded = float(f"{value:.{DIGITS}g}")
+        return rounded if abs(rounded) < float("inf") else None
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def command(study: str, profile: str) -> str:
+    """The command that trains what is missing of a study, and nothing else."""
+    return f"ablation run study={study} profile={profile}"
+
+
+def untrained_because(needs: str, study: str, profile: str) -> str:
+    """Why runs were not trained, and the command that does it."""
+    return f"{not_run(needs)}; {command(study, profile)} trains what is missing"
+
+
+def not_run(needs: str) -> str:
+    """'not run', with what the study needs where it says so."""
+    return f"not run, needs {needs}" if needs else "not run"

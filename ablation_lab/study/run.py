@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -212,3 +213,23 @@ class Stack:
     data_root: str | None = None
     plugins: tuple[str, ...] = ()
     devices: int = 1
+
+
+class Role(StrEnum):
+    """What a stream of random numbers is for."""
+
+    SPLIT = "split"
+    INIT = "init"
+    ORDER = "order"
+    DROPOUT = "dropout"
+
+
+def stream(seed: int, role: Role, replicate: int) -> int:
+    """Return the seed of one stream, an integer in [0, 2^63).
+
+    ``sha256(study seed, role, replicate)``, never arithmetic: replicate r of every cell shares its
+    data order and, where shapes agree, its initial draw, so that comparisons between cells are
+    paired. Seed 0 is a seed like any other.
+    """
+    text = f"ablation-lab/{seed}/{role.value}/{replicate}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

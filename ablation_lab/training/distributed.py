@@ -18,8 +18,7 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from ablation_lab.data import Dataset, Part, TrainingData
-from ablation_lab.study.run import Run, Training
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training.lightning import Recorder, plain_trainer
 from ablation_lab.training.loaders import training_loader
 from ablation_lab.training.order import batches

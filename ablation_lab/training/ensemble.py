@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation_lab.data import DATASETS, Part, load
-from ablation_lab.study.convergence import no_convergence
-from ablation_lab.study.record import Record, Status
+from ablation_lab.study.record import Record, Status, no_convergence
 from ablation_lab.study.run import Combination, Run, TrainerName
 from ablation_lab.training.fault import RAISED, described, traced
 from ablation_lab.training.scoring import Floats, accuracy_of, predictions, registered

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load, load_loaders
-from ablation_lab.study.probe import Probed
-from ablation_lab.study.record import Record, Status
+from ablation_lab.study.record import Probed, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.fault import RAISED, trying
 from ablation_lab.training.record import failed, record_of, with_probed
@@ -169,7 +168,7 @@ def _training_data(name: str, root: str | None, train_size: int | None) -> Train
 
 
 def _computed(run: Run, stack: Stack) -> Record:
-    from ablation_lab.study.checks import compute
+    from ablation_lab.study.metric import compute
 
     started = time.time()
     try:

@@ -12,8 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from ablation_lab.study.run import Run, Training
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training.computing import Repeated
 from ablation_lab.training.order import Orders, batches
 from ablation_lab.training.own_stack import OwnStack

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ablation_lab.data import Dataset, Part, TrainingData
-from ablation_lab.study.probe import Histogram, LayerPoint, Probed, Surface
+from ablation_lab.study.record import Histogram, LayerPoint, Probed, Surface
 from ablation_lab.study.run import Run
 from ablation_lab.training import in_memory
 from ablation_lab.training.in_memory import InMemoryLoop

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablation_lab.data import Dataset, Loaders, Part
-from ablation_lab.study.convergence import no_convergence
-from ablation_lab.study.probe import Probed
-from ablation_lab.study.record import NoConvergence, Record, Status
+from ablation_lab.study.record import NoConvergence, Probed, Record, Status, no_convergence
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
 from ablation_lab.training.fault import described, traced

@@ -14,8 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from ablation_lab.data import Dataset, Loaders, TrainingData
-from ablation_lab.study.run import Run, Training
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training import in_memory, lightning
 from ablation_lab.training.fault import trying
 from ablation_lab.training.order import Order, batches

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ablation_lab.data import Dataset, TrainingData
-from ablation_lab.study.run import Run, Training
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.study.stacking import descends_innermost, is_own_stack
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.lightning import lightning_trainer

@@ -12,7 +12,7 @@ from itertools import product
 from math import exp, inf, log10, prod
 from statistics import fmean
 
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 
 ROWS = tuple(product((0, 1), repeat=2))
 # Weights and bias of the two hidden units and of the output of the printed XOR network.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ablation_lab.data import DATASETS, cifar, load, mnist  # noqa: F401 - it declares data sets
 from ablation_lab.data.files import verified_sources
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from experiments.architectures import parameters
 from lightning_modules.mlp import Linear
 

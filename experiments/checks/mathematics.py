@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 
 SQUARE = ((1.0, 2.0), (3.0, 4.0))
 

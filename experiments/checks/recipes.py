@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from ablation_lab.study.run import Combination
 from ablation_lab.training.ensemble import combine
 from ablation_lab.training.schedule import steps_per_epoch

@@ -10,7 +10,7 @@ from math import isqrt
 import torch
 from torch import nn
 
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from experiments.architectures import (
     ALEXNET_INPUT,
     ALPHAGO_INPUT,

@@ -19,7 +19,7 @@ from ablation_lab.report.figure_layers import (
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.study import Study
 from ablation_lab.store.layers import Layers, Probed
-from ablation_lab.study.probe import Histogram
+from ablation_lab.study.record import Histogram
 from tests.report.test_courses import norms
 
 EVEN = Histogram(-1.0, 1.0, (5,) * 30)

@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from ablation_lab.study.convergence import chance, no_convergence
-from ablation_lab.study.record import NoConvergence
+from ablation_lab.study.record import NoConvergence, chance, no_convergence
 
 
 @pytest.mark.parametrize(("classes", "share"), [(1, 0.5), (2, 0.5), (7, 1 / 7), (10, 0.1)])

@@ -14,11 +14,9 @@ import pytest
 
 import experiments  # noqa: F401 - the data sets and checks of the lectures
 from ablation_lab.data import DATASETS
-from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.fingerprint import code
-from ablation_lab.study.key import run_key
-from ablation_lab.study.metric import METRICS
-from ablation_lab.study.roles import choices
+from ablation_lab.study.key import choices, run_key
+from ablation_lab.study.metric import CHECKS, METRICS
 from lightning_modules.registry import ROLES, Registry
 from tests.study.changed import Texts, configured, instead, key_of, keys, mutated
 
@@ -148,7 +146,7 @@ PLUGIN = {
 from functools import partial
 
 from ablation_lab.data import DATASETS, Dataset
-from ablation_lab.study.checks import CHECKS
+from ablation_lab.study.metric import CHECKS
 from ablation_lab.study.metric import metric
 from lightning_modules.registry import ACTIVATIONS, FAMILIES, INITIALIZERS, LOSSES
 from lightning_modules.registry import OPTIMIZERS, REDUCTIONS

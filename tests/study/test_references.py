@@ -15,9 +15,9 @@ import yaml
 
 from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.checks import CHECKS
 from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.grid import expand
+from ablation_lab.study.metric import CHECKS
 from ablation_lab.study.references import (
     ReferenceValue,
     ValueKind,

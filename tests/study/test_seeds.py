@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, stream
 
 
 def test_seeds_roles_and_replicates_all_differ() -> None:

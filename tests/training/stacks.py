@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from ablation_lab.data import DATASETS, TrainingData, load
-from ablation_lab.study.run import Run
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, stream
 from ablation_lab.training import in_memory, single, stacked
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch

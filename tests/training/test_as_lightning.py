@@ -13,8 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from ablation_lab.data import DATASETS
-from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Stack, TrainerName, stream
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training import single
 from ablation_lab.training.trained import Trained

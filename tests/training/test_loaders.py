@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from ablation_lab.data import DATASETS, DataError, load, verify
 from ablation_lab.study.key import run_key
 from ablation_lab.study.record import Record, Status
-from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Stack, TrainerName, stream
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training import execute as worker
 from ablation_lab.training import single

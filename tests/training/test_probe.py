@@ -11,8 +11,7 @@ import torch
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.study.key import run_key
-from ablation_lab.study.run import Run, Stack, TrainerName, Training
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, Stack, TrainerName, Training, stream
 from ablation_lab.training import probe, single
 from ablation_lab.training.execute import execute
 from ablation_lab.training.order import batches

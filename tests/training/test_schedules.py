@@ -14,8 +14,7 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from ablation_lab.data import DATASETS, load
-from ablation_lab.study.run import Run
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, stream
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training import in_memory, single
 from ablation_lab.training.lightning import lightning_trainer

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from ablation_lab.data import DATASETS, TrainingData, load
-from ablation_lab.study.run import Run
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, Run, stream
 from ablation_lab.training import single
 from ablation_lab.training.order import Order
 from ablation_lab.training.trained import Trained

@@ -17,7 +17,7 @@ import yaml
 from mlflow import MlflowClient
 
 from ablation_lab import load_study
-from ablation_lab.study.seeds import Role, stream
+from ablation_lab.study.run import Role, stream
 from tests.cli.lab import clean_environment
 from tests.truth.project.truth_modules import Case
 

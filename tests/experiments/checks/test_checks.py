@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ablation_lab.data import DATASETS
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.checks import CHECKS, compute
 from ablation_lab.study.declare import declare
+from ablation_lab.study.metric import CHECKS, compute
 from ablation_lab.study.record import Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.schema import parse_study

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ablation_lab.statistics.reference_values import judge
-from ablation_lab.study.checks import CHECKS, compute
+from ablation_lab.study.metric import CHECKS, compute
 from ablation_lab.study.references import ReferenceValue, bind, read_references
 from tests.experiments.checks.test_checks import ORACLES
 

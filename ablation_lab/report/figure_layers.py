@@ -22,8 +22,8 @@ from ablation_lab.report.layout import grid
 from ablation_lab.report.marks import key_text, names_text
 from ablation_lab.report.panels import Panels, lacking, look_of, say, split
 from ablation_lab.report.study import Study
-from ablation_lab.store.layers import Probed, courses
-from ablation_lab.study.record import Histogram, Surface
+from ablation_lab.store.layers import courses
+from ablation_lab.study.record import Histogram, Probed, Surface
 
 LONG = 100  # times the first step that is looked at: then steps are spaced in logarithms
 COURSES = {
@@ -166,7 +166,7 @@ def histogram_figures(study: Study) -> dict[str, Callable[[Study], Axes]]:
         ("activation", "activations", activation_histograms),
         ("gradient", "gradients_entries", gradient_histograms),
     ):
-        if any(one.of(quantity, last=False) for one in probed):
+        if any(one.histograms(quantity, last=False) for one in probed):
             drawn[name] = partial(draw, last=False)
             drawn[f"{name}_trained"] = partial(draw, last=True)
     return drawn
@@ -180,7 +180,7 @@ def activation_histograms(study: Study, *, last: bool) -> Axes:
     """
 
     def hidden(seen: Probed) -> tuple[Histogram, ...]:
-        return seen.of("activation", last=last)[:-1]
+        return seen.histograms("activation", last=last)[:-1]
 
     return _panels(study, hidden, _draw_values, ("hidden layer", "activation"))
 
@@ -190,7 +190,7 @@ def gradient_histograms(study: Study, *, last: bool) -> Axes:
     """How often the entries of each layer's gradient have which magnitude."""
 
     def layers(seen: Probed) -> tuple[Histogram, ...]:
-        return seen.of("gradient", last=last)
+        return seen.histograms("gradient", last=last)
 
     return _panels(study, layers, _draw_magnitudes, ("layer", "magnitude of the gradient"))
 

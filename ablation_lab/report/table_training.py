@@ -16,10 +16,10 @@ from ablation_lab.report.layout import ABSENT, level_columns, levels_of, telling
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
 from ablation_lab.statistics.intervals import median_interval, wilson
-from ablation_lab.store.layers import Probed, ends
+from ablation_lab.store.layers import ends
 from ablation_lab.study.declaration import Cell
 from ablation_lab.study.factor import Factor
-from ablation_lab.study.record import Status
+from ablation_lab.study.record import Probed, Status
 
 FIRST_EXACT = "first_exact_step"
 MIDDLE = (0.05, 0.95)
@@ -198,7 +198,7 @@ def _median(values: pd.Series[float], cell: str) -> Entry:
 
 def _spread(seen: Probed, *, last: bool) -> float | None:
     """The spread of the last hidden layer; None where it was not kept or no layer is hidden."""
-    by_layer = seen.number(SPREAD, last=last)
+    by_layer = seen.numbers(SPREAD, last=last)
     return by_layer[-2] if len(by_layer) > 1 else None
 
 

@@ -23,12 +23,12 @@ from ablation_lab.report.study import UnknownStudyError, declared
 from ablation_lab.report.text import file_name
 from ablation_lab.store.client import readable
 from ablation_lab.store.frame import load_curves, load_frame
-from ablation_lab.store.layers import Probed, stored_probed
+from ablation_lab.store.layers import stored_probed
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.reading import DeclarationError
-from ablation_lab.study.record import Histogram, Status
+from ablation_lab.study.record import Histogram, Probed, Status
 
 CURVES = ("train_loss", "val_accuracy", "val_loss", "val_distance")
 
@@ -90,10 +90,10 @@ def _scalars(points: pd.DataFrame | None) -> Iterator[tuple[str, int, float]]:
 
 
 def _add_histograms(writer: SummaryWriter, probed: Probed) -> None:
-    for (quantity, step), layers in sorted(probed.histograms.items()):
-        for number, histogram in enumerate(layers, start=1):
+    for point in probed.layers:
+        for quantity, histogram in point.histograms.items():
             if histogram.counts:
-                _add(writer, f"{quantity}/layer_{number}", histogram, step)
+                _add(writer, f"{quantity}/{point.layer}", histogram, point.step)
 
 
 def _add(writer: SummaryWriter, tag: str, histogram: Histogram, step: int) -> None:

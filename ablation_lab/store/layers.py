@@ -6,11 +6,8 @@ each cell what its first finished replicate kept of its layers and of its answer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import nan
-from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,39 +15,10 @@ import pandas as pd
 from ablation_lab.store.client import Store
 from ablation_lab.store.frame import load_curves
 from ablation_lab.store.tags import File
-from ablation_lab.study.record import Histogram, Status, Surface
+from ablation_lab.study.record import Probed, Status
 
 CURVES = "gradient_norm/layer_"
-T = TypeVar("T")
 COLUMNS = ["cell", "replicate", "run_id", "step", "value", "layer"]
-
-
-@dataclass(frozen=True)
-class Probed:
-    """Histograms and numbers of one run by quantity and step, and its surface.
-
-    Both have one entry for each layer in order; a number that was not finite is NaN.
-    """
-
-    run_id: str
-    histograms: Mapping[tuple[str, int], tuple[Histogram, ...]]
-    surface: Surface | None
-    numbers: Mapping[tuple[str, int], tuple[float, ...]] = field(default_factory=dict)
-
-    def of(self, quantity: str, *, last: bool) -> tuple[Histogram, ...]:
-        """The histograms of every layer before the first step, or after the last one looked at."""
-        return _at_the_end(self.histograms, quantity, last=last)
-
-    def number(self, quantity: str, *, last: bool) -> tuple[float, ...]:
-        """The numbers of every layer before the first step, or after the last one looked at."""
-        return _at_the_end(self.numbers, quantity, last=last)
-
-
-def _at_the_end(
-    kept: Mapping[tuple[str, int], tuple[T, ...]], quantity: str, *, last: bool
-) -> tuple[T, ...]:
-    steps = [step for name, step in kept if name == quantity]
-    return kept[quantity, max(steps) if last else min(steps)] if steps else ()
 
 
 @dataclass(frozen=True)
@@ -109,39 +77,11 @@ def courses(norms: pd.DataFrame, quantity: str) -> dict[str, pd.Series[float]]:
     return made
 
 
-def parse_probed(text: str, run_id: str) -> Probed:
-    """Read what a run keeps as observation.json."""
-    stored = json.loads(text)
-    histograms: dict[tuple[str, int], list[Histogram]] = {}
-    numbers: dict[tuple[str, int], list[float]] = {}
-    for point in stored["layers"]:
-        for name, value in point["numbers"].items():
-            numbers.setdefault((name, point["step"]), []).append(nan if value is None else value)
-        for name, kept in point["histograms"].items():
-            made = Histogram(kept["low"], kept["high"], tuple(kept["counts"]))
-            histograms.setdefault((name, point["step"]), []).append(made)
-    return Probed(
-        run_id,
-        {key: tuple(layers) for key, layers in histograms.items()},
-        None if stored["surface"] is None else _surface(stored["surface"]),
-        {key: tuple(layers) for key, layers in numbers.items()},
-    )
-
-
-def _surface(stored: Mapping[str, Any]) -> Surface:
-    return Surface(
-        low=tuple(stored["low"]),
-        high=tuple(stored["high"]),
-        values=tuple(map(tuple, stored["values"])),
-        examples=tuple(map(tuple, stored["examples"])),
-    )
-
-
 def stored_probed(uri: str, run_ids: Iterable[str]) -> dict[str, Probed]:
     """What these runs kept, by run id; a run whose file the store has not is left out."""
     store = Store(uri)
     return {
-        run_id: parse_probed(store.text(run_id, File.PROBED), run_id)
+        run_id: Probed.read(store.text(run_id, File.PROBED))
         for run_id in run_ids
         if store.has(run_id, File.PROBED)
     }

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BeforeValidator, TypeAdapter
 
 from ablation_lab.study.run import Run, TrainerName
 
@@ -26,6 +28,8 @@ DIGITS = 6  # significant ones, of every number in the text of a probed run's la
 LAYER_CURVES = ("gradient_norm", "weight_norm")
 
 Curve = tuple[tuple[int, float], ...]
+# A number of a probed run, which is null in its text where it is not finite.
+Kept = Annotated[float, BeforeValidator(lambda found: math.nan if found is None else found)]
 
 
 class Status(StrEnum):
@@ -103,8 +107,8 @@ def no_convergence(
 class Histogram:
     """Counts of equal bins from ``low`` to ``high``; no counts where a value is not finite."""
 
-    low: float
-    high: float
+    low: Kept
+    high: Kept
     counts: tuple[int, ...]
 
 
@@ -114,7 +118,7 @@ class LayerPoint:
 
     step: int
     layer: str
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, Kept]
     histograms: Mapping[str, Histogram]
 
 
@@ -152,8 +156,35 @@ class Probed:
 
     @property
     def text(self) -> str:
-        """What was seen as JSON; a number that is not finite is null."""
+        """What was seen as JSON, which MLflow keeps; a number that is not finite is null."""
         return json.dumps(_plain(asdict(self)), separators=(",", ":"), allow_nan=False)
+
+    @staticmethod
+    def read(text: str) -> Probed:
+        """Return what such a text says; of layers, a number that was not finite is NaN."""
+        return _reader().validate_json(text)
+
+    def histograms(self, quantity: str, *, last: bool) -> tuple[Histogram, ...]:
+        """The histograms of every layer before the first step, or after the last one looked at."""
+        points = [point for point in self.layers if quantity in point.histograms]
+        return tuple(each.histograms[quantity] for each in _at_the_end(points, last=last))
+
+    def numbers(self, quantity: str, *, last: bool) -> tuple[float, ...]:
+        """The numbers of every layer before the first step, or after the last one looked at."""
+        points = [point for point in self.layers if quantity in point.numbers]
+        return tuple(each.numbers[quantity] for each in _at_the_end(points, last=last))
+
+
+@cache
+def _reader() -> TypeAdapter[Probed]:
+    return TypeAdapter(Probed)
+
+
+def _at_the_end(points: Sequence[LayerPoint], *, last: bool) -> list[LayerPoint]:
+    """Return the layers at the last of the steps at which they were looked at, or at the first."""
+    steps = [point.step for point in points]
+    step = (max if last else min)(steps, default=0)
+    return [point for point in points if point.step == step]
 
 
 def _plain(value: Any) -> Any:

@@ -18,8 +18,8 @@ from ablation_lab.report.figure_layers import (
 )
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.study import Study
-from ablation_lab.store.layers import Layers, Probed
-from ablation_lab.study.record import Histogram
+from ablation_lab.store.layers import Layers
+from ablation_lab.study.record import Histogram, LayerPoint, Probed
 from tests.report.test_courses import norms
 
 EVEN = Histogram(-1.0, 1.0, (5,) * 30)
@@ -32,11 +32,12 @@ DEEPEST, EXCLUDED = 1, 0
 
 def probed(before: tuple[Histogram, ...], after: tuple[Histogram, ...]) -> Probed:
     return Probed(
-        "run",
-        {(name, step): layers for name in ("activation", "gradient")
-         for step, layers in ((0, before), (9, after))},
-        None,
-    )  # fmt: skip
+        tuple(
+            LayerPoint(step, f"layer_{number}", {}, {"activation": layer, "gradient": layer})
+            for step, layers in ((0, before), (9, after))
+            for number, layer in enumerate(layers, start=1)
+        )
+    )
 
 
 def panels(study: Study, name: str, seen: Probed | None) -> list[Axes]:

@@ -107,8 +107,10 @@ def test_the_table_gives_the_spread_of_the_last_hidden_layer(store: Writer) -> N
 
 def test_a_store_that_kept_no_spread_has_no_column_of_it(store: Writer) -> None:
     made = study(store, "images")
-    kept = made.layers.probed.items()
-    bare = {cell: replace(one, numbers={}) for cell, one in kept}
+    bare = {
+        cell: replace(one, layers=tuple(replace(layer, numbers={}) for layer in one.layers))
+        for cell, one in made.layers.probed.items()
+    }
     table = gradients_table(replace(made, layers=replace(made.layers, probed=bare)))
     assert table.header[0][-1] == "n"
     assert "Spread" not in table.caption

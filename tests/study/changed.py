@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ablation_lab.study import fingerprint, key, roles
+from ablation_lab.study import fingerprint, key
 from ablation_lab.study.fingerprint import Code
 from ablation_lab.study.settings import resolve
 from ablation_lab.study.sources import Sources
@@ -40,7 +40,7 @@ def instead(texts: Mapping[Path, str | None]) -> Iterator[None]:
     """Take these texts for those of the files; None for a file that is gone."""
     code = Code(Sources(texts)) if texts else fingerprint.code()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (fingerprint, roles):
+        for module in (fingerprint, key):
             patch.setattr(module, "code", lambda: code)
         forget()
         try:

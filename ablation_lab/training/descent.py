@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ablation_lab.study.run import Run
 from ablation_lab.training.computing import Compiled, Repeated, Step, worth_compiling
+from ablation_lab.training.in_memory import Program
 from ablation_lab.training.schedule import Chunk
-from ablation_lab.training.trained import EVALUATION_BATCH
 from lightning_modules.families import Classifier
 from lightning_modules.stack import MLPStack
 
 
-class Descent(nn.Module):
+class Descent(Program):
     """K runs by gradient descent on the whole training set; rates may differ between runs."""
 
     def __init__(self, runs: Sequence[Run], classifiers: Sequence[Classifier], steps: int) -> None:
         super().__init__()
         self.stack = MLPStack(classifiers)
         self.size = self.stack.size
-        self.examples_at_once = EVALUATION_BATCH
         rates = [run.config["optimizer"]["learning_rate"] for run in runs]
         self.register_buffer("rates", torch.tensor(rates))
         self.rates: Tensor

@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training.computing import Repeated
+from ablation_lab.training.in_memory import Program
 from ablation_lab.training.order import Orders, batches
 from ablation_lab.training.own_stack import OwnStack
-from ablation_lab.training.rules import Rules
+from ablation_lab.training.rules import fall
 from ablation_lab.training.schedule import Chunk
-from ablation_lab.training.trained import EVALUATION_BATCH
 from lightning_modules.families import Learner
 from lightning_modules.stack import ModuleStack
 from lightning_modules.task import task_of
 
 
-class MiniBatch(nn.Module):
+class MiniBatch(Program):
     """K runs with one optimiser, one batch size, and one step for each fall of the rate."""
 
     def __init__(
@@ -44,11 +44,9 @@ class MiniBatch(nn.Module):
         self._rows = list(range(self.size))
         self._left: dict[int, list[Tensor]] = {}
         self._batch = training.batch_size
-        self.examples_at_once = EVALUATION_BATCH
         seeds = [stream(run.seed, Role.ORDER, run.replicate) for run in runs]
         self._orders = Orders([batches(training, examples=examples, seed=each) for each in seeds])
-        # Of a single run's rules, only the falling rate: it is the same for all runs.
-        self._rates = Rules(training)
+        self._training = training
 
     def start(self, x: Tensor, y: Tensor) -> None:
         """Take the training set, x (N, ...) and y (N, ...), which lies on the device."""
@@ -71,7 +69,7 @@ class MiniBatch(nn.Module):
         losses = torch.empty(chunk.steps, self.stack.size, device=device)
         numbers = torch.arange(chunk.first, chunk.first + chunk.steps, device=device)
         for index, step in enumerate(numbers.int().unbind()):
-            self._rates.before_step(self._optimizer, chunk.first + index)
+            fall(self._optimizer, self._training, chunk.first + index)
             losses[index], *gradients = self._backward(step, *self._orders.next())
             for parameter, gradient in zip(self.stack.values, gradients, strict=True):
                 parameter.grad = gradient

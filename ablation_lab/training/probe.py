@@ -13,14 +13,12 @@ from torch import Tensor
 from ablation_lab.data import Dataset, Part, TrainingData
 from ablation_lab.study.record import Histogram, LayerPoint, Probed, Surface
 from ablation_lab.study.run import Run
-from ablation_lab.training import in_memory
-from ablation_lab.training.in_memory import InMemoryLoop
-from ablation_lab.training.rules import Rules
-from ablation_lab.training.schedule import Chunk, planned
+from ablation_lab.training.in_memory import Alone, train_alone
 from ablation_lab.training.single import begin, order_of
 from ablation_lab.training.trained import Predict, Trained
 from ablation_lab.training.validate import validate_probe
 from lightning_modules.families import Learner
+from lightning_modules.losses import Measure
 from lightning_modules.signals import LayerSignal, layer_signals, prepared
 
 # Training examples that the layers are looked at with, the first ones.
@@ -47,43 +45,41 @@ def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Prob
     module, training = begin(run, dataset)
     validate_probe(module, training, dataset, run.config["model"]["family"])
     assert isinstance(module, Learner)
-    plan, order = planned(training, len(data.train)), order_of(run, training, len(data.train))
-    loop = ProbeLoop(module, data, order, plan, Rules(training))
-    trained = in_memory.run(loop)
+    watched = Watched(module, order_of(run, training, len(data.train)), training)
+    trained = train_alone(watched, data, training)
     drawn = dataset.shape == (2,) and dataset.classes == 1
     surface = surface_of(trained.predict, data.train) if drawn else None
-    return trained, Probed(tuple(loop.points), surface)
+    return trained, Probed(tuple(watched.points), surface)
 
 
-class ProbeLoop(InMemoryLoop):
-    """The loop in memory, which looks at the layers before its first step and at every point."""
+class Watched(Alone):
+    """A run whose layers are looked at before its first step and at every point of its curves."""
 
-    points: list[LayerPoint]
     _initial = True
 
-    def on_fit_start(self) -> None:
-        """Take the examples that the layers are looked at with."""
-        super().on_fit_start()
-        self.points = []
-        x, y = self._train
+    def start(self, x: Tensor, y: Tensor) -> None:
+        """Take the training set, and the examples that the layers are looked at with."""
+        self.points: list[LayerPoint] = []
         self._examples = x[:EXAMPLES], y[:EXAMPLES]
+        super().start(x, y)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         x, y = super()._batch()
         if self._initial:
             self._initial = False
-            self._look(prepared(self.module, x), 0)
+            self._look(prepared(self.module, x))
         return x, y
 
-    def _write(self, chunk: Chunk, losses: Tensor) -> None:
-        super()._write(chunk, losses)
-        if chunk.point or self.nonfinite_step is not None:
-            self._look(self.module, self.steps)
+    def measured(self, measure: Measure, x: Tensor, y: Tensor) -> list[float]:
+        """Return what the task measures, and look at the layers."""
+        values = super().measured(measure, x, y)
+        self._look(self.module)
+        return values
 
-    def _look(self, module: Learner, step: int) -> None:
+    def _look(self, module: Learner) -> None:
         with torch.enable_grad():
             found = layer_signals(module, *self._examples)
-        self.points += [layer_point(signal, step) for signal in found]
+        self.points += [layer_point(signal, self.steps) for signal in found]
 
 
 def layer_point(signal: LayerSignal, step: int) -> LayerPoint:

@@ -7,7 +7,6 @@ instead of the last. Without settings nothing happens.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ablation_lab.study.run import BEST_ON_VALIDATION, Training
 
@@ -24,44 +23,11 @@ DIVISOR = 10.0
 OfRun = Callable[[int], list[Tensor]]
 
 
-class Rules:
-    """The rules of one run, and what they remember."""
-
-    def __init__(self, training: Training) -> None:
-        self._falls = frozenset(training.lr_milestones or ())
-        self._patience = training.patience or math.inf
-        self._selects = training.patience is not None or training.selection == BEST_ON_VALIDATION
-        self._best: dict[str, Any] | None = None
-        self._best_value = float("-inf")
-        self._waited = 0
-        self.selected_step: int | None = None
-
-    def before_step(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Divide the learning rate by 10 if ``step``, counted from 0, is one of the falls."""
-        if step in self._falls:
-            for group in optimizer.param_groups:
-                group["lr"] /= DIVISOR
-
-    def says_stop(self, module: nn.Module, name: str, step: int, value: float) -> bool:
-        """Note a point of the validation curve ``name``; say whether the patience is at its end.
-
-        An accuracy is better where it is higher, a loss or distance where it is lower. Of equal
-        points the first is kept.
-        """
-        if not self._selects:
-            return False
-        found = value if name.endswith("accuracy") else -value
-        if found > self._best_value:
-            self._best_value, self._waited, self.selected_step = found, 0, step
-            self._best = copy.deepcopy(module.state_dict())
-        else:
-            self._waited += 1
-        return self._waited >= self._patience
-
-    def give_back(self, module: nn.Module) -> None:
-        """Set the module to its best state, if a rule selects it."""
-        if self._best is not None:
-            module.load_state_dict(self._best)
+def fall(optimizer: torch.optim.Optimizer, training: Training, step: int) -> None:
+    """Divide the learning rate by 10 if ``step``, counted from 0, is one of those named for it."""
+    if step in (training.lr_milestones or ()):
+        for group in optimizer.param_groups:
+            group["lr"] /= DIVISOR
 
 
 class Schedule:
@@ -89,11 +55,11 @@ class Schedule:
             self._scheduler.step()
 
 
-class StackRules:
+class Rules:
     """The rules of K runs, and what they remember of each.
 
-    ``best`` holds, by run, the values of its parameters at the best point of its curve, and
-    ``selected_step`` the step of that point; both are empty where no rule selects.
+    ``best`` holds, by run, its values at the best point of its curve, and ``selected_step`` the
+    step of that point; both are empty where no rule selects.
     """
 
     def __init__(self, training: Training, size: int) -> None:
@@ -109,7 +75,7 @@ class StackRules:
     ) -> list[int]:
         """Note a point of the curves ``name`` of these runs; return those that stop.
 
-        ``values`` (K,) are those of all runs, ``of_run`` gives the parameters of one. An accuracy
+        ``values`` (K,) are those of all runs, ``of_run`` gives what one consists of. An accuracy
         is better where it is higher, a loss or distance where it is lower. Of equal points the
         first is kept, and a NaN is better than none of them.
         """

@@ -16,7 +16,7 @@ from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName, Training
 from ablation_lab.training.execute import execute
 from ablation_lab.training.order import batches
-from ablation_lab.training.rules import Rules
+from ablation_lab.training.rules import Rules, fall
 from ablation_lab.training.validate import validate_own_loop
 
 MakeRun = Callable[..., Run]
@@ -38,20 +38,29 @@ def alone(run: Run) -> Record:
     return record
 
 
+def said_of(rules: Rules, name: str, values: list[float]) -> list[bool]:
+    """Say after which of these points of its curve, ten steps apart, a run stops.
+
+    Its one weight is the number of the point.
+    """
+    return [
+        bool(rules.say_stop(lambda _: [torch.tensor(float(n))], name, 10 * n, [value], [0]))  # noqa: B023
+        for n, value in enumerate(values)
+    ]
+
+
 def test_without_settings_nothing_happens() -> None:
-    rules, module = Rules(PLAIN), nn.Linear(1, 1)
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    assert not any(rules.says_stop(module, "val_accuracy", step, 0.0) for step in range(100))
-    rules.give_back(module)
-    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    rules = Rules(PLAIN, 1)
+    assert not any(said_of(rules, "val_accuracy", [0.0] * 100))
+    assert rules.best == rules.selected_step == {}
 
 
 def test_the_rate_falls_by_ten_at_its_steps() -> None:
-    rules = Rules(training(lr_milestones=(2, 3)))
+    falling = training(lr_milestones=(2, 3))
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     rates = []
     for step in range(5):
-        rules.before_step(optimizer, step)
+        fall(optimizer, falling, step)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1, 1, 0.1, 0.01, 0.01])
 
@@ -59,25 +68,18 @@ def test_the_rate_falls_by_ten_at_its_steps() -> None:
 @pytest.mark.parametrize(
     ("name", "values"), [("val_accuracy", [0.5, 0.7, 0.6, 0.6]), ("val_loss", [0.5, 0.3, 0.4, 0.4])]
 )
-def test_patience_stops_and_gives_back_the_best(name: str, values: list[float]) -> None:
-    rules, module = Rules(training(patience=2)), nn.Linear(1, 1, bias=False)
-    said = []
-    for number, value in enumerate(values):
-        nn.init.constant_(module.weight, number)
-        said.append(rules.says_stop(module, name, 10 * number, value))
-    rules.give_back(module)
-    assert said == [False, False, False, True]
-    assert module.weight.item() == 1.0
-    assert rules.selected_step == 10
+def test_patience_stops_and_keeps_the_best(name: str, values: list[float]) -> None:
+    rules = Rules(training(patience=2), 1)
+    assert said_of(rules, name, values) == [False, False, False, True]
+    assert [value.item() for value in rules.best[0]] == [1.0]
+    assert rules.selected_step == {0: 10}
 
 
 def test_the_best_on_validation_is_the_first_of_the_best_and_nothing_stops() -> None:
-    rules, module = Rules(training(selection="best_on_validation")), nn.Linear(1, 1, bias=False)
-    for number, value in enumerate([0.5, 0.7, 0.7, *[0.6] * 50]):
-        nn.init.constant_(module.weight, number)
-        assert not rules.says_stop(module, "val_accuracy", number, value)
-    rules.give_back(module)
-    assert module.weight.item() == rules.selected_step == 1
+    rules = Rules(training(selection="best_on_validation"), 1)
+    assert not any(said_of(rules, "val_accuracy", [0.5, 0.7, 0.7, *[0.6] * 50]))
+    assert [value.item() for value in rules.best[0]] == [1.0]
+    assert rules.selected_step == {0: 10}
 
 
 def test_a_run_is_scored_in_its_best_state_validation_score(make_run: MakeRun) -> None:

@@ -252,6 +252,8 @@ SHOWN = {
     "ladder": "Ours with its 95 % interval (dot) beside the reference value (diamond).",
     "training": "Training: median and the band that holds 80 % of the runs.",
     "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",
+    "credits": "What each change from the baseline is worth: alone, averaged over all orders of "
+    "the changes (Shapley value), and with all others made; joint 95 % intervals.",
     "importance": "Shares of the variance and importance in a forest, with 95 % intervals.",
     "gradients": "Norm of the gradient of each layer's weights before the first step, median over "
     "runs; a norm of zero lies at the lower end.",

@@ -1,11 +1,15 @@
-"""A factorial study: its main effects, interactions and shares of variance, printed and drawn.
+"""A factorial study: effects, shares of variance, and what each factor is credited with.
 
-In: a Study with a factorial. Out: `Table` objects and Axes, every estimate with its interval.
+In: a Study with a factorial. Out: `Table` objects and Axes, every estimate with its interval, every
+test out of the study's own families, so that equal differences say the same in each of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from math import isfinite
 
 from matplotlib.axes import Axes
 
@@ -14,18 +18,18 @@ from ablation_lab.report.formatting import (
     DASH,
     bounds_text,
     decimals,
-    difference_text,
     in_percent,
     metric_label,
-    p_text,
     rule_caption,
     sortable,
     value_text,
 )
 from ablation_lab.report.marks import Point, draw_point, legend, scale
 from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import tested_entries
 from ablation_lab.report.tabular import Entry, Notes, Table
-from ablation_lab.statistics.effects import Contrast, contrasts, level_iqms, level_means
+from ablation_lab.statistics.attribution import Kind
+from ablation_lab.statistics.effects import Contrast, level_iqms, level_means
 from ablation_lab.statistics.factorial import Factorial, Term
 from ablation_lab.statistics.intervals import Interval
 from ablation_lab.statistics.planning import replicates_needed
@@ -36,7 +40,8 @@ def effects_table(study: Study) -> Table:
     """Level means and main effects, then two-way interactions, as contrasts to reference levels."""
     data, declaration = _data(study), study.declaration
     digits, notes = decimals(study.cells, declaration), Notes()
-    made = {(each.term, each.levels): each for each in contrasts(data)}
+    effects = [each for each in study.effects if each.kind is Kind.EFFECT]
+    made = {(each.term, each.levels): each for each in effects}
     # The middle half of ones and zeros says nothing that their mean does not say.
     iqms = {} if declaration.is_success else level_iqms(data)
     rows = [
@@ -44,7 +49,7 @@ def effects_table(study: Study) -> Table:
             Entry(declaration.factor(name).label),
             Entry(level),
             _interval_entry(mean, declaration, digits=digits),
-            _interval_entry(iqms.get((name, level)), declaration, digits=digits),
+            _interval_entry(iqms[name, level], declaration, digits=digits) if iqms else Entry(DASH),
             *_contrast_entries(
                 made.get(((name,), (level,))), declaration, digits=digits, notes=notes
             ),
@@ -53,23 +58,52 @@ def effects_table(study: Study) -> Table:
     ]
     rows += [
         (
-            Entry(_term_text(each.term, declaration)),
-            Entry(" × ".join(each.levels)),
-            Entry(""),
-            Entry(""),
+            *map(Entry, (_term_text(each.term, declaration), " × ".join(each.levels), "", "")),
             *_contrast_entries(each, declaration, digits=digits, notes=notes),
         )
         for each in made.values()
         if len(each.term) > 1
     ]
-    return Table(
-        name="effects",
-        title="Main effects and interactions",
+    return Table.of(
+        "effects",
+        "Main effects and interactions",
         caption=_effects_caption(data, declaration),
         header=(("factor", "level", f"mean, {metric_label(declaration)}", "IQM", "effect",
                  "95 % interval", "n", "p"),),
-        rows=tuple(rows),
-        notes=tuple(notes.texts),
+        rows=rows,
+        notes=notes,
+    )  # fmt: skip
+
+
+def credits_table(study: Study) -> Table:
+    """Each factor added alone, left out of all, and its part of the whole change."""
+    data, declaration = _data(study), study.declaration
+    digits = decimals(study.cells, declaration)
+    variance = {each.term[0]: each.share for each in study.shares if len(each.term) == 1}
+
+    def credit_entry(interval: Interval, p: float) -> Entry:
+        middle, bounds, _, said = tested_entries(interval, p, declaration, digits=digits)
+        return replace(middle, text=f"{middle.text} {bounds.text}, p {said.text}")
+
+    rows: list[tuple[Entry | str, ...]] = [
+        (
+            declaration.factor(change.factor).label,
+            change.before,
+            Entry(change.after, cell=change.cell),
+            *(credit_entry(*credit.by(kind)) for kind in CREDITS),
+            *_share_entries(credit.share, joined=True),
+            *_share_entries(variance.get(change.factor), joined=True),
+        )
+        for credit in study.credits
+        for change in [credit.alone.change]
+    ]
+    return Table.of(
+        "credits",
+        "What each choice accounts for",
+        caption=_credits_caption(study, data),
+        header=(("factor", "from", "to", *CREDITS, "share of the change (%)",
+                 "share of the variance (%)"),),
+        rows=rows,
     )  # fmt: skip
 
 
@@ -80,35 +114,31 @@ def shares_table(study: Study) -> Table:
         (
             Entry(_term_text(each.term, declaration)),
             Entry(str(each.df), float(each.df)),
-            Entry(_share(each.share.estimate), sortable(each.share.estimate)),
-            Entry(_share_bounds(each.share), sortable(each.share.low)),
+            *_share_entries(each.share),
             Entry(str(len(data.replicates)), float(len(data.replicates))),
             Entry(f"{each.f:.3g}" if each.f == each.f else DASH, sortable(each.f)),
-            *_importance(weighed.get(each.term[0]) if len(each.term) == 1 else None),
+            *_share_entries(weighed.get(each.term[0]) if len(each.term) == 1 else None),
         )
         for each in study.shares
     ]
-    return Table(
-        name="shares",
-        title="Shares of the variance",
+    return Table.of(
+        "shares",
+        "Shares of the variance",
         caption=_shares_caption(data, declaration),
         header=(("source", "df", "share (%)", "95 % interval", "n", "F",
                  "importance (%)", "95 % interval of importance"),),
-        rows=tuple(rows),
+        rows=rows,
     )  # fmt: skip
 
 
 def _data(study: Study) -> Factorial:
     if study.factorial is None:
-        raise ValueError(
-            f"study {study.name}: expected a factorial, found {study.declaration.design}"
-        )
+        found = study.declaration.design
+        raise ValueError(f"study {study.name}: expected a factorial, found {found}")
     return study.factorial
 
 
-def _interval_entry(interval: Interval | None, declaration: Declaration, *, digits: int) -> Entry:
-    if interval is None:
-        return Entry(DASH)
+def _interval_entry(interval: Interval, declaration: Declaration, *, digits: int) -> Entry:
     middle = value_text(interval.estimate, declaration, digits=digits)
     bounds = bounds_text(interval.low, interval.high, declaration, digits=digits)
     text = middle if bounds == DASH else f"{middle} {bounds}"
@@ -119,27 +149,15 @@ def _contrast_entries(
     made: Contrast | None, declaration: Declaration, *, digits: int, notes: Notes
 ) -> list[Entry]:
     if made is None:
-        return [Entry("reference"), Entry(""), Entry(""), Entry("")]
-    interval = made.interval
-    return [
-        Entry(
-            difference_text(interval.estimate, declaration, digits=digits),
-            sortable(interval.estimate),
-        ),
-        Entry(
-            bounds_text(interval.low, interval.high, declaration, digits=digits),
-            sortable(interval.low),
-        ),
-        Entry(str(interval.n), float(interval.n)),
-        Entry(p_text(made.p), sortable(made.p), notes=notes.number(_reach(interval))),
-    ]
+        return [Entry(text) for text in ("reference", "", "", "")]
+    *entries, p = tested_entries(made.interval, made.p, declaration, digits=digits)
+    return [*entries, replace(p, notes=notes.number(_reach(made.interval)))]
 
 
 def _reach(interval: Interval) -> str:
     """What so few replicates can say, and what they rest on."""
-    if interval.n >= replicates_needed():
-        return ""
-    return f"{interval.n} replicates: {interval.method}"
+    few = interval.n < replicates_needed()
+    return f"{interval.n} replicates: {interval.method}" if few else ""
 
 
 def _term_text(term: Term, declaration: Declaration) -> str:
@@ -147,23 +165,15 @@ def _term_text(term: Term, declaration: Declaration) -> str:
     return " × ".join(known.get(name, name) for name in term)
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _share_bounds(interval: Interval) -> str:
-    if interval.low != interval.low:
-        return DASH
-    return f"[{_share(interval.low)}, {_share(interval.high)}]"
-
-
-def _importance(interval: Interval | None) -> list[Entry]:
-    if interval is None:
-        return [Entry(""), Entry("")]
-    return [
-        Entry(_share(interval.estimate), sortable(interval.estimate)),
-        Entry(_share_bounds(interval), sortable(interval.low)),
-    ]
+def _share_entries(found: Interval | None, *, joined: bool = False) -> list[Entry]:
+    """A share in percent and its interval, in two entries or in one."""
+    if found is None:
+        return [Entry("")] if joined else [Entry(""), Entry("")]
+    middle, low, high = (f"{100 * x:.1f}" for x in (found.estimate, found.low, found.high))
+    bounds = f"[{low}, {high}]" if isfinite(found.low) else DASH
+    if joined:
+        return [Entry(f"{middle} {bounds}", sortable(found.estimate))]
+    return [Entry(middle, sortable(found.estimate)), Entry(bounds, sortable(found.low))]
 
 
 def _effects_caption(data: Factorial, declaration: Declaration) -> str:
@@ -177,6 +187,23 @@ def _effects_caption(data: Factorial, declaration: Declaration) -> str:
         f"runs). Effects{unit}: a level minus the reference level of its factor ({references}); of "
         f"a pair, by how much that effect differs at the second level. n: replicates; p of the "
         f"sign-flip test over replicates, joint over the table, as are the intervals. "
+        f"{_common(data, declaration)}"
+    )
+
+
+def _credits_caption(study: Study, data: Factorial) -> str:
+    declaration = study.declaration
+    unit = " in points" if in_percent(declaration.primary) else ""
+    return (
+        f"From {declaration.baseline} to the cell with all {len(data.levels)} choices changed. "
+        f"Added alone: the baseline with this one change, minus the baseline. Left out: all "
+        f"changed, minus all but this one. Shapley value: what the change adds, averaged over all "
+        f"orders in which the changes can be made; only these add up to the whole change. Where "
+        f"the three differ, what a choice is worth depends on the others. Differences{unit} with "
+        f"the 95 % interval and p of the tables of comparisons (added alone) and of effects, joint "
+        f"over each. Share of the change: the Shapley value over its sum, negative where a choice "
+        f"works against the whole; intervals (Fieller) hold together, – where the whole change is "
+        f"not set apart from 0. Share of the variance: of the main effect, over all cells. "
         f"{_common(data, declaration)}"
     )
 
@@ -204,6 +231,7 @@ def _common(data: Factorial, declaration: Declaration) -> str:
 
 
 APART = 0.16
+CREDITS = (Kind.ALONE, Kind.SHAPLEY, Kind.LEFT_OUT)
 
 
 @styled()
@@ -212,24 +240,34 @@ def main_effects(study: Study, *, ax: Axes | None = None) -> Axes:
 
     Raises ValueError for a study that is no factorial.
     """
-    declaration, data = study.declaration, study.factorial
-    if data is None:
-        raise ValueError(f"study {study.name}: expected a factorial, found {declaration.design}")
-    means = level_means(data)
+    declaration, means = study.declaration, level_means(_data(study))
     ax = new_axes(ax, height=0.75 + 0.17 * len(means))
     names = [name for name, _ in means]
     order = list(dict.fromkeys(names))
-    for y, ((name, level), mean) in enumerate(means.items()):
-        draw_point(ax, _point(level, mean, scale(declaration)), y, column=order.index(name))
-    ax.set_yticks(range(len(means)), [level for _, level in means])
-    ax.set_ylim(len(means) - 0.5, -0.5)
+    for y, ((name, _), mean) in enumerate(means.items()):
+        draw_point(ax, _point(mean, scale(declaration)), y, column=order.index(name))
     for y, (above, below) in enumerate(pairwise(names)):
         if above != below:
             ax.axhline(y + 0.5, color=PALE, lw=0.6)
-    legend(ax, [declaration.factor(name).label for name in order], "")
-    ax.set_xlabel(f"mean {metric_label(declaration)} over all cells with that level")
-    ax.grid(visible=False, axis="y")
-    return ax
+    label = f"mean {metric_label(declaration)} over all cells with that level"
+    labels = [declaration.factor(name).label for name in order]
+    return _rows(ax, [level for _, level in means], label, labels)
+
+
+@styled()
+def credit(study: Study, *, ax: Axes | None = None) -> Axes:
+    """What each change is worth alone, on average over all orders, and with all others made."""
+    declaration = study.declaration
+    ax = new_axes(ax, height=0.9 + 0.3 * len(study.credits))
+    ax.axvline(0, color=PALE, lw=0.6)
+    for y, made in enumerate(study.credits):
+        for column, kind in enumerate(CREDITS):
+            point = _point(made.by(kind)[0], scale(declaration))
+            draw_point(ax, point, y + 1.5 * APART * (column - 1), column=column)
+    changes = [made.alone.change for made in study.credits]
+    texts = [f"{declaration.factor(c.factor).label}: {c.before} → {c.after}" for c in changes]
+    unit = " (points)" if in_percent(declaration.primary) else ""
+    return _rows(ax, texts, f"difference of {declaration.primary.words}{unit}", CREDITS)
 
 
 @styled()
@@ -238,23 +276,23 @@ def importance(study: Study, *, ax: Axes | None = None) -> Axes:
     weighed = study.importances
     ax = new_axes(ax, height=0.8 + 0.2 * len(study.shares))
     for y, share in enumerate(study.shares):
-        draw_point(ax, _point("", share.share, 100), y - APART, column=0)
+        draw_point(ax, _point(share.share, 100), y - APART, column=0)
         if len(share.term) == 1 and share.term[0] in weighed:
-            draw_point(ax, _point("", weighed[share.term[0]], 100), y + APART, column=1)
-    texts = [" × ".join(_label(study, name) for name in share.term) for share in study.shares]
+            draw_point(ax, _point(weighed[share.term[0]], 100), y + APART, column=1)
+    texts = [_term_text(share.term, study.declaration) for share in study.shares]
+    return _rows(ax, texts, "share (%)", ["share of variance", "importance"])
+
+
+def _rows(ax: Axes, texts: Sequence[str], label: str, shown: Sequence[str]) -> Axes:
+    """One text a row from the top, the label of the values, and a legend of what is shown."""
     ax.set_yticks(range(len(texts)), texts)
     ax.set_ylim(len(texts) - 0.5, -0.5)
-    ax.set_xlabel("share (%)")
+    ax.set_xlabel(label)
     ax.grid(visible=False, axis="y")
-    legend(ax, ["share of variance", "importance"], "")
+    legend(ax, shown, "")
     return ax
 
 
-def _label(study: Study, name: str) -> str:
-    known = {factor.name: factor.label for factor in study.declaration.factors}
-    return known.get(name, name)
-
-
-def _point(cell: str, interval: Interval, unit: int) -> Point:
+def _point(interval: Interval, unit: int) -> Point:
     middle, low, high = (unit * value for value in (interval.estimate, interval.low, interval.high))
-    return Point(cell, {}, middle, low, high)
+    return Point("", {}, middle, low, high)

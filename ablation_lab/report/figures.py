@@ -1,7 +1,7 @@
 """Figures of a study: each function draws on Axes and returns them; none saves.
 
 In: a Study. Out: Axes. An estimate is never drawn without its interval, and a cell without a result
-stays as a pale cross. A new figure is one function and one line in `figures_for`.
+stays as a pale cross. A new figure is one function and one line in `FURTHER`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.effects import importance, main_effects
+from ablation_lab.report.effects import credit, importance, main_effects
 from ablation_lab.report.figure_curves import (
     along,
     ensemble_size,
@@ -79,17 +79,14 @@ def figures_for(study: Study) -> dict[str, Drawing]:
         chosen["heat"] = heat_map
     if len(made.places) <= MOST_POINTS or not chosen:
         chosen["points"] = points
-    if any(printed_values(declaration, cell) for cell in declaration.references):
-        chosen["ladder"] = ladder
-    if study.factorial is not None:
-        chosen["effects"] = main_effects
-    if study.shares:
-        chosen["importance"] = importance
-    if not study.curves.empty:
-        chosen["training"] = training_curves
-    if study.samples.images:
-        chosen["samples"] = sample_grids
-    return chosen | layer_figures(study)
+    further = {name: draw for name, (applies, draw) in FURTHER.items() if applies(study)}
+    return chosen | further | layer_figures(study)
+
+
+def has_printed(study: Study) -> bool:
+    """Whether a source prints a value of the study's metric for any cell."""
+    declaration = study.declaration
+    return any(printed_values(declaration, cell) for cell in declaration.references)
 
 
 @styled()
@@ -263,3 +260,13 @@ def _few_columns(made: Grid) -> Grid:
 
 def _cell_text(point: Point, names: Key) -> str:
     return key_text(tuple(point.factors.get(name, ABSENT) for name in names)) or point.cell
+
+
+FURTHER: dict[str, tuple[Callable[[Study], bool], Drawing]] = {
+    "ladder": (has_printed, ladder),
+    "effects": (lambda study: study.factorial is not None, main_effects),
+    "credits": (lambda study: bool(study.credits), credit),
+    "importance": (lambda study: bool(study.shares), importance),
+    "training": (lambda study: not study.curves.empty, training_curves),
+    "samples": (lambda study: bool(study.samples.images), sample_grids),
+}

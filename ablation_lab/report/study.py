@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ablation_lab.errors import redact
+from ablation_lab.statistics.attribution import Credit, credits_of
 from ablation_lab.statistics.comparisons import (
     Attribution,
     Compared,
@@ -27,7 +28,7 @@ from ablation_lab.statistics.comparisons import (
     best_cell,
     compared,
 )
-from ablation_lab.statistics.effects import Share, importances, shares
+from ablation_lab.statistics.effects import Contrast, Share, contrasts, importances, shares
 from ablation_lab.statistics.factorial import Factorial, factorial
 from ablation_lab.statistics.intervals import Interval, median_interval, two_kinds
 from ablation_lab.statistics.outcomes import Outcomes, bounds_of, estimate, outcomes
@@ -100,6 +101,17 @@ class Study:
     def factorial(self) -> Factorial | None:
         """The runs as a complete matrix, where the study is a factorial."""
         return factorial(self.outcomes, self.declaration)
+
+    @cached_property
+    def effects(self) -> list[Contrast]:
+        """Main effects, interactions, and what each factor is credited with, tested together."""
+        return contrasts(self.factorial) if self.factorial else []
+
+    @cached_property
+    def credits(self) -> list[Credit]:
+        """What each factor of two levels accounts for; empty for other studies."""
+        data = self.factorial
+        return list(credits_of(data, self.effects, self.attributions)) if data else []
 
     @cached_property
     def shares(self) -> list[Share]:

@@ -7,6 +7,7 @@ a verdict.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from scipy.stats import false_discovery_control
@@ -23,7 +24,7 @@ from ablation_lab.report.formatting import (
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table
 from ablation_lab.statistics.comparisons import Comparison, Standing
-from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval
 from ablation_lab.statistics.planning import Procedure
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.schema import Design
@@ -154,19 +155,26 @@ def comparison_entries(
     made: Comparison, declaration: Declaration, *, digits: int, notes: Notes
 ) -> list[Entry]:
     """The entries of `COLUMNS` for one comparison."""
-    found = made.difference
-    bounds = bounds_text(found.low, found.high, declaration, digits=digits)
     within = WITHIN if made.within and made.standing is not Standing.EQUIVALENT else ""
+    lacking, assumes = notes.number(_lacking(made)), notes.number(_assumes(made))
+    tested = tested_entries(made.difference, made.p, declaration, digits=digits)
+    marked = zip(tested, (lacking, (), (), assumes), strict=True)
+    entries = [replace(entry, notes=marks) for entry, marks in marked]
+    return [*entries, Entry(made.verdict, notes=notes.number(within))]
+
+
+def tested_entries(
+    found: Interval, p: float, declaration: Declaration, *, digits: int
+) -> list[Entry]:
+    """A difference, its interval, how many replicates it rests on, and its p."""
+    bounds = bounds_text(found.low, found.high, declaration, digits=digits)
     return [
         Entry(
-            difference_text(found.estimate, declaration, digits=digits),
-            sortable(found.estimate),
-            notes=notes.number(_lacking(made)),
+            difference_text(found.estimate, declaration, digits=digits), sortable(found.estimate)
         ),
         Entry(bounds, sortable(found.low)),
         Entry(str(found.n), float(found.n)),
-        Entry(p_text(made.p), sortable(made.p), notes=notes.number(_assumes(made))),
-        Entry(made.verdict, notes=notes.number(within)),
+        Entry(p_text(p), sortable(p)),
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from ablation_lab.report.effects import effects_table, shares_table
+from ablation_lab.report.effects import credits_table, effects_table, shares_table
 from ablation_lab.report.formatting import (
     DASH,
     bounds_text,
@@ -210,7 +210,9 @@ def _numbers(
 
 FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = (
     (lambda study: bool(study.comparisons), comparisons_table),
-    (lambda study: bool(study.attributions), attribution_table),
+    # What changes are worth alone stands in the table of credits, where there is one.
+    (lambda study: bool(study.attributions and not study.credits), attribution_table),
+    (lambda study: bool(study.credits), credits_table),
     (lambda study: study.factorial is not None, effects_table),
     (lambda study: bool(study.shares), shares_table),
     (lambda study: not study.layers.norms.empty, gradients_table),

@@ -14,6 +14,7 @@ from math import inf, nan
 
 import numpy as np
 
+from ablation_lab.statistics.attribution import Kind, changed_level, credit_weights
 from ablation_lab.statistics.factorial import Factorial, Model, Term, rank
 from ablation_lab.statistics.intervals import (
     Floats,
@@ -29,13 +30,15 @@ from ablation_lab.statistics.joint import test_together
 class Contrast:
     """A level against the reference level of its factor, or a difference of two such differences.
 
-    `p` is corrected over all contrasts of the study, and the intervals hold all of them together.
+    Also what `attribution` credits a factor with, as `kind` says. `p` is corrected over all
+    contrasts of the study, and the intervals hold all of them together.
     """
 
     term: Term
     levels: tuple[str, ...]
     interval: Interval
     p: float
+    kind: Kind = Kind.EFFECT
 
 
 def level_means(data: Factorial) -> dict[tuple[str, str], Interval]:
@@ -66,12 +69,13 @@ def contrasts(data: Factorial) -> list[Contrast]:
 
     Main effect: mean at a level minus mean at the reference level. Interaction: by how much the
     main effect of one factor differs between a level and the reference level of the other one,
-    averaged over all further factors.
+    averaged over all further factors. Where all factors have two levels, their leave-one-out and
+    Shapley values belong to the same family.
     """
     found = list(_weights(data))
     if not found:
         return []
-    values = data.values @ np.array([weights for _, _, weights in found]).T
+    values = data.values @ np.array([weights for *_, weights in found]).T
     joint = test_together(values)
     return [
         Contrast(
@@ -85,24 +89,28 @@ def contrasts(data: Factorial) -> list[Contrast]:
                 method=joint.procedure.value,
             ),
             p=float(joint.p[k]),
+            kind=kind,
         )
-        for k, (term, levels, _) in enumerate(found)
+        for k, (kind, term, levels, _) in enumerate(found)
     ]
 
 
-def _weights(data: Factorial) -> Iterator[tuple[Term, tuple[str, ...], Floats]]:
+def _weights(data: Factorial) -> Iterator[tuple[Kind, Term, tuple[str, ...], Floats]]:
     """Yield each contrast with the weights (C,) of the cells that make it."""
     for (name,) in data.mains:
         reference = _additive(data, name, data.reference[name])
         for level in data.levels[name]:
             if level != data.reference[name]:
-                yield (name,), (level,), _additive(data, name, level) - reference
+                difference = _additive(data, name, level) - reference
+                yield Kind.EFFECT, (name,), (level,), difference
     for pair in data.pairs:
         for levels in product(*(data.levels[name] for name in pair)):
             if all(level != data.reference[name] for name, level in zip(pair, levels, strict=True)):
                 weights = _interaction(data, pair, levels)
                 if weights is not None:
-                    yield pair, levels, weights
+                    yield Kind.EFFECT, pair, levels, weights
+    for (kind, name), weights in credit_weights(data).items():
+        yield kind, (name,), (changed_level(data, name),), weights
 
 
 def _additive(data: Factorial, name: str, level: str) -> Floats:

@@ -38,8 +38,8 @@ class Model(NamedTuple):
 class Factorial:
     """The runs that every cell has: `values` (R, C), with the levels of each cell.
 
-    `reference` is each factor's level that the others are compared with; `left_out` says in
-    sentences which cells are not part of it.
+    `reference` is each factor's level that the others are compared with, `baseline` the cell that
+    has all of them by declaration, or ''; `left_out` says in sentences which cells are no part.
     """
 
     levels: Mapping[str, tuple[str, ...]]
@@ -48,6 +48,7 @@ class Factorial:
     replicates: tuple[int, ...]
     values: Floats
     left_out: tuple[str, ...]
+    baseline: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -137,6 +138,7 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
         replicates=tuple(common),
         values=np.array([[column[r] for column in columns] for r in common]),
         left_out=left_out,
+        baseline=declaration.baseline or "",
     )
 
 

@@ -1,7 +1,7 @@
 """Simulations behind docs/statistics.md: how often a procedure errs, and what an interval covers.
 
-`python -m tests.statistics.simulations false|power|coverage [studies]` prints a table in Markdown
-from fixed seeds; the tests run a short form of each. `residuals STORE PROFILE` draws from the runs
+`python -m tests.statistics.simulations NAME [studies]` prints a table of `TABLES` in Markdown from
+fixed seeds; the tests run a short form of each. `residuals STORE PROFILE` draws from the runs
 of a store instead: every cell of a share is taken for all there is, and runs are drawn from it.
 """
 
@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from ablation_lab.report.study import load
+from ablation_lab.statistics.attribution import change_shares
+from ablation_lab.statistics.factorial import factorial
 from ablation_lab.statistics.intervals import Bounds, Floats, mean_interval, two_kinds
 from ablation_lab.statistics.joint import test_together as jointly
+from ablation_lab.statistics.outcomes import outcomes
 from ablation_lab.statistics.planning import smallest_difference
+from tests.report.grids import declared, drawn, frame
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 IMAGES = 360  # of the embedded digits' test set: accuracies are multiples of 1/360
@@ -121,6 +126,37 @@ def coverage_of_runs(runs: Floats, n: int, *, draws: int) -> list[tuple[bool, bo
     return found
 
 
+CHANGES = {"a": ["off", "on"], "b": ["off", "on"], "c": ["off", "on"]}
+# Three changes, of which the last two interact: Shapley values 0.005, 0.004 and -0.001.
+WORTH = {frozenset("a"): 0.005, frozenset("b"): 0.003, frozenset("c"): -0.002}
+WORTH |= {frozenset("bc"): 0.002}
+
+
+def shares_hold(kind: str, n: int, *, studies: int) -> tuple[float, float]:
+    """How often the shares of a change have intervals, and how often those hold all true shares."""
+    rng = np.random.default_rng([n, list(KINDS).index(kind)])
+    study = declared(CHANGES, n, baseline="a=off,b=off,c=off")
+    data = factorial(outcomes(frame(study, drawn(CHANGES, n, seed=0)), study), study)
+    assert data is not None
+    changed = [{f for f, level in cell.factors.items() if level == "on"} for cell in data.cells]
+    worth = np.array([sum(v for s, v in WORTH.items() if s <= each) for each in changed])
+    truth = {"a": 0.005 / 0.008, "b": 0.004 / 0.008, "c": -0.001 / 0.008}
+    drawings = (KINDS[kind](rng, (n, len(worth))) + worth for _ in range(studies))
+    made = [change_shares(replace(data, values=values)) for values in drawings]
+    given = [each for each in made if np.isfinite([share.low for share in each.values()]).all()]
+    held = [all(s.low <= truth[f] <= s.high for f, s in each.items()) for each in given]
+    return len(given) / studies, float(np.mean(held)) if held else np.nan
+
+
+def table_of_shares(studies: int) -> Iterator[str]:
+    """Yield one line for each kind: studies whose shares have intervals / of those, all right."""
+    yield f"| runs | {' | '.join(f'n = {n}' for n in REPLICATES)} |"
+    yield "| --- " * (1 + len(REPLICATES)) + "|"
+    for kind in KINDS:
+        found = [shares_hold(kind, n, studies=studies) for n in REPLICATES]
+        yield f"| {kind} | {' | '.join(f'{100 * a:.0f} / {100 * b:.1f}' for a, b in found)} |"
+
+
 REPLICATES = (3, 4, 5, 6, 8, 10, 13, 20)
 COMPARISONS = (2, 5, 30, 80)
 
@@ -179,6 +215,7 @@ TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "false": lambda studies: table_of_false_positives(int(studies)),
     "power": lambda studies: table_of_power(int(studies)),
     "coverage": lambda draws: table_of_coverage(int(draws)),
+    "shares": lambda studies: table_of_shares(int(studies)),
     "residuals": table_of_residuals,
 }
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Comes in: the function or class, and values of its arguments, such as a section of YAML. Goes out:
 its settings with their defaults, or an error that names the setting, what is expected and what was
 found. Annotations are read as text, so that a source that is not imported can be held to the same.
-Standard library only.
 """
 
 import ast
@@ -14,24 +13,28 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, Optional, Union, get_args
+
+from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from lightning_modules.registry import UnknownName, unknown
 
 REQUIRED: Final = object()  # the default of a setting that has none
 UNTOLD: Final = object()  # the default of a setting whose default is no plain data
-# Names in annotations, and what a value of each is; a name that is not here takes anything.
-TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "None": (type(None),),
-    "Sequence": (list, tuple),
-    "list": (list, tuple),
-    "tuple": (list, tuple),
-    "Mapping": (Mapping,),
-    "dict": (Mapping,),
+# Names in annotations, and what a value of each is in YAML; a name that is not here takes anything.
+TYPES: dict[str, Any] = {
+    "str": StrictStr,
+    "int": StrictInt,
+    "float": StrictInt | StrictFloat,
+    "bool": StrictBool,
+    "Sequence": list,
+    "list": list,
+    "tuple": tuple,
+    "Mapping": dict,
+    "dict": dict,
+    "Literal": Literal,
+    "Optional": Optional,
+    "Union": Union,
 }
 # Packages whose classes take anything: what a module hands on to them is no setting of its own.
 FOREIGN = ("pytorch_lightning", "torch", "builtins")
@@ -233,7 +236,7 @@ def problem(key: str, value: object, annotation: str) -> str:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and allows(value)):  # type: ignore[arg-type]
             return f"expected a finite number {said}, found {value!r}"
-    if annotation and not _fits(value, _parsed(annotation)):
+    if annotation and not _fits(value, annotation):
         return f"expected {_said(annotation)}, found {value!r}"
     return ""
 
@@ -244,55 +247,45 @@ def _said(annotation: str) -> str:
     return short.replace("Sequence", "list").replace("None", "null").replace(" | ", " or ")
 
 
-@cache
-def _parsed(annotation: str) -> ast.expr:
-    return ast.parse(annotation, mode="eval").body
-
-
-def _fits(value: object, kind: ast.expr) -> bool:
-    match kind:
-        case ast.Constant(value=str(text)):
-            return _fits(value, _parsed(text))
-        case ast.Constant(value=None):
-            return value is None
-        case ast.BinOp(left=left, right=right):
-            return _fits(value, left) or _fits(value, right)
-        case ast.Subscript(value=outer, slice=inner):
-            return _contains(value, _last(outer), inner)
-        case ast.Name() | ast.Attribute():
-            return _is(value, _last(kind))
+def _fits(value: object, annotation: str) -> bool:
+    try:
+        _adapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
     return True
 
 
-def _contains(value: object, outer: str, inner: ast.expr) -> bool:
-    if outer == "Literal":
-        return value in ast.literal_eval(ast.Tuple(_entries(inner), ast.Load()))
-    if outer in ("Optional", "Union"):
-        kinds = _entries(inner)
-        return (outer == "Optional" and value is None) or any(_fits(value, k) for k in kinds)
-    if not _is(value, outer):
-        return False
-    kinds = _entries(inner)
-    fixed = outer == "tuple" and ast.unparse(kinds[-1]) != "..."
-    if not isinstance(value, list | tuple):
-        return True
-    if fixed:
-        same = len(value) == len(kinds)
-        return same and all(_fits(entry, k) for entry, k in zip(value, kinds, strict=True))
-    return all(_fits(entry, kinds[0]) for entry in value)
+@cache
+def _adapter(annotation: str) -> TypeAdapter[Any]:
+    """Return what validates values of an annotation; one that cannot be read takes anything."""
+    try:
+        tree = ast.fix_missing_locations(_Last().visit(ast.parse(annotation, mode="eval")))
+        kind = eval(compile(tree, annotation, "eval"), {"__builtins__": {}}, _Types(TYPES))
+        return _adapter(kind) if isinstance(kind, str) else TypeAdapter(kind)
+    except (TypeError, SyntaxError):
+        return TypeAdapter(Any)
 
 
-def _is(value: object, name: str) -> bool:
-    if isinstance(value, bool):
-        return name in ("bool", "object", "Any") or name not in TYPES
-    return name not in TYPES or isinstance(value, TYPES[name])
+class _Last(ast.NodeTransformer):
+    """Makes ``collections.abc.Sequence`` the name that it ends with."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Name:
+        return ast.Name(node.attr, ast.Load())
 
 
-def _entries(inner: ast.expr) -> list[ast.expr]:
-    return inner.elts if isinstance(inner, ast.Tuple) else [inner]
+class _Types(dict[str, Any]):
+    """The types by name; of any other name, anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return Any
 
 
-def _last(name: ast.expr) -> str:
-    if isinstance(name, ast.Name):
-        return name.id
-    return name.attr if isinstance(name, ast.Attribute) else ast.unparse(name)
+def arguments(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Return the named arguments of a function in a source, each with its default."""
+    taken = function.args
+    by_place = [*taken.posonlyargs, *taken.args]
+    defaults = [None] * (len(by_place) - len(taken.defaults)) + taken.defaults
+    every = [*zip(by_place, defaults, strict=True)]
+    return [*every, *zip(taken.kwonlyargs, taken.kw_defaults, strict=True)]

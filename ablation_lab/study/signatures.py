@@ -24,6 +24,7 @@ from lightning_modules.signatures import (
     UNTOLD,
     Setting,
     Signature,
+    arguments,
     handed_on,
     joined,
     plain,
@@ -77,13 +78,13 @@ def signature(registry: Registry[Any], name: str) -> Signature:
 
 def trainer_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with arguments of a ``pl.Trainer``; some the lab gives itself."""
-    arguments = _trainer().without(tuple(TRAINER_GIVEN))
+    settings = _trainer().without(tuple(TRAINER_GIVEN))
     for key in given:
         if key in TRAINER_GIVEN:
             yield (key,), f"the lab gives it; {TRAINER_GIVEN[key]}"
-        elif key not in arguments.settings:
-            yield (), f"unknown key {key!r}; {nearest(key, arguments.settings)}"
-    yield from (((key,), said) for key, said in arguments.problems(given))
+        elif key not in settings.settings:
+            yield (), f"unknown key {key!r}; {nearest(key, settings.settings)}"
+    yield from (((key,), said) for key, said in settings.problems(given))
 
 
 @cache
@@ -156,22 +157,17 @@ def _of_definition(found: _Definition) -> Signature:
 
 def _of_function(path: Path, function: ast.FunctionDef) -> Signature:
     """Return all arguments of a function but the first: ``self``, or what it works on."""
-    arguments = function.args
-    by_place = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(by_place) - len(arguments.defaults)) + list(arguments.defaults)
-    pairs = [*list(zip(by_place, defaults, strict=True))[1:]]
-    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
     settings = {
         argument.arg: Setting(
             ast.unparse(argument.annotation) if argument.annotation else "",
             REQUIRED if default is None else _value(path, default),
         )
-        for argument, default in pairs
+        for argument, default in arguments(function)[1:]
     }
-    match arguments.kwarg:
+    match function.args.kwarg:
         case ast.arg(annotation=ast.Subscript(slice=ast.Name() as named)):  # Unpack[SomeTypedDict]
             return Signature({**settings, **_of_typed_dict(path, named)})
-    return Signature(settings, open=arguments.kwarg is not None)
+    return Signature(settings, open=function.args.kwarg is not None)
 
 
 def _of_typed_dict(path: Path, name: ast.Name) -> dict[str, Setting]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from ablation_lab.study.scopes import Imported, Names, Reading, imported
+from lightning_modules.signatures import arguments
 
 # What a function or class gives its parameters; parameter -> the text that is its default.
 Defaults = dict[str, str]
@@ -131,15 +132,10 @@ def _signature(node: ast.stmt) -> Signature:
         return Signature(found.positional[1:], found.defaults)
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return Signature()
-    positional = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
-    last = node.args.defaults
-    given = [
-        *zip(positional[len(positional) - len(last) :], last, strict=True),
-        *zip([each.arg for each in node.args.kwonlyargs], node.args.kw_defaults, strict=True),
-    ]
+    positional = tuple(each.arg for each in (*node.args.posonlyargs, *node.args.args))
     defaults = {
-        name: value.value
-        for name, value in given
+        argument.arg: value.value
+        for argument, value in arguments(node)
         if isinstance(value, ast.Constant) and isinstance(value.value, str)
     }
-    return Signature(tuple(positional), defaults)
+    return Signature(positional, defaults)

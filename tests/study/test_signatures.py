@@ -194,6 +194,11 @@ def test_what_a_class_hands_on_is_what_its_base_takes(
         ("Literal['min', 'max']", ["min"], ["mean"]),
         ("'int'", [1], ["a"]),
         ("Unheard", [1, "a", None], []),
+        ("typing.Sequence[Unheard]", [[1, "a"]], [1, "ab"]),
+        ("Mapping[str, int]", [{"a": 1}, {}], [{"a": "b"}, [1]]),
+        ("Unheard[int] | int", [1, "a"], []),
+        ("Literal[<Mode.A: 1>]", [1, "a"], []),
+        ("dict[int]", [1, "a"], []),
         ("", [1, "a", None], []),
     ],
 )

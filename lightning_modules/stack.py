@@ -3,13 +3,14 @@
 Comes in: K modules, initialised one by one. Goes out: one module that gives what each of the K
 gives. `MLPStack` has the run axis innermost, weights (D, M, K): small perceptrons without dropout,
 whose whole step a compiler fuses. `ModuleStack` has it first, parameters (K, ...): the module's own
-forward pass and its own loss are mapped over the runs by `torch.func`, so that dense layers become
-batched matrix products and convolutions grouped ones. ("Horizontal fusion": Wang et al., HFTA,
-MLSys 2021.)
+forward pass is mapped over the runs by `torch.func`, so that dense layers become batched matrix
+products and convolutions grouped ones; so is the loss of a `LearnerStack`. ("Horizontal fusion":
+Wang et al., HFTA, MLSys 2021.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -97,40 +98,27 @@ def _stack(tensors: Sequence[Tensor]) -> nn.Parameter:
 
 
 class ModuleStack(nn.Module):
-    """K modules that differ in values, dropout, loss and L2, but not in structure.
+    """K modules that differ in parameters and buffers alone; the first of them says how.
 
-    A module's objective is its loss, a function of what it gives, of x and of y alone, plus its L2.
-    Arguments: `modules`, whose networks are taken over; `streams`, one number for each run, from
-    which its dropout masks come.
+    `values` are the parameters (K, ...) in the order of `names`, `buffers_of_runs` the buffers.
     Errors: ValueError if there is none; RuntimeError of torch if structures differ.
     """
 
-    def __init__(self, modules: Sequence[Learner], streams: Sequence[int]) -> None:
+    def __init__(self, modules: Sequence[pl.LightningModule]) -> None:
         super().__init__()
         if not modules:
             raise ValueError("a stack needs at least one run, found none")
-        _give_own_dropout([module.network for module in modules], streams)
-        for module in modules:
-            if isinstance(module.network, ConvNetNetwork):
-                module.network.memory_format = torch.contiguous_format
         parameters, buffers = torch.func.stack_module_state(list(modules))
         self.size = len(modules)
         self.names = tuple(parameters)
         self.values = nn.ParameterList(parameters.values())
-        # In tuples, so that they are no part of this module: they only say what is computed.
+        # In a tuple, so that it is no part of this module: it only says what is computed.
         self._module = (modules[0],)
-        self._of_loss = tuple(_by_loss(modules))
         self.buffers_of_runs = buffers
-        weights = {f"{path}.weight" for path, _, _ in layers_of(modules[0])}
-        self._weights = [name in weights for name in self.names]
-        self.register_buffer("l2", torch.tensor([module.l2 for module in modules]))
-        self.l2: Tensor
-        self.has_l2 = any(module.l2 for module in modules)
 
     def to_device(self, device: torch.device) -> None:
         """Move the numbers that belong to the runs, which are no parameters, to the device."""
         self.buffers_of_runs = {n: b.to(device) for n, b in self.buffers_of_runs.items()}
-        self._of_loss = tuple((module, runs.to(device)) for module, runs in self._of_loss)
 
     def forward(self, x: Tensor, *, own: bool = False) -> Tensor:
         """Return the outputs (K, B, ...) for x (B, ...), or x (K, B, ...) where each has its own.
@@ -149,51 +137,24 @@ class ModuleStack(nn.Module):
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone; the parameters are new ones."""
-        index = torch.tensor(rows, device=self.l2.device)
+        index = torch.tensor(rows, device=self.values[0].device)
         self.size = len(rows)
         self.values = nn.ParameterList(value.detach()[index] for value in self.values)
-        self.l2 = self.l2[index]
         self.buffers_of_runs = {n: b[index] for n, b in self.buffers_of_runs.items()}
-        kept = ((module, torch.isin(index, runs).nonzero()[:, 0]) for module, runs in self._of_loss)
-        self._of_loss = tuple((module, runs) for module, runs in kept if len(runs))
 
     def at_step(self, step: int | Tensor) -> None:
-        """Begin a step: its dropout masks are those of this number."""
-        for module in self._module[0].modules():
-            if isinstance(module, OwnDropout):
-                module.at_step(step)
+        """Begin a step, of which this is the number."""
 
     def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
         """Return what each run minimises, (K,), on its batch.
 
         Shapes: x (K, B, ...) and y (K, B, ...) where each run has its own batch, else (B, ...).
         """
-        axis = 0 if own else None
-        values = list(self.values)
-        outputs = self._outputs(values, self.buffers_of_runs, x, axis, training=True)
-        losses = self._losses(outputs, x, y, axis)
-        if self.has_l2:
-            squares = [
-                value.square().flatten(1).sum(1)
-                for value, counts in zip(self.values, self._weights, strict=True)
-                if counts
-            ]
-            losses = losses + self.l2 * torch.stack(squares).sum(0)
-        return losses
+        raise NotImplementedError
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Return the optimiser that the modules' settings name, for the values of all runs."""
-        return build_optimizer(self.parameters(), self._module[0].optimizer_settings)
-
-    def _losses(self, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
-        """Apply each loss to the runs that have it, and to no other: 0 x NaN would be NaN."""
-        losses = torch.empty(self.size, device=outputs.device)
-        for module, runs in self._of_loss:
-            if len(runs) == self.size:
-                return _losses(module, outputs, x, y, axis)
-            mine = (x, y) if axis is None else (x[runs], y[runs])
-            losses = losses.index_put((runs,), _losses(module, outputs[runs], *mine, axis))
-        return losses
+        """Return the modules' optimiser for the values of all runs."""
+        raise NotImplementedError
 
     def _outputs(
         self,
@@ -213,6 +174,77 @@ class ModuleStack(nn.Module):
         named = dict(zip(self.names, values, strict=True))
         outputs: Tensor = torch.vmap(call, in_dims=(0, 0, batch_axis))(named, buffers, x)
         return outputs
+
+
+class LearnerStack(ModuleStack):
+    """K learners that differ in values, dropout, loss and L2, but not in structure.
+
+    A module's objective is its loss, a function of what it gives, of x and of y alone, plus its L2.
+    Arguments: `modules`, whose networks are taken over; `streams`, one number for each run, from
+    which its dropout masks come.
+    """
+
+    def __init__(self, modules: Sequence[Learner], streams: Sequence[int]) -> None:
+        _give_own_dropout([module.network for module in modules], streams)
+        for module in modules:
+            if isinstance(module.network, ConvNetNetwork):
+                module.network.memory_format = torch.contiguous_format
+        super().__init__(modules)
+        self._settings = modules[0].optimizer_settings
+        self._of_loss = tuple(_by_loss(modules))
+        weights = {f"{path}.weight" for path, _, _ in layers_of(modules[0])}
+        self._weights = [name in weights for name in self.names]
+        self.register_buffer("l2", torch.tensor([module.l2 for module in modules]))
+        self.l2: Tensor
+        self.has_l2 = any(module.l2 for module in modules)
+
+    def to_device(self, device: torch.device) -> None:
+        """Move also which runs have which loss."""
+        super().to_device(device)
+        self._of_loss = tuple((module, runs.to(device)) for module, runs in self._of_loss)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the runs alone; the parameters are new ones."""
+        super().keep(rows)
+        index = torch.tensor(rows, device=self.l2.device)
+        self.l2 = self.l2[index]
+        kept = ((module, torch.isin(index, runs).nonzero()[:, 0]) for module, runs in self._of_loss)
+        self._of_loss = tuple((module, runs) for module, runs in kept if len(runs))
+
+    def at_step(self, step: int | Tensor) -> None:
+        """Begin a step: its dropout masks are those of this number."""
+        for module in self._module[0].modules():
+            if isinstance(module, OwnDropout):
+                module.at_step(step)
+
+    def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
+        """Return the loss of each run on its batch, plus its L2, (K,)."""
+        axis = 0 if own else None
+        values = list(self.values)
+        outputs = self._outputs(values, self.buffers_of_runs, x, axis, training=True)
+        losses = self._losses(outputs, x, y, axis)
+        if self.has_l2:
+            squares = [
+                value.square().flatten(1).sum(1)
+                for value, counts in zip(self.values, self._weights, strict=True)
+                if counts
+            ]
+            losses = losses + self.l2 * torch.stack(squares).sum(0)
+        return losses
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser that the modules' settings name, for the values of all runs."""
+        return build_optimizer(self.parameters(), self._settings)
+
+    def _losses(self, outputs: Tensor, x: Tensor, y: Tensor, axis: int | None) -> Tensor:
+        """Apply each loss to the runs that have it, and to no other: 0 x NaN would be NaN."""
+        losses = torch.empty(self.size, device=outputs.device)
+        for module, runs in self._of_loss:
+            if len(runs) == self.size:
+                return _losses(module, outputs, x, y, axis)
+            mine = (x, y) if axis is None else (x[runs], y[runs])
+            losses = losses.index_put((runs,), _losses(module, outputs[runs], *mine, axis))
+        return losses
 
 
 def _by_loss(modules: Sequence[Learner]) -> Iterator[tuple[Learner, Tensor]]:

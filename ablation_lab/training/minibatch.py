@@ -20,7 +20,7 @@ from ablation_lab.training.own_stack import OwnStack
 from ablation_lab.training.rules import fall
 from ablation_lab.training.schedule import Chunk
 from lightning_modules.families import Learner
-from lightning_modules.stack import ModuleStack
+from lightning_modules.stack import LearnerStack, ModuleStack
 from lightning_modules.task import task_of
 
 
@@ -147,12 +147,10 @@ class MiniBatch(Program):
         return {"layout": "runs first", "step": self._backward.way}
 
 
-def stack_of(
-    modules: Sequence[pl.LightningModule], streams: Sequence[int]
-) -> ModuleStack | OwnStack:
+def stack_of(modules: Sequence[pl.LightningModule], streams: Sequence[int]) -> ModuleStack:
     """Return the modules as one; ``streams`` are where their dropout masks come from."""
     ours = [module for module in modules if isinstance(module, Learner)]
-    return ModuleStack(ours, streams) if ours else OwnStack(modules)
+    return LearnerStack(ours, streams) if ours else OwnStack(modules)
 
 
 def replace_parameters(

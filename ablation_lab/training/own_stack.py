@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ablation_lab.data import Dataset
 from ablation_lab.study.stacking import LARGEST_NETWORK
 from ablation_lab.training.repeatable import made_up
+from lightning_modules.stack import ModuleStack
 
 # Optimisers that treat every number by itself, so that runs in one tensor do not see each other.
 ELEMENTWISE = (
@@ -36,42 +37,14 @@ CHECKED_EXAMPLES = 8
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 
 
-class OwnStack(nn.Module):
-    """K modules of one class that differ in parameters and buffers alone; ``modules[0]`` says how.
-
-    It has the interface of ``lightning_modules.stack.ModuleStack``.
-    """
+class OwnStack(ModuleStack):
+    """K modules of one class of a user's own."""
 
     def __init__(self, modules: Sequence[pl.LightningModule]) -> None:
-        super().__init__()
         for module in modules:
             # Under vmap there is no number to log; what a stack keeps is what the lab measures.
             module.log = _log_nothing  # type: ignore[method-assign]
-        parameters, buffers = torch.func.stack_module_state(list(modules))
-        self.size = len(modules)
-        self.names = tuple(parameters)
-        self.values = nn.ParameterList(parameters.values())
-        # In a tuple, so that it is no part of this module.
-        self._module = (modules[0],)
-        self.buffers_of_runs = buffers
-
-    def to_device(self, device: torch.device) -> None:
-        """Move the buffers of the runs to the device."""
-        self.buffers_of_runs = {n: b.to(device) for n, b in self.buffers_of_runs.items()}
-
-    def at_step(self, step: int | Tensor) -> None:
-        """Begin a step: nothing in such a module depends on its number."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (K, B, ...) for x (B, ...)."""
-        return self._outputs(list(self.values), self.buffers_of_runs, x)
-
-    def at(self, values: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Return the outputs (B, ...) at one run's parameters and buffers."""
-        every = [value.unsqueeze(0) for value in values]
-        own = every[: len(self.names)]
-        more = dict(zip(self.buffers_of_runs, every[len(self.names) :], strict=True))
-        return self._outputs(own, more, x)[0]
+        super().__init__(modules)
 
     def objective(self, x: Tensor, y: Tensor, *, own: bool) -> Tensor:
         """Return the losses (K,) of a training step, on batches of their own or on the same one."""
@@ -88,12 +61,6 @@ class OwnStack(nn.Module):
             named, self.buffers_of_runs, x, y
         )
         return losses
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these of the runs alone; the parameters are new ones."""
-        self.size = len(rows)
-        self.values = nn.ParameterList(value.detach()[list(rows)] for value in self.values)
-        self.buffers_of_runs = {n: b[list(rows)] for n, b in self.buffers_of_runs.items()}
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return the module's optimiser for the values of all runs.
@@ -113,19 +80,6 @@ class OwnStack(nn.Module):
         ]
         optimizer: torch.optim.Optimizer = type(found)(groups)
         return optimizer
-
-    def _outputs(
-        self, values: Sequence[Tensor], buffers: Mapping[str, Tensor], x: Tensor
-    ) -> Tensor:
-        module = self._module[0].eval()
-
-        def call(own: dict[str, Tensor], more: dict[str, Tensor]) -> Tensor:
-            outputs: Tensor = torch.func.functional_call(module, (own, more), (x,))
-            return outputs
-
-        named = dict(zip(self.names, values, strict=True))
-        outputs: Tensor = torch.vmap(call)(named, dict(buffers))
-        return outputs
 
 
 class _Step(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_modules.mlp import MLP
-from lightning_modules.stack import ModuleStack
+from lightning_modules.stack import LearnerStack
 
 STEP = 5
 # Inputs of this size make the printed loss NaN, and not the stable one.
@@ -41,7 +41,7 @@ def batch(*shape: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("scale", [1.0, SATURATING])
 def test_the_runs_that_are_kept_go_on_as_before(rows: list[int], own: bool, scale: float) -> None:
-    stack = ModuleStack(modules(), streams=[11, 22, 33, 44])
+    stack = LearnerStack(modules(), streams=[11, 22, 33, 44])
     x, y = batch(4, 6) if own else batch(6)
     x = scale * x
     stack.at_step(STEP)
@@ -55,11 +55,11 @@ def test_the_runs_that_are_kept_go_on_as_before(rows: list[int], own: bool, scal
 
 
 def test_a_run_answers_at_its_own_values() -> None:
-    stack = ModuleStack(modules(), streams=[1, 2, 3, 4])
+    stack = LearnerStack(modules(), streams=[1, 2, 3, 4])
     x, _ = batch(6)
     for index, outputs in enumerate(stack(x)):
         state = [*stack.values, *stack.buffers_of_runs.values()]
         values = [value[index] for value in state]
         torch.testing.assert_close(stack.at(values, x), outputs)
     with pytest.raises(ValueError, match="at least one run, found none"):
-        ModuleStack([], streams=[])
+        LearnerStack([], streams=[])

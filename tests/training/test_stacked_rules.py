@@ -10,7 +10,7 @@ import pytest
 from ablation_lab.study.stacking import descends_innermost, why_alone
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.minibatch import MiniBatch
-from lightning_modules.stack import ModuleStack
+from lightning_modules.stack import LearnerStack
 from tests.training.stacks import (
     DIGITS,
     MakeRun,
@@ -65,13 +65,13 @@ def test_a_stack_goes_on_without_the_runs_that_have_stopped(
     monkeypatch: pytest.MonkeyPatch, make_run: MakeRun, optimizer: str
 ) -> None:
     """Those that are left keep their loss, L2, order and what the optimiser keeps of them."""
-    sizes, keep = [], ModuleStack.keep
+    sizes, keep = [], LearnerStack.keep
 
-    def keep_and_note(stack: ModuleStack, rows: Sequence[int]) -> None:
+    def keep_and_note(stack: LearnerStack, rows: Sequence[int]) -> None:
         keep(stack, rows)
         sizes.append(stack.size)
 
-    monkeypatch.setattr(ModuleStack, "keep", keep_and_note)
+    monkeypatch.setattr(LearnerStack, "keep", keep_and_note)
     differences: list[dict[str, Any]] = [
         {"training__loss": "unclipped"},
         {},

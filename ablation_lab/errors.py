@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+
+from lightning_modules.registry import nearest
+
+__all__ = ["ConfigurationError", "StoreError", "installing", "nearest", "redact"]
 
 HIDDEN = r"\1***"
 SECRETS = (
@@ -31,14 +33,6 @@ class ConfigurationError(ValueError):
 
 class StoreError(RuntimeError):
     """The store of runs cannot be read or written; nothing has been started."""
-
-
-def nearest(found: object, known: Iterable[object]) -> str:
-    """Say which known name is nearest to ``found`` and which names there are."""
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.4)
-    hint = f"nearest: {close[0]!r}; " if close else ""
-    return f"{hint}known: {', '.join(names) if names else 'none'}"
 
 
 def installing(requirement: str) -> str:

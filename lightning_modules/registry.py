@@ -49,18 +49,17 @@ class UnknownName(ValueError):
     """A name that nobody has registered; the message lists those that are known."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is spelled most like `name`, or None if none is close."""
-    matches = get_close_matches(name, tuple(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+def nearest(found: object, known: Iterable[object]) -> str:
+    """Say which known name is nearest to ``found`` and which names there are."""
+    names = [str(name) for name in known]
+    close = get_close_matches(str(found), names, n=1, cutoff=0.4)
+    hint = f"nearest: {close[0]!r}; " if close else ""
+    return f"{hint}known: {', '.join(names) if names else 'none'}"
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     """Return the sentence that refuses `name`: the kind, the name, the nearest, the known."""
-    names = tuple(str(each) for each in known)
-    match = nearest(str(name), names)
-    hint = f"; nearest: {match!r}" if match else ""
-    return f"unknown {kind} {name!r}{hint}; known: {', '.join(names) or 'none'}"
+    return f"unknown {kind} {name!r}; {nearest(name, known)}"
 
 
 class Registry(Generic[T]):

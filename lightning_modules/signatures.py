@@ -7,43 +7,52 @@ found. Annotations are read as text, so that a source that is not imported can b
 
 import ast
 import inspect
-import math
 import re
 import textwrap
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal, Optional, Union, get_args
+from typing import Annotated, Any, Final, Literal, Optional, Union, get_args
 
-from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import (
+    AllowInfNan,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from lightning_modules.registry import UnknownName, unknown
 
 REQUIRED: Final = object()  # the default of a setting that has none
 UNTOLD: Final = object()  # the default of a setting whose default is no plain data
 # Names in annotations, and what a value of each is in YAML; a name that is not here takes anything.
-TYPES: dict[str, Any] = {
-    "str": StrictStr,
-    "int": StrictInt,
-    "float": StrictInt | StrictFloat,
-    "bool": StrictBool,
-    "Sequence": list,
-    "list": list,
-    "tuple": tuple,
-    "Mapping": dict,
-    "dict": dict,
-    "Literal": Literal,
-    "Optional": Optional,
-    "Union": Union,
-}
+TYPES: dict[str, Any] = defaultdict(
+    lambda: Any,
+    {
+        **{"str": StrictStr, "int": StrictInt, "float": StrictFloat, "bool": StrictBool},
+        **{"Sequence": list, "list": list, "tuple": tuple, "Mapping": dict, "dict": dict},
+        **{"Literal": Literal, "Optional": Optional, "Union": Union},
+    },
+)
 # Packages whose classes take anything: what a module hands on to them is no setting of its own.
 FOREIGN = ("pytorch_lightning", "torch", "builtins")
-# Numbers that no setting of this name can be beyond, whatever it belongs to.
-RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "learning_rate": ("> 0", lambda value: value > 0),
-    "momentum": ("in [0, 1)", lambda value: 0 <= value < 1),
-    "epsilon": (">= 0", lambda value: value >= 0),
-    "weight_decay": (">= 0", lambda value: value >= 0),
+# What every setting of this name has to be, whatever it belongs to; or null, if that is annotated.
+Number = Annotated[StrictFloat, AllowInfNan(False)]
+Counts = list[Annotated[StrictInt, Field(ge=1)]]
+RANGES: dict[str, tuple[str, Any]] = {
+    "learning_rate": ("a finite number > 0", Annotated[Number, Field(gt=0)]),
+    "momentum": ("a finite number in [0, 1)", Annotated[Number, Field(ge=0, lt=1)]),
+    **dict.fromkeys(
+        ("epsilon", "weight_decay"), ("a finite number >= 0", Annotated[Number, Field(ge=0)])
+    ),
+    "keep_prob": ("a probability to keep in (0, 1]", Annotated[Number, Field(gt=0, le=1)]),
+    **dict.fromkeys(("widths", "channels", "dense"), ("a list of positive integers", Counts)),
+    "train_size": ("a positive integer or null", Annotated[StrictInt, Field(ge=1)]),
 }
 
 # Settings that have another name in torch, and arguments of torch's that change no result.
@@ -231,11 +240,11 @@ def plain(value: Any) -> Any:
 
 def problem(key: str, value: object, annotation: str) -> str:
     """Say why the annotation, or the range of such a setting, does not allow a value, or ''."""
-    if key in RANGES and not (value is None and "None" in annotation):
-        said, allows = RANGES[key]
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and allows(value)):  # type: ignore[arg-type]
-            return f"expected a finite number {said}, found {value!r}"
+    name = "keep_prob" if key.endswith("keep_prob") else key
+    if name in RANGES and not (value is None and "None" in annotation):
+        said, kind = RANGES[name]
+        if not _fits(value, kind):
+            return f"expected {said}, found {value!r}"
     if annotation and not _fits(value, annotation):
         return f"expected {_said(annotation)}, found {value!r}"
     return ""
@@ -247,21 +256,22 @@ def _said(annotation: str) -> str:
     return short.replace("Sequence", "list").replace("None", "null").replace(" | ", " or ")
 
 
-def _fits(value: object, annotation: str) -> bool:
+def _fits(value: object, kind: Any) -> bool:
     try:
-        _adapter(annotation).validate_python(value)
+        _adapter(kind).validate_python(value)
     except ValidationError:
         return False
     return True
 
 
 @cache
-def _adapter(annotation: str) -> TypeAdapter[Any]:
-    """Return what validates values of an annotation; one that cannot be read takes anything."""
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what validates a type, or an annotation; one that cannot be read takes anything."""
+    if not isinstance(kind, str):
+        return TypeAdapter(kind)
     try:
-        tree = ast.fix_missing_locations(_Last().visit(ast.parse(annotation, mode="eval")))
-        kind = eval(compile(tree, annotation, "eval"), {"__builtins__": {}}, _Types(TYPES))
-        return _adapter(kind) if isinstance(kind, str) else TypeAdapter(kind)
+        tree = ast.fix_missing_locations(_Last().visit(ast.parse(kind, mode="eval")))
+        return _adapter(eval(compile(tree, kind, "eval"), {"__builtins__": {}}, TYPES))
     except (TypeError, SyntaxError):
         return TypeAdapter(Any)
 
@@ -271,13 +281,6 @@ class _Last(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.Name:
         return ast.Name(node.attr, ast.Load())
-
-
-class _Types(dict[str, Any]):
-    """The types by name; of any other name, anything."""
-
-    def __missing__(self, name: str) -> Any:
-        return Any
 
 
 def arguments(

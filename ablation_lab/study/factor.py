@@ -51,9 +51,6 @@ Labels = Annotated[
     BeforeValidator(labels_of),
     WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
 ]
-Names = Annotated[
-    tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)
-]
 Where = Mapping[str, tuple[str, ...]]
 WrittenWhere = dict[Label, Labels]
 Settings = dict[str, Any]

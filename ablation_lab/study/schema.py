@@ -121,8 +121,8 @@ class Budget(Written):
 class Study(Written):
     """One ablation: a question, factors, a budget for each profile.
 
-    ``equivalence`` is the band within which a cell counts as good as another one, in the metric's
-    own unit (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
+    ``equivalence`` is the band within which cells count as equivalent, in the metric's own unit
+    (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
     ``metric`` is what cells are compared by, ``further`` ones are reported beside it.
     """
 
@@ -162,7 +162,7 @@ class Study(Written):
     )
     design: Design = Field(Design.FACTORIAL, description="How the cells hang together.")
     equivalence: Number | None = Field(
-        None, description="The band of 'as good as', in the metric's own unit."
+        None, description="The band within which cells are equivalent, in the metric's own unit."
     )
     references: SkipJsonSchema[tuple[ReferenceValue, ...]] = ()
     # The file, and the settings that a call gives every run.

@@ -8,8 +8,7 @@ setting that it does not have is an error. Pure; the result is plain data, ready
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,10 +218,7 @@ class _Completed:
                 said = f"unknown key {key!r}; {nearest(key, allowed)}"
                 self._add((section, key), (section,), said)
         own = {key: value for key, value in values.items() if key in allowed}
-        ranges = list(_out_of_range(own))
-        wrong = dict(ranges)
-        wrong |= {k: said for k, said in arguments.problems(own) if k not in wrong}
-        for key, said in wrong.items():
+        for key, said in arguments.problems(own):
             self._add((section, key), (section, key), said)
         return arguments.completed(own)
 
@@ -239,25 +235,3 @@ def _dotted(key: Key) -> str:
     """Write a key as a user would: ``training.points[0]``."""
     parts = (f"[{each}]" if isinstance(each, int) else f".{each}" for each in key)
     return "".join(parts).lstrip(".")
-
-
-def _out_of_range(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield values that nothing of this name can have, whatever it belongs to."""
-    for key, value in values.items():
-        if key.endswith("keep_prob") and value is not None and not _is_share(value):
-            yield key, f"expected a probability to keep in (0, 1], found {value!r}"
-        if key in ("widths", "channels", "dense") and not (
-            isinstance(value, list) and all(_is_count(entry) for entry in value)
-        ):
-            yield key, f"expected a list of positive integers, found {value!r}"
-        if key == "train_size" and value is not None and not _is_count(value):
-            yield key, f"expected a positive integer or null, found {value!r}"
-
-
-def _is_share(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and 0 < value <= 1
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

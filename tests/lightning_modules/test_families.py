@@ -253,9 +253,13 @@ def test_wrong_names_and_settings() -> None:
     with pytest.raises(ValueError, match="'mlp': classes: expected a value"):
         build_family("mlp", input_shape=(2,))
     with pytest.raises(
-        ValueError, match=r"widths: expected whole numbers >= 1, found 0 in \(4, 0\)"
+        ValueError, match=r"widths: expected a list of positive integers, found \(4, 0\)"
     ):
         build_family("mlp", **MNIST, widths=(4, 0))
+    with pytest.raises(
+        ValueError, match=r"widths: expected whole numbers >= 1, found 0 in \(4, 0\)"
+    ):
+        MLP(**MNIST, widths=(4, 0))
     with pytest.raises(ValueError, match="input_shape: expected"):
         build_family("convnet", input_shape=(64,), classes=10)
     with pytest.raises(UnknownName, match="nearest: 'relu'"):

@@ -7,8 +7,8 @@ together, so that a pair says the same in every table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from math import isnan, nan, sqrt
@@ -16,6 +16,7 @@ from math import isnan, nan, sqrt
 import numpy as np
 from scipy import stats as scipy_stats
 
+from ablation_lab.statistics.contrasts import Change, Names, asked, changes, with_baselines
 from ablation_lab.statistics.intervals import (
     LEVEL_OF_TESTS,
     Floats,
@@ -24,11 +25,11 @@ from ablation_lab.statistics.intervals import (
     share_difference,
     wilson,
 )
-from ablation_lab.statistics.joint import Joint, equivalence_p, test_together
+from ablation_lab.statistics.joint import Joint, equivalence_p, joint_test
 from ablation_lab.statistics.outcomes import Outcomes, estimate
 from ablation_lab.statistics.planning import Procedure, replicates_needed
-from ablation_lab.study.declaration import Cell, Declaration
-from ablation_lab.study.schema import Design
+from ablation_lab.statistics.sequential import Looks
+from ablation_lab.study.declaration import Declaration
 
 Pair = tuple[Outcomes, Outcomes]
 MCNEMAR = "McNemar by joint sign flips"
@@ -48,9 +49,14 @@ class Standing(StrEnum):
 class Comparison:
     """A cell minus another one, over the replicates that both finished.
 
-    `p` and `p_equivalence` are corrected over all comparisons of the study, and the interval holds
-    all their differences together. `test` names the procedure with what it assumes.
-    `p_equivalence` is NaN without a band.
+    `p` and `p_equivalence` are corrected over all comparisons of the study and all its looks, and
+    the interval holds all their differences together at every look. `test` names the procedure with
+    what it assumes. `p_equivalence` is NaN without a band. `needs` are the replicates without which
+    no verdict is possible, where there are fewer.
+
+    Where the study looks while runs come in, `looked` are the replicates of the look that all this
+    is from, None before the first, and `asked` those that it asks for: more than these where it is
+    open, no more where it is decided or has the most that it may have.
     """
 
     first: Outcomes
@@ -60,16 +66,19 @@ class Comparison:
     p_equivalence: float
     test: str
     standing: Standing
-
-    @property
-    def needs(self) -> int | None:
-        """The replicates without which no verdict is possible, where there are fewer."""
-        return replicates_needed() if self.standing is Standing.NEEDS else None
+    needs: int | None = None
+    looked: int | None = None
+    asked: int = 0
 
     @property
     def verdict(self) -> str:
         """What it says in words; where it can say nothing, how many replicates it needs."""
         return f"needs n ≥ {self.needs}" if self.needs else self.standing.value
+
+    @property
+    def decided(self) -> bool:
+        """Whether it says which is better, or that both are equivalent."""
+        return self.standing in (Standing.BETTER, Standing.WORSE, Standing.EQUIVALENT)
 
     @property
     def within(self) -> bool:
@@ -78,12 +87,59 @@ class Comparison:
 
 
 def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]:
-    """Compare the first with the second of every pair, as one family of tests."""
+    """Compare the first with the second of every pair, as one family of tests.
+
+    Where the declaration has looks, a pair stays as the first look that decides it had it, over the
+    replicates of then; a look is taken when all runs that it asks for have ended.
+    """
+    looks = Looks(declaration.looks, len(pairs))
+    made = _tested(pairs, looks, declaration)
+    if looks.at:
+        made = [_before_any(each, looks.at[0]) for each in made]
+    for n, following in pairwise((*looks.at, *looks.at[-1:])):
+        if not all(_ended(pair, each.asked) for pair, each in zip(pairs, made, strict=True)):
+            break
+        seen = [
+            (first.first(each.asked), second.first(each.asked))
+            for (first, second), each in zip(pairs, made, strict=True)
+        ]
+        made = [
+            _after(old, new, n, following) if old.asked == n else old
+            for old, new in zip(made, _tested(seen, looks, declaration), strict=True)
+        ]
+    return made
+
+
+def _before_any(made: Comparison, first: int) -> Comparison:
+    """Before the first look nothing is tested."""
+    untested = replace(made, p=nan, p_equivalence=nan, standing=Standing.NEEDS)
+    return replace(untested, needs=first, asked=first)
+
+
+def _after(old: Comparison, new: Comparison, n: int, following: int) -> Comparison:
+    """The comparison at a look, with the smallest p of all looks so far."""
+    p, same = np.fmin(old.p, new.p), np.fmin(old.p_equivalence, new.p_equivalence)
+    asked = n if new.decided else following
+    return replace(new, p=float(p), p_equivalence=float(same), looked=n, asked=asked)
+
+
+def _ended(pair: Pair, replicates: int) -> bool:
+    """Whether every run that a look asks for has finished or failed."""
+    return all(each.ended >= set(range(replicates)) for each in pair)
+
+
+def _tested(pairs: Sequence[Pair], looks: Looks, declaration: Declaration) -> list[Comparison]:
     if not pairs:
         return []
     differences = paired(pairs)
-    joint, same = test_together(differences), _equivalence(pairs, differences, declaration)
+    joint = joint_test(differences, level=looks.level)
+    joint = replace(joint, p=looks.corrected(joint.p))
+    same = looks.corrected(_equivalence(pairs, differences, declaration))
     test = MCNEMAR if declaration.is_success else joint.procedure.value
+    standings = [
+        _standing(joint, k, float(same[k]), differences[:, k], declaration)
+        for k in range(len(pairs))
+    ]
     return [
         Comparison(
             first=pair[0],
@@ -92,7 +148,8 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
             p=float(joint.p[k]),
             p_equivalence=float(same[k]),
             test=test,
-            standing=_standing(joint, k, float(same[k]), differences[:, k], declaration),
+            standing=standings[k],
+            needs=replicates_needed() if standings[k] is Standing.NEEDS else None,
         )
         for k, pair in enumerate(pairs)
     ]
@@ -128,8 +185,9 @@ def best_cell(found: Mapping[str, Outcomes], declaration: Declaration) -> str | 
     if len(ranked) < 2 or estimates[ranked[0]] == estimates[ranked[1]]:
         return None
     best, *others = ranked
-    joint = test_together(paired([(found[best], found[other]) for other in others]))
-    return best if joint.p[0] <= LEVEL_OF_TESTS and _tells(joint, 0, declaration) else None
+    joint = joint_test(paired([(found[best], found[other]) for other in others]))
+    level = Looks(declaration.looks, len(others)).level
+    return best if joint.p[0] <= level and _tells(joint, 0, declaration) else None
 
 
 def _difference(
@@ -178,17 +236,6 @@ def _standing(
 
 
 @dataclass(frozen=True)
-class Change:
-    """One factor goes from one level to another, and nothing else is said to change."""
-
-    factor: str
-    before: str
-    after: str
-    cell: str
-    reference: str
-
-
-@dataclass(frozen=True)
 class Attribution:
     """A change and what it does: the cell with it minus the cell without."""
 
@@ -203,62 +250,34 @@ class Compared:
     `to_baseline` has every declared cell against its baseline, none without one; `attributions` the
     gain of every step of a ladder over the step before, else of every single change of the
     baseline: of cells that differ from it in one compared factor, where there are several factors.
+    `asked` are the replicates that each cell is asked for by now, where the study has looks.
     """
 
     to_baseline: list[Comparison]
     attributions: list[Attribution]
+    asked: Mapping[str, int]
 
 
 def compared(found: Mapping[str, Outcomes], declaration: Declaration) -> Compared:
     """Compare what the declaration asks about; a pair that two tables show is tested once."""
-    against = [
-        (cell.cell, base)
-        for cell in declaration.cells
-        if not cell.trains_members
-        and (base := declaration.baseline_of(cell.cell)) not in (None, cell.cell)
-    ]
-    changes = list(_changes(declaration))
-    asked = list(dict.fromkeys([*against, *((each.cell, each.reference) for each in changes)]))
-    made = compare([(found[a], found[str(b)]) for a, b in asked], declaration)
-    known = dict(zip(asked, made, strict=True))
+    pairs = asked(declaration)
+    made = compare([(found[a], found[b]) for a, b in pairs], declaration)
+    known = dict(zip(pairs, made, strict=True))
     return Compared(
-        to_baseline=[known[pair] for pair in against],
-        attributions=[Attribution(each, known[each.cell, each.reference]) for each in changes],
+        to_baseline=[known[pair] for pair in with_baselines(declaration)],
+        attributions=[
+            Attribution(each, known[each.cell, each.reference]) for each in changes(declaration)
+        ],
+        asked=_asked(known, declaration),
     )
 
 
-def _changes(declaration: Declaration) -> Iterator[Change]:
-    cells = [cell for cell in declaration.cells if not cell.trains_members]
-    if declaration.design is Design.LADDER:
-        yield from _steps(declaration, cells)
-    elif declaration.baseline is not None and len(declaration.compared) > 1:
-        base = next(cell for cell in declaration.cells if cell.cell == declaration.baseline)
-        yield from _single_changes(declaration, cells, base)
-
-
-def _steps(declaration: Declaration, cells: list[Cell]) -> Iterator[Change]:
-    """Yield each level of the ladder's factor after the first, in declared order."""
-    for factor in declaration.compared[:1]:
-        at = {cell.factors[factor.name]: cell.cell for cell in cells if factor.name in cell.factors}
-        levels = [level for level in factor.levels if level in at]
-        for before, after in pairwise(levels):
-            yield Change(factor.name, before, after, at[after], at[before])
-
-
-def _single_changes(declaration: Declaration, cells: list[Cell], base: Cell) -> Iterator[Change]:
-    for factor in declaration.compared:
-        for cell in cells:
-            if _differing(declaration, cell, base) == {factor.name}:
-                before, after = base.factors[factor.name], cell.factors[factor.name]
-                yield Change(factor.name, before, after, cell.cell, base.cell)
-
-
-def _differing(declaration: Declaration, cell: Cell, base: Cell) -> set[str] | None:
-    """The compared factors whose levels differ; None where not the same ones apply in both."""
-    if cell.factors.keys() != base.factors.keys():
-        return None
-    names = [factor.name for factor in declaration.compared if factor.name in cell.factors]
-    return {name for name in names if cell.factors[name] != base.factors[name]}
+def _asked(known: Mapping[Names, Comparison], declaration: Declaration) -> dict[str, int]:
+    """The most that any of a cell's comparisons asks for; the first look where it has none."""
+    found = {cell.cell: declaration.looks[0] for cell in declaration.cells if declaration.looks}
+    for names, made in known.items():
+        found |= {cell: max(found[cell], made.asked) for cell in names if cell in found}
+    return found
 
 
 def share_equivalence(

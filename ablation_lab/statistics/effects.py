@@ -23,7 +23,7 @@ from ablation_lab.statistics.intervals import (
     jackknife,
     mean_interval,
 )
-from ablation_lab.statistics.joint import test_together
+from ablation_lab.statistics.joint import joint_test
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def contrasts(data: Factorial) -> list[Contrast]:
     if not found:
         return []
     values = data.values @ np.array([weights for *_, weights in found]).T
-    joint = test_together(values)
+    joint = joint_test(values)
     return [
         Contrast(
             term=term,

@@ -36,8 +36,9 @@ EQUAL = 1e-9  # sums of equal patterns differ by rounding
 class Joint:
     """What the columns of one table say; arrays of shape (K,).
 
-    `p` is corrected over the table. `low` and `high` hold all mean differences at once with 95 %.
-    `normal` is the standard normal quantile that takes the place of 1.96 in intervals of that kind.
+    `p` is corrected over the table. `low` and `high` hold all mean differences at once with 95 %,
+    or with 1 - level. `normal` is the standard normal quantile that takes the place of 1.96 in
+    intervals of that kind.
     NaN for a column without a pair.
     """
 
@@ -49,7 +50,7 @@ class Joint:
     normal: float
 
 
-def test_together(differences: ArrayLike) -> Joint:
+def joint_test(differences: ArrayLike, *, level: float = LEVEL_OF_TESTS) -> Joint:
     """Test every column of (R, K) paired differences against 0, as one family.
 
     NaN where a replicate lacks a pair. Infinite where a run that is not finite counts at worst: a
@@ -59,7 +60,7 @@ def test_together(differences: ArrayLike) -> Joint:
     n = (~np.isnan(given)).sum(axis=0)
     procedure = procedure_for(int(n.max(initial=0)))
     by = _by_sign_flips if procedure is Procedure.SIGN_FLIPS else _by_t
-    p, half, normal = by(_limits(given), n)
+    p, half, normal = by(_limits(given), n, level)
     p, half = np.where(n > 0, p, np.nan), np.where(n > 1, half, np.nan)
     with np.errstate(invalid="ignore"):
         mean = np.nansum(given, axis=0) / np.where(n > 0, n, np.nan)
@@ -83,18 +84,20 @@ def equivalence_p(differences: ArrayLike, band: float) -> Floats:
     return np.where(n > 1, worse, np.nan)
 
 
-def _by_sign_flips(d: Floats, n: Floats) -> tuple[Floats, Floats, float]:
-    p, critical = _step_down(d, n, two_sided=True)
+def _by_sign_flips(d: Floats, n: Floats, level: float) -> tuple[Floats, Floats, float]:
+    p, critical = _step_down(d, n, two_sided=True, level=level)
     mean = np.nansum(d, axis=0) / np.maximum(n, 1)
     squares = np.nansum((d - mean) ** 2, axis=0) + n * _steadying(d, n) ** 2
     # Where the test of d - δ ends to reject: n²u² = c²·(Σ(d - mean)² + n·u² + n·s²), u = mean - δ.
     with np.errstate(divide="ignore", invalid="ignore"):
         half = critical * np.sqrt(squares / (n * np.maximum(n - critical**2, 0.0)))
-    return p, np.where(squares > 0, half, 0.0), max(critical, _normal(1))
+    return p, np.where(squares > 0, half, 0.0), max(critical, _normal(1, level))
 
 
-def _step_down(d: Floats, n: Floats, *, two_sided: bool) -> tuple[Floats, float]:
-    """Corrected p of each column, and the value that 5 % of all tables' largest one exceed."""
+def _step_down(
+    d: Floats, n: Floats, *, two_sided: bool, level: float = LEVEL_OF_TESTS
+) -> tuple[Floats, float]:
+    """Corrected p of each column, and the value that that share of tables' largest ones exceeds."""
     scaled = _scaled(d, n)
     seen = scaled.sum(axis=0)
     seen = np.abs(seen) if two_sided else seen
@@ -111,13 +114,13 @@ def _step_down(d: Floats, n: Floats, *, two_sided: bool) -> tuple[Floats, float]
         patterns += len(flipped)
     p = np.empty_like(seen)
     p[order] = np.maximum.accumulate(as_large / max(patterns, 1))
-    return p, _critical(np.concatenate(largest).ravel() if len(seen) else np.zeros(1))
+    return p, _critical(np.concatenate(largest).ravel() if len(seen) else np.zeros(1), level)
 
 
-def _critical(largest: Floats) -> float:
-    """The smallest value that at most 5 % of the patterns exceed; a test rejects beyond it."""
+def _critical(largest: Floats, level: float) -> float:
+    """The smallest value that at most this share of patterns exceeds; a test rejects beyond it."""
     ordered = np.sort(largest)
-    return float(ordered[len(ordered) - 1 - int(LEVEL_OF_TESTS * len(ordered))])
+    return float(ordered[len(ordered) - 1 - int(level * len(ordered))])
 
 
 def _scaled(d: Floats, n: Floats) -> Floats:
@@ -140,7 +143,7 @@ def _steadying(d: Floats, n: Floats) -> float:
     return SHARE * float(np.quantile(np.nanstd(d[:, full], axis=0, ddof=1), 0.25))
 
 
-def _by_t(d: Floats, n: Floats) -> tuple[Floats, Floats, float]:
+def _by_t(d: Floats, n: Floats, level: float) -> tuple[Floats, Floats, float]:
     """Paired t tests with the larger of a column's own spread and the pooled one."""
     full, family = n > 1, max(int((n > 1).sum()), 1)
     mean = np.nansum(d, axis=0) / np.maximum(n, 1)
@@ -151,12 +154,12 @@ def _by_t(d: Floats, n: Floats) -> tuple[Floats, Floats, float]:
         t = np.where(mean == 0, 0.0, np.abs(mean) / error)
     degrees = np.maximum(n - 1, 1)
     p = np.where(full, 2 * scipy_stats.t.sf(t, degrees), np.nan)
-    half = error * scipy_stats.t.isf(LEVEL_OF_TESTS / (2 * family), degrees)
-    return np.array(holm(p.tolist())), half, _normal(family)
+    half = error * scipy_stats.t.isf(level / (2 * family), degrees)
+    return np.array(holm(p.tolist())), half, _normal(family, level)
 
 
-def _normal(family: int) -> float:
-    return float(scipy_stats.norm.isf(LEVEL_OF_TESTS / (2 * family)))
+def _normal(family: int, level: float) -> float:
+    return float(scipy_stats.norm.isf(level / (2 * family)))
 
 
 def _limits(d: Floats) -> Floats:

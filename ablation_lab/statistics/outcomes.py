@@ -8,7 +8,7 @@ a choice that makes runs fail must not look good by the runs that it leaves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -26,12 +26,13 @@ class Outcomes:
     """What the declared runs of one cell gave.
 
     `values` maps replicate to value, of all finished runs as they ended (`as_ended`); `unconverged`
-    names the replicates among them that did not converge.
+    names the replicates among them that did not converge, `ended` all that finished or failed.
     """
 
     cell: str
     values: Mapping[int, float]
     unconverged: tuple[int, ...]
+    ended: frozenset[int]
     declared: int
     finished: int
     failed: int
@@ -39,6 +40,15 @@ class Outcomes:
     skipped: int
     non_finite: int
     reason: str
+
+    def first(self, replicates: int) -> Outcomes:
+        """What the first so many runs gave."""
+        return replace(
+            self,
+            values={r: value for r, value in self.values.items() if r < replicates},
+            unconverged=tuple(r for r in self.unconverged if r < replicates),
+            finished=sum(r < replicates for r in self.values),
+        )
 
     @property
     def not_converged(self) -> int:
@@ -144,6 +154,9 @@ def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
         cell=cell,
         values=dict(zip(valued["replicate"].tolist(), valued["_value"].tolist(), strict=True)),
         unconverged=tuple(finished.loc[lost, "replicate"].tolist()),
+        ended=frozenset(
+            part.loc[status.isin([Status.FINISHED, Status.FAILED]), "replicate"].tolist()
+        ),
         declared=int((status != Status.SKIPPED).sum()),
         finished=len(finished),
         failed=int((status == Status.FAILED).sum()),

@@ -96,6 +96,7 @@ class Declaration(Stored):
     baselines: dict[str, str] = Field({})
     selection: str = "last_epoch"
     replicates: int
+    looks: tuple[int, ...] = ()
     factors: tuple[Factor, ...]
     layout: Layout | None = None
     references: dict[str, tuple[ReferenceValue, ...]] = Field({})

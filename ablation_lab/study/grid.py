@@ -168,12 +168,17 @@ def _cell(study: Study, budget: Budget, parts: _Parts) -> Cell:
             f"{study.place}: {name}: an ensemble trains nothing, so nothing can be tuned in it; "
             f"found the nuisance factors {', '.join(tuned)}"
         )
+    elif budget.replicates.looks:
+        raise ConfigurationError(
+            f"{study.place}: {name}: an ensemble combines the runs of another cell, which its own "
+            "comparisons cannot ask for; expected replicates as a number, found 'until: decided'"
+        )
     reasons = [entry.reason for entry in study.exclusions if _holds(entry.where, factors)]
     return Cell(
         name=name,
         factors=factors,
         config=config,
-        replicates=max(1, budget.replicates // size),
+        replicates=max(1, budget.replicates.at_most // size),
         reason=reasons[0] if reasons else "",
         ensemble_size=0 if size == 1 else size,
         tuned=tuned,

@@ -26,13 +26,11 @@ from ablation_lab.study.factor import (
     undone,
     unknown_levels,
 )
+from ablation_lab.study.looks import Replicates
 from ablation_lab.study.metric import METRICS, Metric
 from ablation_lab.study.names import wrong_names
 from ablation_lab.study.reading import Number, Problem, Whole, Written, read_model, refuse
 from ablation_lab.study.references import ReferenceValue
-
-# Tuning replicates are counted from here, so that none of them is a reporting one.
-FIRST_TUNING_REPLICATE = 1_000_000
 
 
 class SelectionRule(StrEnum):
@@ -104,9 +102,7 @@ class Budget(Written):
 
     section: ClassVar[str] = "profiles"
 
-    replicates: Annotated[Whole, Field(ge=1, le=FIRST_TUNING_REPLICATE)] = Field(
-        description="Runs of every cell."
-    )
+    replicates: Replicates = Field(description="Runs of every cell, or until it is decided.")
     overrides: Settings = Field({}, description="Settings that it changes in every cell.")
     levels: WrittenWhere = Field({}, description="Levels that it restricts factors to.")
     adjustments: tuple[Adjustment, ...] = Field(
@@ -263,6 +259,12 @@ class Study(Written):
                 "'baseline' to give a level of every factor that varies "
                 f"({', '.join(varied)}), found {', '.join(self.baseline) or 'none'}",
             )
+        for name, budget in self.budgets.items():
+            if budget.replicates.looks and not (self.baseline or self.design is Design.LADDER):
+                yield (
+                    ("profiles", name, "replicates"),
+                    "'until: decided' needs comparisons, so a baseline or the steps of a ladder",
+                )
         names = [metric.name for metric in (self.metric, *self.further)]
         if len(set(names)) != len(names):
             yield ("metrics",), f"expected distinct metrics, found {names}"

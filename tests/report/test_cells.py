@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from ablation_lab.report.study import Study, summarise
 from ablation_lab.report.tables import tables_for
 from ablation_lab.statistics.intervals import mean_interval
-from ablation_lab.statistics.joint import test_together as jointly
+from ablation_lab.statistics.joint import joint_test as jointly
 from ablation_lab.study.declaration import Declaration, parse
 from ablation_lab.study.selection import SELECTIONS, selection
 from tests.report.golden_store import declaration, grid

@@ -14,8 +14,9 @@ from ablation_lab.engines.contract import Done
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
 from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.looks import FIRST_TUNING_REPLICATE
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.schema import FIRST_TUNING_REPLICATE, Tuning, parse_study
+from ablation_lab.study.schema import Tuning, parse_study
 from ablation_lab.training.execute import validation_score
 
 RATE = "learning_rate"

@@ -18,7 +18,7 @@ from ablation_lab.report.study import load
 from ablation_lab.statistics.attribution import change_shares
 from ablation_lab.statistics.factorial import factorial
 from ablation_lab.statistics.intervals import Bounds, Floats, mean_interval, two_kinds
-from ablation_lab.statistics.joint import test_together as jointly
+from ablation_lab.statistics.joint import joint_test as jointly
 from ablation_lab.statistics.outcomes import outcomes
 from ablation_lab.statistics.planning import smallest_difference
 from tests.report.grids import declared, drawn, frame

@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from ablation_lab.statistics.joint import equivalence_p
-from ablation_lab.statistics.joint import test_together as jointly
+from ablation_lab.statistics.joint import joint_test as jointly
 from ablation_lab.statistics.planning import Procedure, smallest_difference
 from tests.statistics.simulations import KINDS, false_positives, power
 

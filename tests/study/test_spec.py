@@ -234,6 +234,42 @@ BAD: list[tuple[str, Change, str, str]] = [
         "",
         "unknown key 'claims'",
     ),
+    (
+        "looks without anything to compare",
+        lambda study: study.update(
+            baseline={},
+            profiles={"smoke": {"replicates": {"at_least": 4, "at_most": 8, "until": "decided"}}},
+        ),
+        ".profiles.smoke.replicates",
+        "'until: decided' needs comparisons, so a baseline or the steps of a ladder",
+    ),
+    (
+        "looks that fall",
+        setting("profiles/smoke/replicates", {"at_least": 8, "at_most": 8, "until": "decided"}),
+        ".profiles.smoke.replicates.at_most",
+        "expected more than at_least, 8, found 8; as many in any case are one number",
+    ),
+    (
+        "looks until something else",
+        setting("profiles/smoke/replicates", {"at_least": 4, "at_most": 8, "until": "desided"}),
+        ".profiles.smoke.replicates.until",
+        "unknown value 'desided'; nearest: 'decided'",
+    ),
+    (
+        "looks of an unknown key",
+        setting(
+            "profiles/smoke/replicates",
+            {"at_leest": 2, "at_least": 4, "at_most": 8, "until": "decided"},
+        ),
+        ".profiles.smoke.replicates",
+        "unknown key 'at_leest'; nearest: 'at_least'",
+    ),
+    (
+        "looks that begin at one run",
+        setting("profiles/smoke/replicates", {"at_least": 1, "at_most": 8, "until": "decided"}),
+        ".profiles.smoke.replicates.at_least",
+        "expected at least 2, found 1",
+    ),
 ]
 
 

@@ -150,7 +150,7 @@ def _enter(call: Call) -> Project:
 
     Every path of a call (store, reports, data) is relative to the project.
     """
-    from ablation_lab.runner.plugins import import_plugins, typed_plugins
+    from ablation_lab.runner.composition import import_plugins, typed_plugins
     from ablation_lab.study.project import open_project
 
     project = open_project(call.project)

@@ -194,7 +194,7 @@ def test_every_store_has_its_only_importer(library: str, allowed: set[str]) -> N
         ("ablation_lab.runner.configuration", ["torch", "mlflow", "optuna"]),
         ("ablation_lab.store.runs", ["torch", "mlflow", "pandas"]),
         ("ablation_lab.report.report", ["seaborn", "sklearn", "mlflow"]),
-        ("ablation_lab.study.catalogue", ["torch", "mlflow", "optuna", "pandas"]),
+        ("ablation_lab.study.project", ["torch", "mlflow", "optuna", "pandas"]),
         ("lightning_modules", ["torch"]),
         ("experiments", ["torch", "mlflow", "pandas"]),
     ],

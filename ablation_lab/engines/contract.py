@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from ablation_lab.engines.worker import Outcome
 from ablation_lab.errors import ConfigurationError, installing
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -29,7 +29,7 @@ from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
 from ablation_lab.engines.devices import Gpus
 from ablation_lab.engines.worker import Outcome, attempt, failed, prepare
 from ablation_lab.study.reading import Count, Written
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -22,7 +22,7 @@ from ablation_lab.engines.contract import Attempt, Ended, Engine, Flying, Waitin
 from ablation_lab.engines.ray_cluster import connect, room
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.reading import Count, Whole, Written
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -23,8 +23,8 @@ from ablation_lab.store.declared import load_references
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.publish import Publisher, Summary, load_published
-from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.metric import Metric
+from ablation_lab.study.project import catalogue
 from ablation_lab.study.reading import DeclarationError
 
 BAD_INPUT = 2

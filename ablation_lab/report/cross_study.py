@@ -22,7 +22,7 @@ from ablation_lab.study.record import Status, command, not_run
 from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:
-    from ablation_lab.study.catalogue import Listed
+    from ablation_lab.study.project import Listed
 
 
 @dataclass(frozen=True)

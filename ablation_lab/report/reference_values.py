@@ -25,7 +25,7 @@ from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.selection import selection
 
 if TYPE_CHECKING:
-    from ablation_lab.study.catalogue import Listed
+    from ablation_lab.study.project import Listed
 
 VALUE = "value"  # all numbers of a check: value_0, value_1, ...
 LOST = "cell lost"

@@ -47,7 +47,7 @@ from ablation_lab.store.pages import Server
 from ablation_lab.study.references import ReferenceValue
 
 if TYPE_CHECKING:
-    from ablation_lab.study.catalogue import Listed
+    from ablation_lab.study.project import Listed
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"

@@ -20,7 +20,7 @@ from ablation_lab.report.reference_values import LOST, answers, value_table
 from ablation_lab.report.study import load
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.places import validate_readable
-from ablation_lab.study.catalogue import catalogue
+from ablation_lab.study.project import catalogue
 from ablation_lab.study.reading import DeclarationError
 
 TOLD = ("differs", "outside", "erratum not confirmed", "too few")

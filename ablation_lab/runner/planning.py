@@ -14,7 +14,7 @@ from ablation_lab.runner.configuration import Invocation
 from ablation_lab.store.runs import FINISHED
 from ablation_lab.study.declare import Declared
 from ablation_lab.study.run import Run, Stack
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 from ablation_lab.training.plan import estimated, plan
 
 Cell = tuple[str, str]  # study, cell

@@ -2,18 +2,22 @@
 
 Comes in: a folder. Goes out: a ``Project``, whose ``conf/`` was found. Everything else that a call
 reads or writes lies in the same folder: ``conf/study/NAME.yaml``, ``conf/config.yaml``, packages of
-one's own, ``runs/`` and ``reports/``.
+one's own, ``runs/`` and ``reports/``. And every declared study with what a profile asks of it,
+whether or not anything of it ran: no data is looked for and no key is made, so that listing costs
+milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.files import files_of, read_yaml
+from ablation_lab.study.files import files_of, read_study, read_yaml
+from ablation_lab.study.grid import expand
+from ablation_lab.study.schema import Study, parse_study
 
 CONF = "conf"
 SETTINGS = "config.yaml"
@@ -80,3 +84,56 @@ def _refuse_twins(conf: Path) -> None:
             raise ConfigurationError(
                 f"{path}: a study of the name of {other}, but for capitals; rename one of them"
             )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A declared study: what it asks, and how many runs it declares under ``profile``.
+
+    ``profile`` is the one that was asked for, or the study's last where it has no such; then
+    ``asked`` is false. ``needs`` is what that profile cannot do without. ``problem`` says what is
+    wrong with a declaration that cannot be read.
+    """
+
+    study: str
+    profile: str
+    title: str
+    question: str = ""
+    needs: str = ""
+    runs: int = 0
+    asked: bool = True
+    problem: str = ""
+
+
+def catalogue(profile: str, folders: Iterable[Path]) -> tuple[Listed, ...]:
+    """Return every study of the folders, sorted by name."""
+    places = list(folders)
+    return tuple(
+        _listed(name, path, profile) for name, path in sorted(files_of("study", places).items())
+    )
+
+
+def _listed(name: str, path: Path, profile: str) -> Listed:
+    """List a study; one that is declared wrongly says so, and hides no other one."""
+    try:
+        study = parse_study(name, read_study(path), path)
+        asked = profile in study.budgets
+        trained = profile if asked else list(study.budgets)[-1]
+        runs = _runs(study, trained)
+    except ConfigurationError as error:
+        said = " ".join(str(error).split())
+        return Listed(name, profile, title=name, problem=f"its declaration cannot be read: {said}")
+    return Listed(
+        study=name,
+        profile=trained,
+        title=study.title,
+        question=study.question,
+        needs=study.budgets[trained].needs,
+        runs=runs,
+        asked=asked,
+    )
+
+
+def _runs(study: Study, profile: str) -> int:
+    cells = expand(study, profile)
+    return sum(cell.replicates for cell in cells if not cell.reason)

@@ -1,11 +1,13 @@
-"""What a run costs, from its configuration alone: memory and seconds. Pure.
+"""What a run costs, from its configuration alone, and what an accelerator has room for. Pure.
 
-The seconds are a rough guide for the preflight line and for the order of work, never a result.
+Sizes are in bytes. The seconds are a rough guide for the preflight line and for the order of work,
+never a result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ablation_lab.data import DATASETS
@@ -28,6 +30,11 @@ SECONDS_PER_MULTIPLY_ADD_ON_A_CARD = 7e-13
 # In the fused step of runs innermost: to compile it, and per product of one run.
 SECONDS_TO_COMPILE = 8.0
 SECONDS_PER_PRODUCT = 5e-10
+# Where the memory of a card is not known, because it is on another machine. A stack that does not
+# fit all the same is halved by its worker.
+ASSUMED_BYTES = 8 << 30
+# Of its memory, for stacks: the rest is for the data set, the libraries and what falls between.
+USED = 0.8
 
 
 def estimate(config: Mapping[str, Any], *, runs: int) -> float:
@@ -84,3 +91,26 @@ def _examples(config: Mapping[str, Any]) -> int:
     """Return the number of training examples."""
     every = DATASETS.get(config["data"]["name"]).examples
     return min(every, config["data"]["train_size"] or every)
+
+
+@dataclass(frozen=True)
+class Accelerators:
+    """``workers`` at once, each with ``bytes`` for a stack, which were measured or are assumed.
+
+    ``sharing`` of them use one card.
+    """
+
+    workers: int
+    bytes: int
+    measured: bool
+    sharing: int = 1
+
+    @classmethod
+    def of(cls, *, workers: int, card: int | None, sharing: int = 1) -> Accelerators:
+        """Return those of ``workers`` of which ``sharing`` use a card of ``card`` bytes (or None).
+
+        A card whose memory is not known is taken for a small one.
+        """
+        whole = ASSUMED_BYTES if card is None else int(USED * card)
+        known = card is not None
+        return cls(workers=workers, bytes=whole // sharing, measured=known, sharing=sharing)

@@ -2,7 +2,7 @@
 
 Comes in: an exception, or the text of its traceback where only that travelled (from a process of a
 DataLoader, or from one that crashed). Goes out: one line without the study and the cell, which the
-record has.
+record has; of a run for which a device has no room, with what to do about it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = (ROOT / "ablation_lab", ROOT / "lightning_modules")
 # What a user's code may raise: SystemExit too, which would end a worker.
 RAISED = (Exception, SystemExit)
+ADVICE = (
+    "give it a smaller training.batch_size or network, a card with more memory, or fewer workers "
+    "on each (engine.per_gpu, engine.workers)"
+)
+# On a CPU torch has no class of its own for it; and of a process of several that train one run only
+# the traceback arrives, as text.
+OUT_OF_MEMORY = re.compile(r"CUDA out of memory|[^.:]*: you tried to allocate")
+# Of what an allocator says, in sentences: how much was asked for, and of how much. It goes on.
+SENTENCES = 3
 
 
 @contextmanager
@@ -74,6 +83,23 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that there was not enough memory, of a card or of the machine."""
+    import torch
+
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or OUT_OF_MEMORY.search(text_of(error)) is not None
+
+
+def does_not_fit(error: BaseException) -> str:
+    """Return the line for a run that one device alone has no room for."""
+    text = " ".join(text_of(error).split()) or type(error).__name__
+    said = OUT_OF_MEMORY.search(text)
+    sentences = re.split(r"(?<=\.) ", text[said.start() :] if said else text)
+    found = " ".join(sentences[:SENTENCES]).rstrip(".")
+    return f"one run does not fit the memory of its device: {found}; {ADVICE}"
 
 
 def place_of(text: str, plugins: Sequence[str]) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.stacking import descends_innermost, is_found, is_own_stack, why_alone
-from ablation_lab.training.accelerators import Accelerators
 from ablation_lab.training.cost import (
+    Accelerators,
     estimate,
     estimate_innermost,
     estimate_on_a_card,

@@ -14,8 +14,7 @@ import numpy as np
 from ablation_lab.data import Dataset, Loaders, Part
 from ablation_lab.study.record import NoConvergence, Probed, Record, Status, no_convergence
 from ablation_lab.study.run import Run, Stack
-from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
-from ablation_lab.training.fault import described, traced
+from ablation_lab.training.fault import described, does_not_fit, is_out_of_memory, traced
 from ablation_lab.training.scoring import Scores, first_exact_step, registered, score
 from lightning_modules.task import Task, compared
 

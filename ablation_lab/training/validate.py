@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
-from ablation_lab.training.accelerators import does_not_fit, is_out_of_memory
-from ablation_lab.training.fault import RAISED, is_own
+from ablation_lab.training.fault import RAISED, does_not_fit, is_out_of_memory, is_own
 from ablation_lab.training.scoring import OWN_NAMES, asked, measured
 from lightning_modules.task import Task, compared, disagreement, task_of
 

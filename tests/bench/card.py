@@ -20,7 +20,7 @@ from ablation_lab.data import TrainingData
 from ablation_lab.engines import devices
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training import stacked
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 from ablation_lab.training.plan import plan
 from ablation_lab.training.schedule import steps_per_epoch
 from tests.bench import rivals

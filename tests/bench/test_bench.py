@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablation_lab.study.run import TrainerName
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 from ablation_lab.training.plan import plan
 from ablation_lab.training.single import build_module
 from tests.bench import calls, card, fits, machine, measure, rivals, steps

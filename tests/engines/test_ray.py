@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation_lab.engines.ray_cluster import room
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 from tests.cli.lab import Lab
 from tests.engines.lab import (
     Jobs,

@@ -14,7 +14,7 @@ import pytest
 
 from ablation_lab.engines import devices, ray_cluster, slurm
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.training.accelerators import Accelerators
+from ablation_lab.training.cost import Accelerators
 from tests.engines.lab import settings
 
 Command = Callable[..., None]

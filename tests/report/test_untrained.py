@@ -10,7 +10,7 @@ from ablation_lab.report.cross_study import untrained, untrained_sentence, untra
 from ablation_lab.report.reference_values import answers
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
-from ablation_lab.study.catalogue import Listed
+from ablation_lab.study.project import Listed
 from tests.report.golden_store import reference
 
 LISTED = (

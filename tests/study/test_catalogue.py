@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.study.catalogue import catalogue
 from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.project import catalogue
 from ablation_lab.study.schema import parse_study
 from tests.conftest import CONF
 

@@ -15,8 +15,8 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training import distributed, single, stacked
-from ablation_lab.training.accelerators import ADVICE
 from ablation_lab.training.execute import execute
+from ablation_lab.training.fault import ADVICE
 from ablation_lab.training.validate import validate_stack
 
 MakeRun = Callable[..., Run]

@@ -15,8 +15,7 @@ from ablation_lab.data import DATASETS
 from ablation_lab.runner.planning import once
 from ablation_lab.study.run import Run, TrainerName
 from ablation_lab.study.stacking import why_alone
-from ablation_lab.training.accelerators import Accelerators
-from ablation_lab.training.cost import memory_of_run, step_elements
+from ablation_lab.training.cost import Accelerators, memory_of_run, step_elements
 from ablation_lab.training.plan import (
     CACHED_ELEMENTS,
     LARGEST_STACK,

@@ -13,7 +13,7 @@ from typing import Any
 
 from ablation_lab.report.formatting import decimals, estimate_text, metric_label
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import verdicts_sentence
+from ablation_lab.report.table_comparisons import survival_sentence, verdicts_sentence
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
@@ -80,7 +80,7 @@ def finding(study: Study) -> str:
     else:
         apart = "better than the runner-up" if row["best"] else "not set apart from the runner-up"
         best = f"{word} {metric}: {text} for {named}, {apart} by the corrected test."
-    return " ".join(filter(None, (best, against_baseline(study))))
+    return " ".join(filter(None, (best, against_baseline(study), survival_sentence(study))))
 
 
 def against_baseline(study: Study) -> str:
@@ -227,8 +227,7 @@ def _one_run(study: Study) -> Iterator[str]:
 
 
 def _too_few(study: Study) -> Iterator[str]:
-    made = [*study.comparisons, *(each.comparison for each in study.attributions)]
-    pairs = {(each.first.cell, each.second.cell): each for each in made}.values()
+    pairs = study.family
     if few := sum(each.standing is Standing.NEEDS for each in pairs):
         yield (
             f"{few} of {len(pairs)} comparisons have fewer than the {replicates_needed()} "

@@ -32,6 +32,7 @@ from ablation_lab.statistics.effects import Contrast, Share, contrasts, importan
 from ablation_lab.statistics.factorial import Factorial, factorial
 from ablation_lab.statistics.intervals import Interval, median_interval, two_kinds
 from ablation_lab.statistics.outcomes import Outcomes, bounds_of, estimate, outcomes
+from ablation_lab.statistics.robustness import Survival, survivals
 from ablation_lab.store.client import readable
 from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
@@ -96,6 +97,17 @@ class Study:
     def contrasts(self) -> list[Comparison]:
         """The primary contrasts: those with the baseline, else those of its steps."""
         return self.comparisons or [each.comparison for each in self.attributions]
+
+    @property
+    def family(self) -> list[Comparison]:
+        """Every comparison once, the primary contrasts first."""
+        made = [*self.comparisons, *(each.comparison for each in self.attributions)]
+        return list({(each.first.cell, each.second.cell): each for each in made}.values())
+
+    @cached_property
+    def survivals(self) -> list[Survival]:
+        """What other rules say of the primary contrasts that have a verdict."""
+        return survivals(self.family, self.declaration, primary=len(self.contrasts))
 
     @cached_property
     def factorial(self) -> Factorial | None:
@@ -221,11 +233,10 @@ def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     ]
     names = [factor.name for factor in declaration.factors]
     table = pd.DataFrame(rows, columns=["study", "cell", *names, *CELL_COLUMNS])
-    for factor in declaration.factors:
-        table[factor.name] = pd.Categorical(
-            table[factor.name], categories=list(factor.levels), ordered=True
-        )
-    return table
+    levels = {
+        f.name: pd.CategoricalDtype(list(f.levels), ordered=True) for f in declaration.factors
+    }
+    return table.astype(levels)
 
 
 def _estimates(found: Outcomes, declaration: Declaration) -> dict[str, Any]:

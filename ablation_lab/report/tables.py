@@ -31,7 +31,11 @@ from ablation_lab.report.formatting import (
 from ablation_lab.report.layout import header, level_columns, levels_of, narrow
 from ablation_lab.report.reference_tables import checks_table, values_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import attribution_table, comparisons_table
+from ablation_lab.report.table_comparisons import (
+    attribution_table,
+    comparisons_table,
+    survival_table,
+)
 from ablation_lab.report.table_training import (
     differs,
     gradients_table,
@@ -219,4 +223,5 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (has_steps, steps_table),
     (differs, parameters_table),
     (lambda study: any(study.declaration.references.values()), values_table),
+    (lambda study: bool(study.survivals), survival_table),
 )

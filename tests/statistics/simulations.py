@@ -19,8 +19,9 @@ from ablation_lab.statistics.attribution import change_shares
 from ablation_lab.statistics.factorial import factorial
 from ablation_lab.statistics.intervals import Bounds, Floats, mean_interval, two_kinds
 from ablation_lab.statistics.joint import joint_test as jointly
-from ablation_lab.statistics.outcomes import outcomes
+from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.planning import smallest_difference
+from ablation_lab.statistics.robustness import Rule, shown
 from tests.report.grids import declared, drawn, frame
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
@@ -181,6 +182,50 @@ def table_of_power(studies: int) -> Iterator[str]:
         yield f"| {comparisons} | {' | '.join(f'{100 * share:.0f}' for share in found)} |"
 
 
+def cells_of(values: Floats) -> list[Outcomes]:
+    """Cells (R, C) as outcomes; runs near guessing did not converge."""
+    return [
+        Outcomes(
+            cell=str(c), values=dict(enumerate(runs.tolist())),
+            unconverged=tuple(np.flatnonzero(runs < 0.5).tolist()),
+            ended=frozenset(range(len(runs))), declared=len(runs), finished=len(runs),
+            failed=0, missing=0, skipped=0, non_finite=0, reason="",
+        )
+        for c, runs in enumerate(values.T)
+    ]  # fmt: skip
+
+
+def shown_by(rule: Rule, kind: str, n: int, *, studies: int, effect: float = 0.0) -> float:
+    """How often a rule shows a difference in a table of five cells against a baseline.
+
+    Without an effect the share of tables that show any, else the share of cells that are shown.
+    """
+    rng = np.random.default_rng([n, list(KINDS).index(kind)])
+    found = []
+    for _ in range(studies):
+        values = KINDS[kind](rng, (n, 6))
+        values[:, 1:] += effect
+        base, *others = cells_of(values)
+        signs = shown(rule, [(other, base) for other in others])
+        found.append((signs > 0).mean() if effect else np.nansum(np.abs(signs)) > 0)
+    return float(np.mean(found))
+
+
+def table_of_rules(studies: int) -> Iterator[str]:
+    """Yield one line for each kind: false tables / power at two standard deviations, by rule."""
+    sizes = (6, 10, 20)
+    yield f"| runs | n | {' | '.join(Rule)} |"
+    yield "| --- " * (2 + len(Rule)) + "|"
+    for kind in KINDS:
+        for n in sizes:
+            pairs = [
+                [shown_by(rule, kind, n, studies=studies, effect=e) for e in (0.0, 0.006)]
+                for rule in Rule
+            ]
+            said = " | ".join(f"{100 * a:.1f} / {100 * b:.0f}" for a, b in pairs)
+            yield f"| {kind} | {n} | {said} |"
+
+
 SAMPLES = (3, 5, 6, 8, 10, 20, 200)
 
 
@@ -215,6 +260,7 @@ TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "false": lambda studies: table_of_false_positives(int(studies)),
     "power": lambda studies: table_of_power(int(studies)),
     "coverage": lambda draws: table_of_coverage(int(draws)),
+    "rules": lambda studies: table_of_rules(int(studies)),
     "shares": lambda studies: table_of_shares(int(studies)),
     "residuals": table_of_residuals,
 }

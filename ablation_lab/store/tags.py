@@ -48,6 +48,7 @@ class File(StrEnum):
     """Files of runs."""
 
     LOGITS = "test_logits.npz"
+    HITS = "test_hits.npz"
     SAMPLES = "samples.png"
     PROBED = "observation.json"
     TRACEBACK = "traceback.txt"

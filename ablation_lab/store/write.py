@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ablation_lab.store import process
 from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.declared import entries_of
+from ablation_lab.store.items import write_hits
 from ablation_lab.store.pictures import write_grid
 from ablation_lab.store.runs import count_finished, finished_runs, stored_runs
 from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
@@ -182,13 +183,16 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
 
 def _files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
-    if record.logits is None and record.images is None and not (record.error or record.probed):
+    arrays = (record.logits, record.images, record.hits)
+    if all(each is None for each in arrays) and not (record.error or record.probed):
         return None
     folder.mkdir()
     if record.probed:
         (folder / File.PROBED).write_text(record.probed, encoding="utf-8")
     if record.logits is not None:
         np.savez_compressed(folder / File.LOGITS, logits=record.logits)
+    if record.hits is not None:
+        write_hits(record.hits, folder / File.HITS)
     if record.images is not None:
         write_grid(record.images, folder / File.SAMPLES)
     if record.error:

@@ -55,6 +55,7 @@ class Record:
     """Everything that a run leaves: final metrics, curves, status, provenance.
 
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
+    ``hits`` (M,) says which of the M test items are right, where a run keeps that.
     ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``probed`` is
     the text of a probed run's layers. ``fits`` is false for a run that failed because its device
     has no room for it, which is the user's to mend.
@@ -75,6 +76,7 @@ class Record:
     fits: bool = True
     provenance: Mapping[str, str] = field(default_factory=dict)
     logits: np.ndarray | None = None
+    hits: np.ndarray | None = None
     images: np.ndarray | None = None
     probed: str = ""
 

@@ -86,6 +86,11 @@ class Training(Written):
     probe: Flag = Field(
         False, description="Whether what reaches each layer is kept; changes no result."
     )
+    keep_hits: Flag = Field(
+        False,
+        description="Whether it is kept which test examples are right, a bit each; changes no "
+        "result.",
+    )
     predict_at: Annotated[tuple[Point, ...], AfterValidator(_some)] | None = Field(
         None, description="Points whose answers become metrics."
     )

@@ -15,7 +15,7 @@ from ablation_lab.data import Dataset, Loaders, Part
 from ablation_lab.study.record import NoConvergence, Probed, Record, Status, no_convergence
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.fault import described, does_not_fit, is_out_of_memory, traced
-from ablation_lab.training.scoring import Scores, first_exact_step, registered, score
+from ablation_lab.training.scoring import Scores, first_exact_step, kept_hits, registered, score
 from lightning_modules.task import Task, compared
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ def record_of(
     outputs = None if part is None else trained.predict(part.x)
     scores = Scores({}, logged.get("test_accuracy"))
     functions: dict[str, float] = {}
+    hits = None
     if part is not None and outputs is not None:
         outputs, targets = compared(trained.task, outputs, part.x, part.y)
         scores = score(trained.task, outputs, part, test_is_train=dataset.test_is_train)
         # Of what reproduces its examples, a metric of a user's may look at the labels.
         whole = trained.task in (Task.RECONSTRUCTION, Task.GENERATION)
         functions = registered(_functions(run), outputs, part.y if whole else targets)
+        hits = kept_hits(trained.task, outputs, targets) if _keeps_hits(run) else None
     losses = trained.curves.get("train_loss", ())
     train_loss = losses[-1][1] if losses else None
     rule = no_convergence(
@@ -84,6 +86,7 @@ def record_of(
         reason=stack.reason,
         provenance=dict(trained.facts),
         logits=outputs.astype(np.float32) if outputs is not None and run.keep_logits else None,
+        hits=hits,
         images=outputs[:SAMPLES]
         if outputs is not None and trained.task is Task.GENERATION
         else None,
@@ -94,9 +97,13 @@ def _functions(run: Run) -> tuple[str, ...]:
     return tuple(run.config["training"].get("metrics") or ())
 
 
+def _keeps_hits(run: Run) -> bool:
+    return bool(run.config["training"].get("keep_hits"))
+
+
 def _measured(run: Run, trained: Trained, test: Part | Loaders) -> Part | None:
     """Return the test part as arrays; None where the module alone says what is measured."""
-    wanted = _functions(run) or run.keep_logits
+    wanted = _functions(run) or run.keep_logits or _keeps_hits(run)
     if trained.task is Task.OWN and not wanted:
         return None
     if isinstance(test, Part):

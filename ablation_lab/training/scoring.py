@@ -33,6 +33,7 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 COMPARED = 1000
+WITH_HITS = (Task.CLASSIFICATION, Task.SEQUENCE)
 
 
 def predictions(scores: Floats) -> Labels:
@@ -56,9 +57,24 @@ def accuracy_of(scores: Floats, labels: Labels) -> float:
 
     Errors: ValueError for labels that are not one for each row.
     """
-    scores, labels = compared(Task.CLASSIFICATION, scores, scores, labels)
-    right = (predictions(scores) == labels) & ~np.isnan(scores).any(-1)
-    return float(right.mean())
+    return float(_right(*compared(Task.CLASSIFICATION, scores, scores, labels)).mean())
+
+
+def _right(scores: Floats, labels: Labels) -> NDArray[np.bool_]:
+    return np.asarray((predictions(scores) == labels) & ~np.isnan(scores).any(-1), dtype=np.bool_)
+
+
+def kept_hits(task: Task, outputs: Floats, targets: Labels) -> NDArray[np.bool_]:
+    """Return which test items (M,) are right: examples, or every symbol of the sequences.
+
+    Errors: ValueError for a task whose examples are not right or wrong.
+    """
+    if task not in WITH_HITS:
+        raise ValueError(
+            f"training.keep_hits: expected a task with classes, found one of kind {task.value}, "
+            f"whose test examples are not right or wrong"
+        )
+    return _right(outputs, targets).ravel()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.fault import RAISED, does_not_fit, is_out_of_memory, is_own
-from ablation_lab.training.scoring import OWN_NAMES, asked, measured
+from ablation_lab.training.scoring import OWN_NAMES, WITH_HITS, asked, measured
 from lightning_modules.task import Task, compared, disagreement, task_of
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def validate_module(
     training, family = Training(**run.config["training"]), run.config["model"]["family"]
     if training.predict_at and task_of(module) not in ANSWERING:
         raise ValueError(f"training.predict_at: family {family!r} has no answer at a point")
+    if training.keep_hits and task_of(module) not in WITH_HITS:
+        raise ValueError(f"training.keep_hits: family {family!r} tells no classes apart")
     if isinstance(module, Learner):
         # A setting that the optimiser would ignore is refused here.
         module.configure_optimizers()

@@ -24,7 +24,7 @@ PACKAGES = ("torch", "pytorch-lightning", "mlflow", "hydra-core", "optuna", "num
 
 
 def keep_declarations(call: Invocation, declared: Iterable[Declared]) -> Tracker:
-    """Tell the store what is declared, and clear away runs that were cut off half-way.
+    """Tell the store what is declared.
 
     Errors: ``StoreError`` for a store of another project, in which nothing is changed.
     """
@@ -35,7 +35,6 @@ def keep_declarations(call: Invocation, declared: Iterable[Declared]) -> Tracker
     if call.references:
         tracker.keep_references(references_text(call.references))
     for description in descriptions:
-        tracker.cleanup(description.study)
         tracker.declare(description.study, call.profile, description.model_dump(mode="json"))
     return tracker
 

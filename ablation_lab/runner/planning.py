@@ -24,10 +24,9 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store had at a time: study → key → (MLflow run id, status) of the run that counts."""
+    """What a store had: study → key → (MLflow run id, status) of the run that counts."""
 
     runs: Mapping[str, Mapping[str, tuple[str, str]]]
-    since: float
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """The queue: which cells wait, run, are done. Optuna keeps it, as it keeps what tuning tried.
 
 An Optuna trial is a cell, a reported step is a replicate, so Optuna's dashboard and importance
-evaluators read the grid as it is. A cell is leased by setting its trial from WAITING to RUNNING,
-which the storage grants to one runner only; the holder (host and process) tells a lease that is
-alive from one whose runner was killed, because Optuna itself never ends a killed trial.
+evaluators read the grid as it is. Who works on a cell is said by its lease: Optuna itself never
+ends the trial of a runner that was killed.
 """
 
 from __future__ import annotations
@@ -11,33 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import threading
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablation_lab.store import process
-from ablation_lab.store.connect import alone
-from ablation_lab.store.trials import open_storage, report_steps, said_of_trials, trial_id
+from ablation_lab.store.leases import Claimed, Leases
+from ablation_lab.store.trials import open_storage, report_steps, trial_id
 from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
 CELL = "cell"
-LEASE = "lease"
-# A lease of another host is dead after this long without renewal, in seconds.
-EXPIRY = 120.0
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A leased cell: its name and the trial that stands for it."""
-
-    cell: str
-    trial_id: int
 
 
 class Queue:
@@ -57,7 +41,6 @@ class Queue:
         self.metric = metric or METRICS.get(SUCCESS).metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
-        self._uri = uri
         self._storage = open_storage(uri)
         self._study = optuna.create_study(
             study_name=f"{name} {digest}",
@@ -66,77 +49,81 @@ class Queue:
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._holder = process.name()
-        self._leases: dict[str, Lease] = {}
-        # Leases are renewed by another thread than the one that ends cells.
-        self._changing = threading.Lock()
+        # Levels that are declared anew are another study, and the same cells.
+        self._leases = Leases(uri, name, self._storage.engine)
+        # Cell -> the trial that stands for it, of those that this runner works on.
+        self._trials: dict[str, int] = {}
 
-    def lease(self, cells: Mapping[str, Mapping[str, str]]) -> list[str]:
-        """Lease the given cells (name → factor levels); return those that another runner holds."""
-        # Optuna cannot lock the trial that it looks at: to add and to take is one step for all.
-        with alone(self._uri, "lock", of=self._study.study_name, patience=EXPIRY):
-            trials = self._open_trials(cells)
-            self._add([name for name in cells if name not in trials], cells)
-            trials = self._open_trials(cells)
-            # A cell without an open trial was finished by another runner just now.
-            return [n for n in cells if n not in trials or not self._take(n, trials[n])]
+    def lease(self, cells: Mapping[str, Mapping[str, str]]) -> Claimed:
+        """Lease those of the cells (name → factor levels) that no other runner holds."""
+        with self._leases.locked():
+            claimed = self._leases.claim(cells)
+            mine = [name for name in cells if name in claimed.cells]
+            trials = self._open_trials()
+            self._add([name for name in mine if name not in trials], cells)
+            trials = self._open_trials()
+            for name in mine:
+                self._begin(name, trials[name])
+        return claimed
 
-    def is_shared(self, *, since: float) -> bool:
-        """Whether another runner held any cell at that time, in seconds, or later.
+    @contextmanager
+    def writing(self, cells: Collection[str]) -> Iterator[frozenset[str]]:
+        """Say of which of the cells results may be written; that stays true for the body.
 
-        Leases are renewed more often than they expire: one that ended before is older than that.
+        A cell that was taken from this runner is not its own any more.
         """
-        leases = [
-            str(lease).rpartition("@")
-            for lease in said_of_trials(self._storage, self._study, LEASE)
-        ]
-        return any(
-            holder != self._holder and float(renewed) >= since - EXPIRY
-            for holder, _, renewed in leases
-        )
+        with self._leases.locked():
+            held = self._leases.held(cells)
+            for cell in set(cells) - held:
+                self._trials.pop(cell, None)
+            yield held
+
+    def settle(self, wanted: Collection[str]) -> None:
+        """Close the cells, but those that are wanted, of runners that died before they did."""
+        with self._leases.locked():
+            left = {name: t for name, t in self._open_trials().items() if name not in wanted}
+            started = [name for name, t in left.items() if t.state is TrialState.RUNNING]
+            for name in self._leases.claim(started).cells:
+                self._trials[name] = trial_id(left[name])
+                self.finish(name)
 
     def report(self, cell: str, values: Mapping[int, float]) -> None:
         """Report metrics (replicate → value) as steps of the cell's trial, in one transaction."""
-        lease = self._leases.get(cell)
         steps = {step: value for step, value in values.items() if not math.isnan(value)}
-        if lease is not None and steps:
-            report_steps(self._storage, lease.trial_id, steps)
+        if cell in self._trials and steps:
+            report_steps(self._storage, self._trials[cell], steps)
 
     def finish(self, cell: str) -> None:
         """Close a cell with the mean of its reported replicates, or as failed if it has none."""
-        with self._changing:
-            lease = self._leases.pop(cell, None)
-        if lease is None:
+        number = self._trials.pop(cell, None)
+        if number is None:
             return
-        numbers = list(self._storage.get_trial(lease.trial_id).intermediate_values.values())
-        if numbers:
-            mean = sum(numbers) / len(numbers)
-            self._storage.set_trial_state_values(lease.trial_id, TrialState.COMPLETE, [mean])
+        reported = list(self._storage.get_trial(number).intermediate_values.values())
+        if reported:
+            mean = sum(reported) / len(reported)
+            self._storage.set_trial_state_values(number, TrialState.COMPLETE, [mean])
         else:
-            self._storage.set_trial_state_values(lease.trial_id, TrialState.FAIL)
+            self._storage.set_trial_state_values(number, TrialState.FAIL)
+        self._leases.free([cell])
 
     def release(self) -> None:
         """Put every cell that is still leased back to waiting."""
-        with self._changing:
-            given_up = list(self._leases.values())
-            self._leases.clear()
-        for lease in given_up:
-            self._storage.set_trial_state_values(lease.trial_id, TrialState.WAITING)
+        cells = list(self._trials)
+        with self._leases.locked():
+            for cell in self._leases.held(cells):
+                self._storage.set_trial_state_values(self._trials[cell], TrialState.WAITING)
+            self._leases.free(cells)
+        self._trials.clear()
 
     def renew(self) -> None:
-        """Tell other hosts that the leases are alive; a thread of its own may do so."""
-        for cell in list(self._leases):
-            # A cell that is finished meanwhile is leased no more, and takes no holder.
-            with self._changing:
-                lease = self._leases.get(cell)
-                if lease is not None:
-                    self._write_holder(lease.trial_id)
+        """Tell other runners that this one lives; a thread of its own may do so."""
+        self._leases.renew()
 
-    def _open_trials(self, cells: Mapping[str, Any]) -> dict[str, FrozenTrial]:
+    def _open_trials(self) -> dict[str, FrozenTrial]:
+        """Return the trial of every cell that has one which has not ended."""
         states = (TrialState.WAITING, TrialState.RUNNING)
         trials = self._study.get_trials(deepcopy=False, states=states)
-        found = {str(trial.user_attrs.get(CELL)): trial for trial in reversed(trials)}
-        return {name: trial for name, trial in found.items() if name in cells}
+        return {str(trial.user_attrs.get(CELL)): trial for trial in reversed(trials)}
 
     def _add(self, names: list[str], cells: Mapping[str, Mapping[str, str]]) -> None:
         """Add cells in bulk, each with one level a factor so that no sampler is asked."""
@@ -155,28 +142,7 @@ class Queue:
             ]
         )
 
-    def _take(self, name: str, trial: FrozenTrial) -> bool:
-        number = trial_id(trial)
-        if trial.state is TrialState.RUNNING:
-            if self._is_held(str(trial.user_attrs.get(LEASE, ""))):
-                return False
-            self._storage.set_trial_state_values(number, TrialState.WAITING)
-        if not self._storage.set_trial_state_values(number, TrialState.RUNNING):
-            return False
-        self._write_holder(number)
-        self._leases[name] = Lease(name, number)
-        return True
-
-    def _is_held(self, lease: str) -> bool:
-        """Whether a lease ``host:pid@time`` is held by a process that lives.
-
-        One in this process's own name is left over from an earlier process with its number.
-        """
-        holder, _, renewed = lease.rpartition("@")
-        lives = process.is_alive(holder)
-        if lives is None:
-            return bool(renewed) and time.time() - float(renewed) < EXPIRY
-        return lives and holder != self._holder
-
-    def _write_holder(self, number: int) -> None:
-        self._storage.set_trial_user_attr(number, LEASE, f"{self._holder}@{time.time():.0f}")
+    def _begin(self, name: str, trial: FrozenTrial) -> None:
+        self._trials[name] = trial_id(trial)
+        if trial.state is TrialState.WAITING:
+            self._storage.set_trial_state_values(self._trials[name], TrialState.RUNNING)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,12 +23,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.declaring import keep_declarations
 from ablation_lab.runner.planning import Cell, Missing, Stored, cell_of, groups, without_finished
 from ablation_lab.runner.train import Failed
+from ablation_lab.store.leases import BEAT
 from ablation_lab.store.runs import FAILED, FINISHED, stored_runs
 from ablation_lab.store.tags import File
 from ablation_lab.study.declare import Declared
@@ -40,9 +41,6 @@ from ablation_lab.study.run import Run
 if TYPE_CHECKING:
     from ablation_lab.runner.queue import Queue
 
-# Seconds between renewals of the leases, well below the queue's EXPIRY.
-RENEWAL = 30.0
-
 
 class Results:
     """What comes of a call: a context manager that holds leases and draws while it trains."""
@@ -52,9 +50,10 @@ class Results:
         self.failed: list[Failed] = []
         self._call = call
         self._runs = {study: dict(runs) for study, runs in missing.stored.runs.items()}
-        self._since = missing.stored.since
         self._studies = {entry.study.name: entry.study for entry in missing.declared}
         self._queues = {entry.study.name: _queue(call, entry) for entry in missing.declared}
+        # Runs that were trained here, when their cells had been given to another runner.
+        self._taken: list[Run] = []
         # Of every leased cell the number of runs that are still to come.
         self._open: dict[Cell, int] = {}
         self._display = Display(
@@ -81,7 +80,7 @@ class Results:
     @property
     def stored(self) -> Stored:
         """What the store has by now."""
-        return Stored(self._runs, self._since)
+        return Stored(self._runs)
 
     @property
     def failed_keys(self) -> set[str]:
@@ -96,26 +95,36 @@ class Results:
     def lease(self, runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
         """Lease the cells of these runs; return the runs that are ours, and those that others hold.
 
-        Where another runner had any cell since the store was read, it is read again, as what that
-        one finished is not ours to do.
+        Of a cell that anybody held before, the store may have more than was read of it.
         """
         wanted = list(runs)
-        cells = groups(wanted, cell_of)
-        held: set[Cell] = set()
-        shared = False
+        mine: set[Cell] = set()
+        known = False
         for study, queue in self._queues.items():
-            mine = {cell: of[0].factors for (name, cell), of in cells.items() if name == study}
-            held |= {(study, cell) for cell in queue.lease(mine)}
-            shared |= bool(mine) and queue.is_shared(since=self._since)
-        if shared:
+            cells = {run.cell: run.factors for run in wanted if run.study == study}
+            claimed = queue.lease(cells)
+            mine |= {(study, cell) for cell in claimed.cells}
+            known |= claimed.known
+            if claimed.known:
+                self.tracker.cleanup(study, claimed.cells)
+        if known:
             self._read_again()
         # In the order in which they came: that of a stack's runs is seen in their last digits.
-        leased = without_finished((run for run in wanted if cell_of(run) not in held), self.stored)
+        leased = without_finished((run for run in wanted if cell_of(run) in mine), self.stored)
         self._open = {cell: len(of) for cell, of in groups(leased, cell_of).items()}
-        return list(leased), [run for run in wanted if cell_of(run) in held]
+        for study, cell in mine - self._open.keys():
+            self._queues[study].finish(cell)
+        return list(leased), [run for run in wanted if cell_of(run) not in mine]
+
+    def settle(self, wanted: Iterable[Run]) -> None:
+        """Close the cells that runners left open who died, but those that are wanted."""
+        cells = groups(wanted, cell_of)
+        for study, queue in self._queues.items():
+            queue.settle([cell for name, cell in cells if name == study])
 
     def still_missing(self, held: list[Run], waiting: list[Run]) -> tuple[Run, ...]:
         """Return what another runner held and has not finished meanwhile, and what waits for it."""
+        held, self._taken = [*held, *self._taken], []
         if not held:
             return ()
         self._read_again()
@@ -124,20 +133,38 @@ class Results:
     def keep(self, records: Sequence[Record]) -> None:
         """Track records that came together, tell the queues, and close the cells that they end.
 
+        What was taken for dead meanwhile, and given to another runner, is that one's to keep.
         Errors: ``ConfigurationError`` for a metric that no module logs, with nothing written.
         """
         for record in records:
             study = self._studies[record.run.study]
             validate_metrics(record, (study.metric, *study.further))
-        for record, run_id in zip(records, self.tracker.write(records), strict=True):
-            failed = record.status is Status.FAILED
-            self._runs[record.run.study][record.run.key] = run_id, FAILED if failed else FINISHED
-            if failed:
-                self.failed.append(Failed(record, self.tracker.place(run_id, File.TRACEBACK)))
-        done = 0
-        for cell, of_cell in groups(records, lambda record: cell_of(record.run)).items():
-            done += self._report(cell, of_cell)
-        self._display.advance(records, cells_done=done)
+        with self._writing(records) as ours:
+            for record, run_id in zip(ours, self.tracker.write(ours), strict=True):
+                self._note(record, run_id)
+            done = 0
+            for cell, of_cell in groups(ours, lambda record: cell_of(record.run)).items():
+                done += self._report(cell, of_cell)
+        self._display.advance(ours, cells_done=done)
+
+    @contextmanager
+    def _writing(self, records: Sequence[Record]) -> Iterator[list[Record]]:
+        """Yield the records whose cells are still leased, as they stay for the body."""
+        cells = groups(records, lambda record: cell_of(record.run))
+        held: set[Cell] = set()
+        with ExitStack() as locks:
+            for study in sorted({study for study, _ in cells}):  # in one order for all runners
+                names = [cell for name, cell in cells if name == study]
+                writing = self._queues[study].writing(names)
+                held |= {(study, cell) for cell in locks.enter_context(writing)}
+            self._taken += [r.run for cell in cells.keys() - held for r in cells[cell]]
+            yield [record for record in records if cell_of(record.run) in held]
+
+    def _note(self, record: Record, run_id: str) -> None:
+        failed = record.status is Status.FAILED
+        self._runs[record.run.study][record.run.key] = run_id, FAILED if failed else FINISHED
+        if failed:
+            self.failed.append(Failed(record, self.tracker.place(run_id, File.TRACEBACK)))
 
     def _report(self, cell: Cell, records: list[Record]) -> bool:
         """Tell a cell's queue of its records; return whether the cell is done."""
@@ -151,7 +178,6 @@ class Results:
         return not self._open[cell]
 
     def _read_again(self) -> None:
-        self._since = time.time()
         found = stored_runs(self._call.tracking_uri, list(self._studies))
         self._runs = {study: dict(runs) for study, runs in found.items()}
 
@@ -161,13 +187,15 @@ class Results:
 
     @contextmanager
     def _leases_renewed(self) -> Iterator[None]:
-        """Renew the leases while the body runs, so that other hosts see that they are alive."""
+        """Renew the leases while the body runs, so that others see that they are alive."""
         stopped = threading.Event()
 
         def beat() -> None:
-            while not stopped.wait(RENEWAL):
+            while not stopped.wait(BEAT):
                 for queue in self._queues.values():
-                    queue.renew()
+                    # A database that is away for a moment is not the end of the leases.
+                    with suppress(SQLAlchemyError):
+                        queue.renew()
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

@@ -77,10 +77,10 @@ def declare_studies(call: Invocation) -> tuple[Declared, ...]:
 
 def read_store(call: Invocation) -> Stored:
     """Return what the store has of the studies now."""
-    since, names = time.time(), [study.name for study in call.studies]
+    names = [study.name for study in call.studies]
     found = stored_runs(call.tracking_uri, names)
     validate_experiments(call.tracking_uri, names)
-    return Stored(found, since)
+    return Stored(found)
 
 
 def report(call: Invocation, missing: Missing, trained: Trained) -> int:

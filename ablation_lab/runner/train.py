@@ -23,6 +23,7 @@ from ablation_lab.engines.local import LocalEngine
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.planning import Cell, Planned, Stored, cell_of, groups, stacks_of
+from ablation_lab.store.leases import any_left
 from ablation_lab.store.places import validate_places
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
@@ -69,6 +70,7 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
     """
     wanted = planned.missing.wanted
     if not wanted:
+        settle(call, planned)
         return Trained(planned.missing.stored)
     validate_places(call)
     verify_data(call, wanted)
@@ -80,8 +82,18 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
 
         # Only now: a call that is refused leaves no store behind.
         with Results(call, planned.missing) as results:
+            results.settle(planned.missing.every)
             _train_all(call, wanted, engine, results, alone=alone, until=until)
     return Trained(results.stored, tuple(results.failed))
+
+
+def settle(call: Invocation, planned: Planned) -> None:
+    """Close what a runner left open that was killed when its last result had been written."""
+    if any_left(call.queue_uri):
+        from ablation_lab.runner.results import Results
+
+        with Results(call, planned.missing) as results:
+            results.settle(planned.missing.every)
 
 
 def verify_data(call: Invocation, runs: Iterable[Run]) -> None:

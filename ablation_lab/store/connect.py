@@ -111,7 +111,7 @@ def alone(uri: str, what: str, *, of: str = "", patience: float = PATIENCE) -> I
     elif uri.startswith("postgresql"):
         digest = hashlib.sha256(f"{what} {of}".encode()).digest()
         number = int.from_bytes(digest[:8], "big", signed=True)
-        with _engine(uri) as engine, engine.begin() as connection:
+        with engine_of(uri) as engine, engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(number)))
             yield
     else:
@@ -156,7 +156,8 @@ def database(uri: str, what: str, setting: str) -> Engine:
 
 
 @contextmanager
-def _engine(uri: str) -> Iterator[Engine]:
+def engine_of(uri: str) -> Iterator[Engine]:
+    """Open a database for a moment, without MLflow or Optuna."""
     engine = database(uri, "store", "tracking.uri")
     try:
         yield engine
@@ -171,7 +172,7 @@ def connected(uri: str) -> Iterator[Connection]:
     Errors: ``StoreError`` where there is none, or its tables are those of another MLflow.
     """
     try:
-        with _engine(uri) as engine, engine.connect() as connection:
+        with engine_of(uri) as engine, engine.connect() as connection:
             validate_schema(connection, uri)
             yield connection
     except SQLAlchemyError as error:

@@ -6,19 +6,15 @@ engine) is used nowhere else; ``tests/store/test_contracts.py`` fails where Optu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import (
     TrialIntermediateValueModel,
-    TrialModel,
-    TrialUserAttributeModel,
 )
 from optuna.trial import FrozenTrial
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert
 
 from ablation_lab.errors import StoreError, redact
 from ablation_lab.store.connect import (
@@ -74,18 +70,3 @@ def report_steps(storage: RDBStorage, trial: int, values: Mapping[int, float]) -
     with storage.engine.begin() as connection:
         connection.execute(old)
         connection.execute(insert(table), rows)
-
-
-def said_of_trials(storage: RDBStorage, study: optuna.Study, name: str) -> list[Any]:
-    """Return what is said under a name of a study's trials, whatever became of them, in one query.
-
-    Optuna's own call reads all of every trial.
-    """
-    said, trial = TrialUserAttributeModel, TrialModel
-    query = (
-        select(said.value_json)
-        .join(trial, trial.trial_id == said.trial_id)
-        .where(trial.study_id == study._study_id, said.key == name)
-    )
-    with storage.engine.connect() as connection:
-        return [json.loads(value) for (value,) in connection.execute(query)]

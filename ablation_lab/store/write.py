@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,14 @@ class Tracker:
         """Return key → MLflow run id of every finished run of the study."""
         return finished_runs(stored_runs(self._store.uri, [study]))[study]
 
-    def cleanup(self, study: str) -> int:
-        """Delete runs whose writer died half-way (they hold no result); return their number."""
+    def cleanup(self, study: str, cells: Collection[str]) -> int:
+        """Delete runs that were cut off half-way (they hold no result); return their number.
+
+        ``cells`` are leased by the caller, so that nobody is writing any of their runs.
+        """
         deleted = 0
         for run in self._store.search(replicates_of(study), "attributes.status = 'RUNNING'"):
-            if process.is_alive(run.data.tags.get(Tag.WRITER, "")) is False:
+            if run.data.tags.get(Tag.CELL) in cells:
                 self._client.delete_run(run.info.run_id)
                 deleted += 1
         return deleted

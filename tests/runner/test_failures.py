@@ -18,7 +18,7 @@ def failed(run: Run, reason: str, *, fits: bool = True) -> Failed:
 
 
 def status(*found: Failed) -> int:
-    return Trained(Stored({}, 0.0), found).status
+    return Trained(Stored({}), found).status
 
 
 def test_runs_that_failed_alike_share_a_line(make_run: MakeRun) -> None:

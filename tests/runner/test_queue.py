@@ -5,20 +5,19 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from ablation_lab.errors import StoreError
-from ablation_lab.runner import queue as module
 from ablation_lab.runner.queue import Queue
-from ablation_lab.store import process
+from ablation_lab.store import leases, process
 
 LEVELS = {"width": ("small", "large"), "activation": ("relu", "tanh")}
 CELLS = {
@@ -26,7 +25,7 @@ CELLS = {
     "b": {"width": "large", "activation": "relu"},
     "c": {"width": "large"},
 }
-MINE, OTHER = process.name(), process.name().rpartition(":")[0] + ":1"
+MINE, OTHER = process.identity(), "another machine|1|1"
 
 Open = Callable[..., Queue]
 
@@ -52,14 +51,19 @@ def uri(empty_queue: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def open_as(uri: str, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Return a function that opens the queue under the name of a process."""
+    """Return a function that opens the queue as a process of some identity."""
 
     def open_queue(name: str = MINE) -> Queue:
         with monkeypatch.context() as patch:
-            patch.setattr(process, "name", lambda: name)
+            patch.setattr(process, "identity", lambda: name)
             return Queue(uri, "small (smoke)", LEVELS)
 
     return open_queue
+
+
+def held(queue: Queue, *cells: str) -> set[str]:
+    """Try to lease cells; return those that another runner holds."""
+    return set(cells) - queue.lease({name: CELLS[name] for name in cells}).cells
 
 
 def trials(uri: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
@@ -72,8 +76,8 @@ def trials(uri: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
 
 def test_a_cell_is_leased_once(open_as: Open) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    assert mine.lease(CELLS) == []
-    assert other.lease(CELLS) == ["a", "b", "c"]
+    assert held(mine, *CELLS) == set()
+    assert held(other, *CELLS) == set(CELLS)
 
 
 def test_two_runners_that_claim_at_the_same_moment_share_the_cells(open_as: Open) -> None:
@@ -83,7 +87,7 @@ def test_two_runners_that_claim_at_the_same_moment_share_the_cells(open_as: Open
 
     def lease(queue: Queue) -> set[str]:
         start.wait(timeout=60)
-        return set(cells) - set(queue.lease(cells))
+        return set(queue.lease(cells).cells)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lease, queues)
@@ -93,21 +97,16 @@ def test_two_runners_that_claim_at_the_same_moment_share_the_cells(open_as: Open
 
 def test_cells_are_shared_between_runners(open_as: Open) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    assert mine.lease({"a": CELLS["a"]}) == []
-    assert other.lease(CELLS) == ["a"]
-    assert mine.lease({name: CELLS[name] for name in "bc"}) == ["b", "c"]
+    assert held(mine, "a") == set()
+    assert held(other, *CELLS) == {"a"}
+    assert held(mine, "b", "c") == {"b", "c"}
 
 
-def test_another_runner_that_had_a_cell_since_then_is_seen(open_as: Open) -> None:
-    now = time.time()
+def test_what_anybody_held_before_may_have_results_that_were_not_read(open_as: Open) -> None:
     mine, other = open_as(MINE), open_as(OTHER)
-    mine.lease(CELLS)
-    assert not mine.is_shared(since=now)
-    mine.finish("a")
+    assert not mine.lease({"a": CELLS["a"]}).known
     mine.release()
-    assert other.is_shared(since=now)
-    # What ended before the store was read was read.
-    assert not other.is_shared(since=now + module.EXPIRY + 10)
+    assert other.lease(CELLS).known
 
 
 def test_adding_again_adds_nothing(open_as: Open, uri: str) -> None:
@@ -131,51 +130,120 @@ def test_release_puts_cells_back(open_as: Open, uri: str) -> None:
     mine.lease(CELLS)
     mine.release()
     assert {found[0].state for found in trials(uri).values()} == {TrialState.WAITING}
-    assert open_as(OTHER).lease(CELLS) == []
+    assert held(open_as(OTHER), *CELLS) == set()
 
 
 def test_the_cells_of_a_runner_that_was_killed_are_taken_over(open_as: Open) -> None:
+    machine = MINE.rsplit("|", 2)[0]
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    dead = process.name().rpartition(":")[0] + f":{ended.pid}"
-    assert open_as(dead).lease(CELLS) == []
-    assert open_as(MINE).lease(CELLS) == []
-    assert open_as(OTHER).lease(CELLS) == ["a", "b", "c"]
+    for dead in (f"{machine}|{ended.pid}|1", f"{machine}|{MINE.split('|')[-2]}|1"):
+        assert held(open_as(dead), *CELLS) == set()
+        taker = open_as(MINE)
+        assert held(taker, *CELLS) == set()
+        assert held(open_as(OTHER), *CELLS) == set(CELLS)
+        taker.release()
 
 
-def test_another_host_is_alive_until_its_lease_expires(
-    open_as: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    far = open_as("another.host:5")
+class Clock:
+    """A clock that one sets."""
+
+    now = 1e6
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Put a clock in the place of this process's own; there is no time of day."""
+    clock = Clock()
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def test_another_machine_is_alive_while_its_lease_beats(open_as: Open, clock: Clock) -> None:
+    far, mine = open_as(OTHER), open_as(MINE)
     far.lease(CELLS)
-    assert open_as(MINE).lease(CELLS) == ["a", "b", "c"]
-    now = time.time()
-    monkeypatch.setattr(module.time, "time", lambda: now + module.EXPIRY + 2)
-    far.renew()
-    assert open_as(MINE).lease(CELLS) == ["a", "b", "c"]
-    monkeypatch.setattr(module.time, "time", lambda: now + 2 * module.EXPIRY + 4)
-    assert open_as(MINE).lease(CELLS) == []
+    for _ in range(3):
+        assert held(mine, *CELLS) == set(CELLS)
+        far.renew()
+        clock.now += leases.EXPIRY + 1
+    assert held(mine, *CELLS) == set(CELLS)  # its last beat is news
+    clock.now += leases.EXPIRY - 1
+    assert held(mine, *CELLS) == set(CELLS)
+    clock.now += 2
+    assert held(mine, *CELLS) == set()
 
 
-def test_a_cell_may_be_finished_while_leases_are_renewed(
-    open_as: Open, uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lease_that_changed_hands_is_watched_anew(open_as: Open, clock: Clock) -> None:
+    far, further, mine = open_as(OTHER), open_as("a third machine|1|1"), open_as(MINE)
+    far.lease(CELLS)
+    assert held(mine, *CELLS) == set(CELLS)
+    far.release()
+    further.lease(CELLS)
+    clock.now += leases.EXPIRY + 1
+    assert held(mine, *CELLS) == set(CELLS)
+
+
+def test_who_was_taken_for_dead_writes_nothing(open_as: Open, uri: str, clock: Clock) -> None:
+    asleep, taker = open_as(OTHER), open_as(MINE)
+    asleep.lease(CELLS)
+    held(taker, *CELLS)
+    clock.now += leases.EXPIRY + 1
+    assert held(taker, "a", "b") == set()
+    with asleep.writing(["a", "b", "c"]) as cells:
+        assert cells == {"c"}
+    with taker.writing(["a", "b", "c"]) as cells:
+        assert cells == {"a", "b"}
+    asleep.report("a", {0: 0.1})
+    asleep.finish("a")
+    asleep.renew()
+    asleep.release()
+    assert trials(uri)["a"][0].state is TrialState.RUNNING
+    assert trials(uri)["a"][0].intermediate_values == {}
+    assert held(open_as("a third machine|1|1"), *CELLS) == {"a", "b"}
+
+
+def test_nobody_takes_a_cell_while_its_results_are_written(open_as: Open) -> None:
+    asleep, taker = open_as(f"{MINE.rsplit('|', 2)[0]}|0|1"), open_as(MINE)
+    asleep.lease(CELLS)
+    with ThreadPoolExecutor(1) as pool:
+        with asleep.writing(CELLS) as cells:
+            taking = pool.submit(held, taker, *CELLS)
+            with pytest.raises(TimeoutError):
+                taking.result(timeout=0.3)
+        assert cells == set(CELLS)
+        assert taking.result(timeout=60) == set()
+
+
+def test_what_a_dead_runner_left_open_is_closed(open_as: Open, uri: str) -> None:
+    dead = open_as(f"{MINE.rsplit('|', 2)[0]}|0|1")
+    dead.lease(CELLS)
+    dead.report("a", {0: 0.5, 1: 1.0})
+    alive = open_as(OTHER)
+    alive.lease({"d": {"width": "small"}})
+    assert leases.any_left(uri)
+    open_as(MINE).settle(["c"])
+    states = {cell: found[0].state for cell, found in trials(uri).items()}
+    assert states == {
+        "a": TrialState.COMPLETE,
+        "b": TrialState.FAIL,
+        "c": TrialState.RUNNING,
+        "d": TrialState.RUNNING,
+    }
+    assert trials(uri)["a"][0].value == 0.75
+
+
+def test_nothing_is_left_where_all_cells_ended(open_as: Open, uri: str, tmp_path: Path) -> None:
+    assert not leases.any_left(uri)
     mine = open_as()
     mine.lease(CELLS)
-    mine.report("b", {0: 1.0})
-    ending = Thread(target=mine.finish, args=("b",))
-    write = mine._write_holder
-
-    def write_holder(trial_id: int) -> None:
-        if not ending.ident:  # while the lease of "a" is renewed, "b" ends, or waits to end
-            ending.start()
-            ending.join(0.5)
-        write(trial_id)
-
-    monkeypatch.setattr(mine, "_write_holder", write_holder)
-    mine.renew()
-    ending.join()
-    assert [trial.state for trial in trials(uri)["b"]] == [TrialState.COMPLETE]
+    mine.report("a", {0: 1.0})
+    mine.finish("a")
+    mine.release()
+    assert not leases.any_left(uri)
+    assert not leases.any_left(f"sqlite:///{tmp_path / 'none.db'}")
 
 
 def test_finish_closes_a_cell_with_the_mean_of_its_replicates(open_as: Open, uri: str) -> None:
@@ -214,7 +282,7 @@ def test_a_finished_cell_that_misses_runs_again_is_a_new_trial(open_as: Open, ur
     mine.lease(CELLS)
     mine.report("a", {0: 1.0})
     mine.finish("a")
-    assert mine.lease({"a": CELLS["a"]}) == []
+    assert held(mine, "a") == set()
     states = [trial.state for trial in trials(uri)["a"]]
     assert states == [TrialState.COMPLETE, TrialState.RUNNING]
 
@@ -231,7 +299,8 @@ def test_what_is_not_leased_is_not_written(open_as: Open, uri: str) -> None:
 def test_new_levels_are_another_study(uri: str) -> None:
     Queue(uri, "small (smoke)", LEVELS).lease(CELLS)
     wider = {**LEVELS, "width": ("small", "large", "huge")}
-    assert Queue(uri, "small (smoke)", wider).lease({"d": {"width": "huge"}}) == []
+    claimed = Queue(uri, "small (smoke)", wider).lease({"d": {"width": "huge"}})
+    assert claimed.cells == {"d"}
 
 
 def test_a_queue_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from ablation_lab.store.places import settle
 from ablation_lab.store.publish import BAR
 from ablation_lab.store.runs import EXPERIMENTS, LATEST, POINTS, RUNS, TAGS
 from ablation_lab.store.tags import NOTE, VIEW
-from ablation_lab.store.trials import open_storage, report_steps, said_of_trials, trial_id
+from ablation_lab.store.trials import open_storage, report_steps, trial_id
 from ablation_lab.store.write import entry_of
 from ablation_lab.store.writers import _run_row
 from ablation_lab.study.record import Record, Status
@@ -190,18 +190,6 @@ def test_steps_that_are_reported_in_bulk_read_back(study: optuna.Study, tmp_path
     report_steps(storage, number, {1: 0.75})
     trial.report(1.0, 2)
     assert storage.get_trial(number).intermediate_values == {0: 0.5, 1: 0.75, 2: 1.0}
-
-
-def test_what_is_said_of_trials_is_read_at_once(study: optuna.Study, tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path / 'queue.db'}")
-    for name in ("a", "b"):
-        trial = study.ask()
-        trial.set_user_attr("said", name)
-        trial.set_user_attr("other", 1)
-    study.tell(trial, 1.0)
-    assert sorted(said_of_trials(storage, study, "said")) == ["a", "b"]
-    other = optuna.create_study(study_name="other", storage=storage)
-    assert said_of_trials(storage, other, "said") == []
 
 
 def test_a_trial_is_given_to_one_who_asks(study: optuna.Study, tmp_path: Path) -> None:

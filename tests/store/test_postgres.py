@@ -152,18 +152,17 @@ def test_two_runners_that_lease_at_the_same_moment_share_the_cells(
     database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = database("leases")
-    host = process.name().rpartition(":")[0]
     queues = []
-    for name in (process.name(), f"{host}:1"):
+    for name in (process.identity(), "another machine|1|1"):
         with monkeypatch.context() as patch:
-            patch.setattr(process, "name", lambda name=name: name)
+            patch.setattr(process, "identity", lambda name=name: name)
             queues.append(Queue(uri, "small (smoke)", {"width": ("small",)}))
     cells = {f"cell{n}": {"width": "small"} for n in range(12)}
     start = Barrier(2)
 
     def lease(queue: Queue) -> set[str]:
         start.wait(timeout=PATIENCE)
-        return set(cells) - set(queue.lease(cells))
+        return set(queue.lease(cells).cells)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lease, queues)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -113,29 +112,22 @@ def test_logits_read_back_to_the_last_bit(tracker: Tracker, record: Record) -> N
     assert np.array_equal(tracker.logits(run_id), logits, equal_nan=True)
 
 
-def test_sweep_removes_half_written_runs_of_dead_writers_only(
+def test_cleanup_removes_half_written_runs_of_leased_cells_only(
     tracker: Tracker, store: str, record: Record
 ) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
     whole = tracker.write([record])[0]
     client = MlflowClient(store)
     experiment = client.get_run(whole).info.experiment_id
-    writers = {
-        "dead": f"{socket.gethostname()}:{ended.pid}",
-        "alive": process.name(),
-        "elsewhere": "another.host:5",
-    }
     half = {
-        name: client.create_run(experiment, tags={"ablation.driver": writer}).info.run_id
-        for name, writer in writers.items()
+        cell: client.create_run(experiment, tags={"ablation.cell": cell}).info.run_id
+        for cell in (record.run.cell, "of another runner")
     }
-    assert tracker.cleanup("small") == 1
-    stages = {name: client.get_run(run).info.lifecycle_stage for name, run in half.items()}
-    assert stages == {"dead": "deleted", "alive": "active", "elsewhere": "active"}
+    assert tracker.cleanup("small", [record.run.cell]) == 1
+    stages = {cell: client.get_run(run).info.lifecycle_stage for cell, run in half.items()}
+    assert stages == {record.run.cell: "deleted", "of another runner": "active"}
     assert tracker.finished("small") == {record.run.key: whole}
-    assert tracker.cleanup("small") == 0
-    assert tracker.cleanup("never_trained") == 0
+    assert tracker.cleanup("small", [record.run.cell]) == 0
+    assert tracker.cleanup("never_trained", ["a"]) == 0
 
 
 def test_a_declaration_comes_back_and_the_last_one_counts(tracker: Tracker, store: str) -> None:

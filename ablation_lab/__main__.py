@@ -1,7 +1,8 @@
-"""``ablation run study=demo profile=quick``: the start of every call.
+"""``ablation run study=demo profile=quick``: the start of every call, and how it is asked to end.
 
-Imports alone take a second. A Ctrl-C in it ends the call with one line, as at any later time:
-nothing has been started yet.
+Ctrl-C, SIGTERM (what ``docker stop`` and schedulers send) and SIGHUP (a terminal that was closed)
+end a call with one line and everything finished kept, within seconds; a second one ends it at once.
+Imports alone take a second: in it nothing has been started yet.
 """
 
 from __future__ import annotations
@@ -9,23 +10,54 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from types import FrameType
+
+from ablation_lab.errors import Stopped
+
+Handler = Callable[[int, FrameType | None], None]
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+# Seconds that a call has to end in good order.
+GRACE = 5.0
+
+
+def _handle_by(handler: Handler) -> None:
+    for number in (getattr(signal, name) for name in ENDING if hasattr(signal, name)):
+        # What a parent had this process ignore, as nohup does, stays ignored.
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:
     # An exception could arise inside an import that swallows it, or prints it.
     os.write(sys.stderr.fileno(), b"stopped; nothing was started\n")
-    os._exit(130)
+    os._exit(128 + number)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _handle_by(_end)
+    # An exception is lost where it arises in a callback, and what is cleaned up may hang.
+    late = threading.Timer(GRACE, _end, (number, None))
+    late.daemon = True
+    late.start()
+    raise Stopped(number)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Workers end when this process does.
+    os.write(sys.stderr.fileno(), b"stopped at once; everything finished so far is kept\n")
+    os._exit(128 + number)
 
 
 def start() -> int:
-    """Start the command line; Ctrl-C during the imports is one line."""
-    signal.signal(signal.SIGINT, _stop_at_once)
+    """Start the command line, whose end is one line however it is asked for."""
+    _handle_by(_stop_at_once)
     import hydra  # noqa: F401 - the slow part of them
 
     from ablation_lab.cli import main
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _handle_by(_stop)
     return main()
 
 

@@ -1,8 +1,8 @@
 """The command line: a verb, a project and settings in, an exit status out.
 
 Exit status: 0 all done; 1 some runs failed; 2 bad configuration, data or store, nothing started, or
-runs for which their device has no room, which only trying shows; 130 on Ctrl-C, with everything
-finished so far kept.
+runs for which their device has no room, which only trying shows; 130 on Ctrl-C, 143 on SIGTERM, 129
+on SIGHUP, with everything finished so far kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ablation_lab.errors import ConfigurationError, StoreError, nearest
+from ablation_lab.errors import ConfigurationError, Stopped, StoreError, nearest
 from ablation_lab.output import say
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in VERBS:
             raise ConfigurationError(f"unknown command {name!r}; {nearest(name, VERBS)}")
         return _act(name, rest)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
-        return 130
+        return stopped.status if isinstance(stopped, Stopped) else 130
     except Exception as error:
         if not _is_refusal(error):
             raise

@@ -35,6 +35,14 @@ class StoreError(RuntimeError):
     """The store of runs cannot be read or written; nothing has been started."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal asked this call to end; ``status`` is what it says of that when it has."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
+
+
 def installing(requirement: str) -> str:
     """Return the command that installs a package for the Python that runs this."""
     python, here = Path(sys.executable), Path.cwd()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -35,10 +35,14 @@ class Done(Generic[Job, Result]):
 
 @dataclass(frozen=True)
 class Attempt(Generic[Job]):
-    """A job on its way; the ``last`` time, if its worker died once."""
+    """A job on its way; the ``last`` time, if its worker died once.
+
+    ``asked`` counts how often its worker was asked to end, which is no fault of the job.
+    """
 
     job: Job
     last: bool = False
+    asked: int = 0
 
 
 class Waiting(Generic[Job]):
@@ -49,12 +53,12 @@ class Waiting(Generic[Job]):
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._jobs = iter(jobs)
-        self.again: list[Job] = []
+        self.again: list[Attempt[Job]] = []
 
     def draw(self) -> Attempt[Job] | None:
         """Return the next job, or None when there is none."""
         if self.again:
-            return Attempt(self.again.pop(), last=True)
+            return self.again.pop()
         for job in self._jobs:
             return Attempt(job)
         return None
@@ -64,13 +68,19 @@ class Waiting(Generic[Job]):
 class Ended:
     """What came of jobs that were handed out together: an outcome of each, or what killed them.
 
-    ``died`` is what is said of a job if it is the second time; ``traceback`` may say more.
+    ``died`` is what is said of a job if it is the second time; ``traceback`` may say more. Where
+    the worker was ``asked`` to end, as a scheduler does that takes its machine away, its jobs go
+    back as they came.
     """
 
     outcomes: Sequence[Outcome[Any]] = ()
     died: str = ""
     traceback: str = ""
+    asked: bool = False
 
+
+# A job that asks its own worker to end does so each time.
+OFTEN = 10
 
 # What an engine calls jobs that it handed out together -> these jobs.
 Flying = dict[Any, list[Attempt[Any]]]
@@ -123,10 +133,12 @@ class Engine(ABC):
                     if not ended.died:
                         outcome = ended.outcomes[index]
                         yield Done(attempt.job, outcome.result, outcome.error, outcome.traceback)
+                    elif ended.asked and attempt.asked < OFTEN:
+                        waiting.again.append(replace(attempt, asked=attempt.asked + 1))
                     elif attempt.last:
                         yield Done(attempt.job, None, ended.died, ended.traceback)
                     else:
-                        waiting.again.append(attempt.job)
+                        waiting.again.append(replace(attempt, last=True))
 
     @abstractmethod
     def _hand_out(

@@ -8,21 +8,25 @@ one at a time, so that the one that kills workers is found and reported while it
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import math
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, process, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from ablation_lab.engines import devices
 from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
@@ -36,6 +40,9 @@ Result = TypeVar("Result")
 
 # Jobs in flight per worker: enough that no worker waits, few enough that memory stays flat.
 AHEAD = 2
+PARENT_DEATH_SIGNAL = 1  # of prctl(2)
+# Seconds that a worker has to end when it is asked to.
+GRACE = 2.0
 DIED = "the worker process died twice (killed, or out of memory)"
 
 
@@ -92,6 +99,21 @@ class LocalSettings(Written):
         return engine
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a worker is started with: its runner's number, its share of the machine.
+
+    ``crash`` is the file for what Python says of a crash in C; ``from_main`` says whether the main
+    thread of its runner started it.
+    """
+
+    runner: int
+    threads: int
+    devices: tuple[str, ...]
+    crash: str
+    from_main: bool
+
+
 class LocalEngine(Engine):
     """``workers`` processes with ``threads`` threads each, in turn on ``devices``."""
 
@@ -108,6 +130,8 @@ class LocalEngine(Engine):
         self._pool = self._start(self.workers, devices)
         # The pool of each job that is on its way, and where a worker that dies alone says why.
         self._pools: dict[Future[Outcome[Any]], tuple[ProcessPoolExecutor, Path | None]] = {}
+        # Broken pools whose workers were asked to end, by others than this engine.
+        self._asked = WeakSet[ProcessPoolExecutor]()
         self._crashes = tempfile.TemporaryDirectory()
         self._alone = 0
 
@@ -142,7 +166,7 @@ class LocalEngine(Engine):
                 try:
                     future = pool.submit(attempt, function, given.job)
                 except BrokenProcessPool:
-                    waiting.again.append(given.job)
+                    waiting.again.append(given)
                     self._renew()
                 else:
                     flying[future] = [given]
@@ -163,7 +187,7 @@ class LocalEngine(Engine):
         for future in finished:
             pool, crash = self._pools.pop(future)
             if crash is not None:
-                _end(pool)
+                self._drop(pool)
             yield future, self._what_came(future, pool, crash)
 
     def _what_came(
@@ -178,10 +202,15 @@ class LocalEngine(Engine):
         if pool is self._pool:
             self._renew()
         said = crash.read_text(errors="replace") if crash and crash.exists() else ""
-        return Ended(died=DIED, traceback=said)
+        return Ended(died=DIED, traceback=said, asked=pool in self._asked)
+
+    def _drop(self, pool: ProcessPoolExecutor) -> None:
+        """End a pool; note whether its workers were only asked to, and none died of its own."""
+        if all(code == -signal.SIGTERM for code in _end(pool)):
+            self._asked.add(pool)
 
     def _renew(self) -> None:
-        _end(self._pool)
+        self._drop(self._pool)
         self._pool = self._start(self.workers, self.devices)
 
     def _start_alone(self) -> tuple[ProcessPoolExecutor, Path]:
@@ -194,11 +223,13 @@ class LocalEngine(Engine):
         self, workers: int, devices: tuple[str, ...], crash: str = ""
     ) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
+        from_main = threading.current_thread() is threading.main_thread()
+        given = Given(os.getpid(), self.threads, devices, crash, from_main)
         return ProcessPoolExecutor(
             max_workers=workers,
             mp_context=context,
             initializer=_prepare_worker,
-            initargs=(os.getpid(), self.threads, context.Value("i", 0), devices, crash),
+            initargs=(given, context.Value("i", 0)),
         )
 
 
@@ -214,28 +245,46 @@ def _let_go(pool: ProcessPoolExecutor) -> None:
         getattr(process, "_threads_wakeups", {}).pop(thread, None)
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """End a pool's own processes without waiting for their work."""
+def _end(pool: ProcessPoolExecutor) -> list[int | None]:
+    """End a pool's own processes without waiting for their work; return how each of them went.
+
+    One that hears nothing, since it was stopped or its job keeps the interpreter, is killed.
+    """
     processes: dict[int, Any] = dict(getattr(pool, "_processes", None) or {})
     _let_go(pool)
     for each in processes.values():
         each.terminate()
+    end = time.monotonic() + GRACE
     for each in processes.values():
+        each.join(max(0.0, end - time.monotonic()))
+        each.kill()
         each.join()
+    return [each.exitcode for each in processes.values()]
 
 
-def _prepare_worker(
-    runner: int, threads: int, started: Synchronized[int], devices: tuple[str, ...], crash: str
-) -> None:
-    if crash:  # what Python says of a crash in C, which would go to the user's terminal
-        faulthandler.enable(Path(crash).open("w", encoding="utf-8"))  # noqa: SIM115 - until its end
+def _prepare_worker(given: Given, started: Synchronized[int]) -> None:
+    if given.crash:  # what Python says of a crash in C, which would go to the user's terminal
+        said = Path(given.crash).open("w", encoding="utf-8")  # noqa: SIM115 - until its end
+        faulthandler.enable(said)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with started.get_lock():
         turn = started.value
         started.value += 1
-    os.environ["CUDA_VISIBLE_DEVICES"] = devices[turn % len(devices)] if devices else ""
-    threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
-    prepare(threads)
+    seen = given.devices
+    os.environ["CUDA_VISIBLE_DEVICES"] = seen[turn % len(seen)] if seen else ""
+    if given.from_main:
+        _be_killed_with_parent()
+    threading.Thread(target=_end_with, args=(given.runner,), daemon=True).start()
+    prepare(given.threads)
+
+
+def _be_killed_with_parent() -> None:
+    """Have Linux kill this worker when the thread that started it has ended.
+
+    That holds for a worker that is stopped, or whose job keeps the interpreter, too.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _end_with(runner: int) -> None:

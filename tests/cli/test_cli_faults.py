@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +60,21 @@ BREAKING = study_with("profiles.smoke.replicates", 2) | {
 }
 
 
+# Seconds in which a call has ended that is asked to, on a loaded machine.
+SOON = 20.0
+
+
+def workers_of(driver: int) -> list[int]:
+    """Return the workers of a driver, which name themselves as the children of spawn do."""
+    found = []
+    for pid in group_members(driver):
+        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        if "spawn_main" in command:
+            found.append(pid)
+    assert found
+    return found
+
+
 def start_and_wait_for_runs(lab: Lab, more: int) -> subprocess.Popen[str]:
     """Start the study of many runs; return while it trains, with ``more`` new finished runs."""
     wanted = finished_runs(lab) + more
@@ -104,6 +121,41 @@ def test_no_run_is_lost_or_done_twice_by_ctrl_c_a_kill_and_two_drivers_at_once(l
     assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 2
     assert_every_run_once(lab)
     assert kept < {run.run_id for run in lab.runs("many")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_call_that_is_asked_to_end_is_gone_soon_though_its_worker_hears_nothing(
+    lab: Lab, number: signal.Signals
+) -> None:
+    lab.declare("many", MANY)
+    driver = start_and_wait_for_runs(lab, 1)
+    for pid in workers_of(driver.pid):
+        os.kill(pid, signal.SIGSTOP)
+    driver.send_signal(number)
+    asked = time.monotonic()
+    outcome = ended(driver)
+    assert time.monotonic() - asked < SOON
+    assert outcome.status == 128 + number
+    assert outcome.err == "stopped; everything finished so far is kept\n"
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
+    assert {run.status for run in lab.runs("many")} == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_a_call_at_once(lab: Lab) -> None:
+    lab.declare("many", MANY)
+    driver = start_and_wait_for_runs(lab, 1)
+    for pid in workers_of(driver.pid):
+        os.kill(pid, signal.SIGSTOP)
+    driver.send_signal(signal.SIGINT)
+    driver.send_signal(signal.SIGTERM)  # while it gives its workers their time
+    outcome = ended(driver)
+    assert outcome.status == 143
+    assert outcome.err.endswith("stopped at once; everything finished so far is kept\n")
+    wait_until(lambda: not group_members(driver.pid), what="the end of the workers", seconds=30)
+    last = lab.call("study=many", "reports=null", ONE_WORKER)
+    assert (last.status, last.err) == (0, "")
+    assert_every_run_once(lab)
 
 
 @pytest.mark.slow

@@ -48,6 +48,27 @@ def die_once(path):
     os._exit(7)
 
 
+def be_asked_to_end(path):
+    """Have the worker asked to end the first three times, as a scheduler does."""
+    import signal
+
+    marks = Path(path)
+    marks.mkdir(exist_ok=True)
+    if (times := len(list(marks.iterdir()))) == 3:
+        return "fourth time"
+    (marks / str(times)).touch()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+
+def ask_oneself(number):
+    """Have the worker asked to end every time."""
+    import signal
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+
 def measure(payload):
     return len(payload)
 

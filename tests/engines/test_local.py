@@ -52,7 +52,34 @@ def test_cancel_ends_the_workers_at_once(jobs: Jobs, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake_torch")
-def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
+def test_cancel_ends_a_worker_that_hears_nothing(jobs: Jobs, tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    engine = LocalEngine(workers=1)
+    engine._pool.submit(jobs["announce_and_stay"], str(mark))
+    until(mark.exists)
+    os.kill(int(mark.read_text()), signal.SIGSTOP)
+    engine.cancel()
+    assert not lives(int(mark.read_text()))
+
+
+@pytest.mark.usefixtures("fake_torch")
+def test_a_worker_that_is_asked_to_end_is_no_fault_of_its_job(jobs: Jobs, tmp_path: Path) -> None:
+    with LocalEngine(workers=2) as engine:
+        (done,) = engine.map(jobs["be_asked_to_end"], [str(tmp_path / "marks")])
+    assert (done.result, done.error) == ("fourth time", "")
+
+
+@pytest.mark.usefixtures("fake_torch")
+def test_a_job_that_asks_its_own_worker_to_end_is_tried_no_more_at_last(jobs: Jobs) -> None:
+    with LocalEngine(workers=1) as engine:
+        (done,) = engine.map(jobs["ask_oneself"], [1])
+    assert done.result is None
+    assert "died twice" in done.error
+
+
+@pytest.mark.usefixtures("fake_torch")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_workers_end_when_their_driver_is_killed(tmp_path: Path, stopped: bool) -> None:
     (tmp_path / "lab_jobs.py").write_text(JOBS)
     (tmp_path / "driver.py").write_text(DRIVER)
     marks = [tmp_path / "first", tmp_path / "second"]
@@ -65,6 +92,9 @@ def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
         until(lambda: all(mark.exists() for mark in marks))
         pids = [int(mark.read_text()) for mark in marks]
         assert all(lives(pid) for pid in pids)
+        if stopped:  # so that they cannot look whether their driver lives
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
         driver.kill()
         driver.wait()
         until(lambda: not any(lives(pid) for pid in pids))

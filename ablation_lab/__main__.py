@@ -50,9 +50,34 @@ def _end(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
+def _wake_for_signals() -> None:
+    """Have what the main thread waits for end when a signal came.
+
+    The system gives a signal to any thread, and Python lets the main one alone answer it: one that
+    waits for a lock would go on waiting. It is sent another signal, for itself, which says nothing.
+    """
+    if not hasattr(signal, "pthread_kill"):
+        return
+    heard, said = os.pipe()
+    os.set_blocking(said, False)
+    nudge, main = signal.SIGURG, threading.main_thread().ident
+
+    def pass_on() -> None:
+        while came := os.read(heard, 1):
+            if came[0] != nudge and main is not None:
+                signal.pthread_kill(main, nudge)
+
+    signal.signal(nudge, lambda number, frame: None)
+    signal.set_wakeup_fd(said, warn_on_full_buffer=False)
+    threading.Thread(target=pass_on, daemon=True).start()
+
+
 def start() -> int:
     """Start the command line, whose end is one line however it is asked for."""
+    _wake_for_signals()
     _handle_by(_stop_at_once)
+    # Python's own process that cleans up after a call which ended at once would say so.
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
     import hydra  # noqa: F401 - the slow part of them
 
     from ablation_lab.cli import main

@@ -17,7 +17,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablation_lab.store.leases import Claimed, Leases
+from ablation_lab.store.leases import Leases, Taken
 from ablation_lab.store.trials import open_storage, report_steps, trial_id
 from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
@@ -54,17 +54,17 @@ class Queue:
         # Cell -> the trial that stands for it, of those that this runner works on.
         self._trials: dict[str, int] = {}
 
-    def lease(self, cells: Mapping[str, Mapping[str, str]]) -> Claimed:
+    def lease(self, cells: Mapping[str, Mapping[str, str]]) -> Taken:
         """Lease those of the cells (name → factor levels) that no other runner holds."""
         with self._leases.locked():
-            claimed = self._leases.claim(cells)
-            mine = [name for name in cells if name in claimed.cells]
+            taken = self._leases.take(cells)
+            mine = [name for name in cells if name in taken.cells]
             trials = self._open_trials()
             self._add([name for name in mine if name not in trials], cells)
             trials = self._open_trials()
             for name in mine:
                 self._begin(name, trials[name])
-        return claimed
+        return taken
 
     @contextmanager
     def writing(self, cells: Collection[str]) -> Iterator[frozenset[str]]:
@@ -83,7 +83,7 @@ class Queue:
         with self._leases.locked():
             left = {name: t for name, t in self._open_trials().items() if name not in wanted}
             started = [name for name, t in left.items() if t.state is TrialState.RUNNING]
-            for name in self._leases.claim(started).cells:
+            for name in self._leases.take(started).cells:
                 self._trials[name] = trial_id(left[name])
                 self.finish(name)
 

@@ -102,11 +102,11 @@ class Results:
         known = False
         for study, queue in self._queues.items():
             cells = {run.cell: run.factors for run in wanted if run.study == study}
-            claimed = queue.lease(cells)
-            mine |= {(study, cell) for cell in claimed.cells}
-            known |= claimed.known
-            if claimed.known:
-                self.tracker.cleanup(study, claimed.cells)
+            taken = queue.lease(cells)
+            mine |= {(study, cell) for cell in taken.cells}
+            known |= taken.known
+            if taken.known:
+                self.tracker.cleanup(study, taken.cells)
         if known:
             self._read_again()
         # In the order in which they came: that of a stack's runs is seen in their last digits.

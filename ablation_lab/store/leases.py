@@ -1,9 +1,9 @@
 """Leases: which runner works on which cell. One table beside Optuna's, of any database.
 
-A lease is the random token of its holder, a fence that grows with every claim, and a beat that
+A lease is the random token of its holder, a fence that grows whenever it is taken, and a beat that
 grows while the holder lives. No clock of another machine is read: a lease whose beat has stood
 still for `EXPIRY` seconds of one's own clock is dead, and so, at once, is one of a process that is
-known to have ended. A result is written under the lock under which cells are claimed, and only by
+known to have ended. A result is written under the lock under which cells are taken, and only by
 the holder: who was taken for dead and comes back writes nothing.
 """
 
@@ -53,7 +53,7 @@ LEASES = Table(
 
 
 @dataclass(frozen=True)
-class Claimed:
+class Taken:
     """Cells that are ours now; ``known`` says whether anybody ever held one of them before."""
 
     cells: frozenset[str]
@@ -76,11 +76,11 @@ class Leases:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else claim cells of this queue, or write results of them."""
+        """Let nobody else take cells of this queue, or write results of them."""
         with alone(self._uri, "lease", of=self._name, patience=2 * EXPIRY):
             yield
 
-    def claim(self, cells: Collection[str]) -> Claimed:
+    def take(self, cells: Collection[str]) -> Taken:
         """Take the cells that nobody holds, or whose holder is dead. Within ``locked``."""
         names = {self._digest(cell): cell for cell in cells}
         with self._engine.begin() as connection:
@@ -95,7 +95,7 @@ class Leases:
                 taken = update(LEASES).where(LEASES.c.name == bindparam("which"))
                 taken = taken.values(fence=LEASES.c.fence + 1, beat=0, **self._mine)
                 connection.execute(taken, [{"which": name} for name in again])
-        return Claimed(frozenset(names[name] for name in free), bool(again))
+        return Taken(frozenset(names[name] for name in free), bool(again))
 
     def renew(self) -> None:
         """Tell others that this runner lives; a thread of its own may do so."""

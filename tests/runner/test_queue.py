@@ -299,8 +299,8 @@ def test_what_is_not_leased_is_not_written(open_as: Open, uri: str) -> None:
 def test_new_levels_are_another_study(uri: str) -> None:
     Queue(uri, "small (smoke)", LEVELS).lease(CELLS)
     wider = {**LEVELS, "width": ("small", "large", "huge")}
-    claimed = Queue(uri, "small (smoke)", wider).lease({"d": {"width": "huge"}})
-    assert claimed.cells == {"d"}
+    taken = Queue(uri, "small (smoke)", wider).lease({"d": {"width": "huge"}})
+    assert taken.cells == {"d"}
 
 
 def test_a_queue_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:

@@ -125,20 +125,34 @@ class Engine(ABC):
         ``cost`` is about how many seconds a job takes: small ones may share what an engine hands
         out at a time.
         """
+        for together in self.map_together(function, jobs, cost=cost):
+            yield from together
+
+    def map_together(
+        self,
+        function: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        *,
+        cost: Callable[[Job], float] | None = None,
+    ) -> Iterator[list[Done[Job, Result]]]:
+        """Do the same; yield results that came at the same time together."""
         waiting, flying = Waiting(jobs), Flying()
         hand_out = self._hand_out(function, waiting, cost)
         while hand_out(flying):
+            together = []
             for name, ended in self._ended(flying):
                 for index, attempt in enumerate(flying.pop(name)):
                     if not ended.died:
-                        outcome = ended.outcomes[index]
-                        yield Done(attempt.job, outcome.result, outcome.error, outcome.traceback)
+                        came = ended.outcomes[index]
+                        together.append(Done(attempt.job, came.result, came.error, came.traceback))
                     elif ended.asked and attempt.asked < OFTEN:
                         waiting.again.append(replace(attempt, asked=attempt.asked + 1))
                     elif attempt.last:
-                        yield Done(attempt.job, None, ended.died, ended.traceback)
+                        together.append(Done(attempt.job, None, ended.died, ended.traceback))
                     else:
                         waiting.again.append(replace(attempt, last=True))
+            if together:
+                yield together
 
     @abstractmethod
     def _hand_out(

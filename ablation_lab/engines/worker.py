@@ -45,11 +45,10 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def prepare(threads: int) -> None:
-    """Hold this process to ``threads`` threads."""
+    """Hold this process to ``threads`` threads; torch, which a command never needs, if it comes."""
     os.environ.update(environment(threads))
-    import torch
-
-    torch.set_num_threads(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
 
 
 def import_path() -> list[str]:

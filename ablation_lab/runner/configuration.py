@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ablation_lab.engines import read_engine
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.store.connect import given_path
+from ablation_lab.study.command import Command
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
 from ablation_lab.study.project import Project
@@ -22,6 +24,9 @@ from ablation_lab.study.reading import Count, Number, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
 from ablation_lab.study.schema import Study, parse_study
+
+# In a command, all that is in ${…} is for its runs, but for the environment's.
+INTERPOLATION = re.compile(r"\$\{(?!\s*oc\.env:)")
 
 
 class Now(Written):
@@ -123,7 +128,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
 
     Errors: ``ConfigurationError``.
     """
-    content = OmegaConf.to_container(config, resolve=True)
+    content = OmegaConf.to_container(_with_literal_commands(config), resolve=True)
     refuse_directives(content, "command line")
     asked = read_model(Call, content, "config.yaml")
     folders = [project.conf]
@@ -154,6 +159,26 @@ def read(config: DictConfig, project: Project) -> Invocation:
         if study.nuisances:
             _check_tuned(study, invocation.profile)
     return invocation
+
+
+def _with_literal_commands(config: DictConfig) -> DictConfig:
+    """Have the placeholders of commands reach their studies as they are written."""
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    runs = [each.get("run") for each in content["study"].values() if isinstance(each, dict)]
+    commands = [run for run in runs if isinstance(run, dict) and "command" in run]
+    for run in commands:
+        run |= {key: _literal(run[key]) for key in Command.known() if key in run}
+    return OmegaConf.create(content) if commands else config
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, str):
+        return INTERPOLATION.sub(r"\\\g<0>", value)
+    if isinstance(value, list):
+        return [_literal(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _literal(entry) for key, entry in value.items()}
+    return value
 
 
 def _overrides(given: Mapping[str, Mapping[str, Any]], studies: Sequence[Study]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ablation_lab.runner.planning import Planned, count, duration, groups
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.declare import Declared, declaration_of
 from ablation_lab.study.networks import SIZES, inputs
-from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.study.run import Run, Stack
 from ablation_lab.study.schema import Design
 from ablation_lab.training.cost import memory_of_run
 from ablation_lab.training.plan import estimated
@@ -47,7 +47,7 @@ def peak_memory(stack: Stack) -> float | None:
     The numbers of every run at once, and the data set; a module of a user's own has any size.
     """
     config = stack.runs[0].config
-    if stack.trainer is TrainerName.COMPUTED or config["model"]["family"] not in SIZES:
+    if not stack.runs[0].trains or config["model"]["family"] not in SIZES:
         return None
     data = 4 * DATASETS.get(config["data"]["name"]).examples * inputs(config)
     return LIBRARIES + data + len(stack.runs) * memory_of_run(config)

@@ -114,6 +114,7 @@ def stacks_of(
         accelerators=accelerators,
         devices=call.engine.devices_per_run,
         alone=alone,
+        project=call.conf.parent,
     )
 
 

@@ -83,7 +83,7 @@ def rekey(call: Invocation) -> int:
     declared = with_choices(call, declare_studies(call))
     missing = find_missing(call, declared, read_store(call)).wanted
     # A check is computed at once.
-    runs = [run for run in missing if not run.is_check]
+    runs = [run for run in missing if run.trains]
     if not runs:
         say("nothing is missing, so there is nothing to rekey")
         return 0

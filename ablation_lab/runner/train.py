@@ -28,6 +28,7 @@ from ablation_lab.store.places import validate_places
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.stacking import is_found
+from ablation_lab.training.command import failed_setup
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import by_cell, execute
 from ablation_lab.training.fault import described_crash
@@ -74,6 +75,7 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
         return Trained(planned.missing.stored)
     validate_places(call)
     verify_data(call, wanted)
+    set_up(call, wanted)
     with call.engine.start(call.plugins) as engine:
         # The first worker imports torch meanwhile: seconds in each of the two processes.
         with _imported_meanwhile("ablation_lab.runner.results"):
@@ -103,6 +105,19 @@ def verify_data(call: Invocation, runs: Iterable[Run]) -> None:
         verify(name, call.root)
 
 
+def set_up(call: Invocation, runs: Iterable[Run]) -> None:
+    """Run the commands that a study wants run before its first one, each once.
+
+    Errors: ``ConfigurationError`` for one that fails, with the last thing that it said.
+    """
+    commands = {run.study: run.config["command"] for run in runs if "command" in run.config}
+    for study, command in commands.items():
+        for arguments in command["setup"] or ():
+            if said := failed_setup(arguments, command, call.conf.parent):
+                shown = " ".join(arguments)
+                raise ConfigurationError(f"study/{study}.yaml: run.setup: {shown!r}: {said}")
+
+
 def verify_modules(stacks: Iterable[Stack], engine: Engine) -> dict[Cell, str]:
     """Build one module of every cell in a worker, before anything trains.
 
@@ -112,7 +127,7 @@ def verify_modules(stacks: Iterable[Stack], engine: Engine) -> dict[Cell, str]:
     """
     first: dict[tuple[str, str], Stack] = {}
     for stack in stacks:
-        if stack.trainer is TrainerName.COMPUTED:
+        if not stack.runs[0].trains:
             continue
         for run in stack.runs:
             first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
@@ -150,12 +165,15 @@ def _train_all(
         stacks = stacks_of(call, leased, engine.accelerators, alone)
         while stacks:
             again: list[Stack] = []
-            for done in engine.map(execute, _in_time(stacks, until), cost=estimated):
-                # A crash of one cell takes those that share its stack with it.
-                if done.result is None and len(parts := by_cell(done.job)) > 1:
-                    again += parts
-                else:
-                    results.keep([twin for each in _records(done) for twin in _twins(each, by_key)])
+            for together in engine.map_together(execute, _in_time(stacks, until), cost=estimated):
+                records: list[Record] = []
+                for done in together:
+                    # A crash of one cell takes those that share its stack with it.
+                    if done.result is None and len(parts := by_cell(done.job)) > 1:
+                        again += parts
+                    else:
+                        records += _records(done)
+                results.keep([twin for each in records for twin in _twins(each, by_key)])
             stacks = again
         waiting = _combine(call, [run for run in leased if run.is_ensemble], results)
         left = results.still_missing(held, waiting)

@@ -6,6 +6,7 @@ Written in few calls, from the runner, while workers train: a stack's runs in on
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -187,9 +188,12 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
 def _files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
     arrays = (record.logits, record.images, record.hits)
-    if all(each is None for each in arrays) and not (record.error or record.probed):
+    texts = record.error or record.probed or record.files
+    if all(each is None for each in arrays) and not texts:
         return None
-    folder.mkdir()
+    if record.files:
+        shutil.move(record.files, folder)
+    folder.mkdir(exist_ok=True)
     if record.probed:
         (folder / File.PROBED).write_text(record.probed, encoding="utf-8")
     if record.logits is not None:

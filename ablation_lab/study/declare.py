@@ -81,8 +81,13 @@ def _measured(study: Study, cell: Cell) -> Cell:
 
 
 def _check_selection(study: Study, cell: Cell) -> None:
-    """Refuse a selection rule that a cell cannot follow; a check has no state to select."""
-    if "check" in cell.config:
+    """Refuse a selection rule that a cell cannot follow; without training there is no state."""
+    if "training" not in cell.config:
+        if study.nuisances:
+            raise ConfigurationError(
+                f"{study.place}: {cell.name}: nuisance factors are tuned on validation, which only "
+                f"what the lab trains has; found {study.nuisances[0].name!r}; make it scientific"
+            )
         return
     training, data = cell.config["training"], cell.config["data"]["name"]
     rule, place = rule_of(training), f"{study.place}: {cell.name}"
@@ -214,7 +219,7 @@ def _chance(metric: Metric, cells: list[Cell]) -> float | None:
 
     And where the cells' data have different numbers of classes.
     """
-    if metric.name not in ACCURACIES:
+    if metric.name not in ACCURACIES or not all(map(_data, cells)):
         return None
     chances = {chance(DATASETS.get(_data(cell)).classes) for cell in cells} or {chance(2)}
     return chances.pop() if len(chances) == 1 else None

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from ablation_lab.errors import nearest
@@ -50,6 +56,9 @@ Labels = Annotated[
     tuple[str, ...],
     BeforeValidator(labels_of),
     WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)
 ]
 Where = Mapping[str, tuple[str, ...]]
 WrittenWhere = dict[Label, Labels]
@@ -132,6 +141,49 @@ class Factor(Written):
         if self.role is FactorRole.FIXED and len(self.levels) != 1:
             raise ValueError(f"a fixed factor has one level, found {len(self.levels)}")
         return self
+
+
+class OrLevels:
+    """Says to editors that a factor may be written as a list of its levels."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema of the factor, or of a list."""
+        return {"anyOf": [handler(schema), {"type": "array", "minItems": 1}]}
+
+
+Varied = Annotated[Factor, OrLevels()]
+
+
+def with_params(study: dict[str, Any]) -> dict[str, Any]:
+    """Return a study whose factors vary ``params``, where what it runs is a command.
+
+    ``lr: [0.1, 0.01]`` is short for ``lr: {key: params.lr, levels: [0.1, 0.01]}``, and what a
+    level sets without a section is one of the ``params``.
+    """
+    run, factors = study.get("run"), study.get("factors")
+    if not (isinstance(run, Mapping) and "command" in run and isinstance(factors, Mapping)):
+        return study
+    return {**study, "factors": {name: _of_params(name, each) for name, each in factors.items()}}
+
+
+def _of_params(name: object, factor: object) -> object:
+    given = {"levels": factor} if isinstance(factor, list) else factor
+    if not isinstance(given, Mapping) or "key" in given:
+        return given
+    levels = given.get("levels")
+    if isinstance(levels, list):
+        return {**given, "key": f"params.{label_of(name)}"}
+    if not isinstance(levels, Mapping):
+        return given
+    return {**given, "levels": {label: _in_params(each) for label, each in levels.items()}}
+
+
+def _in_params(settings: object) -> object:
+    if not isinstance(settings, Mapping):
+        return settings
+    return {k if "." in str(k) else f"params.{k}": value for k, value in settings.items()}
 
 
 def undone(factors: Sequence[Factor]) -> Iterator[Problem]:

@@ -81,6 +81,8 @@ def _entry(node: Any, key: str | int) -> tuple[Any, Any] | None:
         for name, value in node.value:
             if isinstance(name, yaml.ScalarNode) and name.value == str(key):
                 return name.start_mark, value
+    if isinstance(node, yaml.SequenceNode) and key == "levels":  # a factor that is written as these
+        return node.start_mark, node
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
         return node.value[key].start_mark, node.value[key]
     return None

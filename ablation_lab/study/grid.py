@@ -159,7 +159,8 @@ class _Parts:
 def _cell(study: Study, budget: Budget, parts: _Parts) -> Cell:
     base, *overrides = (layer.settings for layer in parts.layers)
     name, factors, tuned = parts.name, parts.factors, parts.tuned
-    config = resolve(base, overrides, f"{study.place}: {name}")
+    project = study.path.parents[2] if study.path else None
+    config = resolve(base, overrides, f"{study.place}: {name}", project=project)
     size = config.get("ensemble", {}).get("size", 1)
     if size == 1:
         config.pop("ensemble", None)

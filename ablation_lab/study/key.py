@@ -49,6 +49,10 @@ FURTHER: dict[tuple[str, str], Entry] = {
     ("data", "train_size"): ("ablation_lab.data.loading", "_subset"),
 }
 
+OF_COMMANDS = ("command", "params", "limits")
+# Sections that change no result.
+INDIFFERENT = ("limits",)
+
 
 def run_key(config: Mapping[str, Any], seed: int, replicate: int) -> str:
     """Return the key of one run, 20 hexadecimal digits.
@@ -66,7 +70,8 @@ def config_digest(config_json: str, seed: int) -> str:
     """Return the digest of all that the replicates of a cell share."""
     config = json.loads(config_json)
     code = fingerprint(choices(config), frozenset(entries(config)))
-    text = json.dumps(content(config), sort_keys=True)
+    counting = {name: each for name, each in config.items() if name not in INDIFFERENT}
+    text = json.dumps(content(counting), sort_keys=True)
     return hashlib.sha256(f"{text}\n{seed}\n{code}".encode()).hexdigest()
 
 
@@ -81,8 +86,8 @@ def content(value: Any) -> Any:
 
 
 def entries(config: Mapping[str, Any]) -> Iterator[Entry]:
-    """Yield the functions that give a run its result, besides what it names; a check has none."""
-    if "check" in config:
+    """Yield the functions of a trainer that give a run its result, besides what it names."""
+    if "training" not in config:
         return
     yield from TRAINERS[trainer_of(config)]
     if is_found(config["model"]["family"]):
@@ -105,7 +110,8 @@ class Named:
 def named(config: Mapping[str, Any]) -> Iterator[Named]:
     """Yield the names of registered things in a resolved configuration, unknown ones too."""
     for section, settings in config.items():
-        for key, value in settings.items():
+        # What a command is given is its own affair.
+        for key, value in settings.items() if section not in OF_COMMANDS else ():
             word = section if key == "name" else key.rpartition("_")[2]
             if word in ROLES:
                 yield from (Named(f"{section}.{key}", word, name) for name in _texts(value))
@@ -125,6 +131,8 @@ def choices(config: Mapping[str, Any]) -> frozenset[Choice]:
         every = {id(registry): word for word, registry in reversed(ROLES.items())}
         found |= {(word, name) for word in every.values() for name in texts}
         return frozenset(each for each in found if each == choice or is_known(each))
+    if "model" not in config:
+        return frozenset()
     model = config["model"]
     for parameter, name in code().defaults(("family", model["family"])).items():
         if parameter not in (*model, *GIVEN):

@@ -57,8 +57,9 @@ class Record:
     ``logits`` has shape (N, C) for the N test examples; it is kept only for ensemble members.
     ``hits`` (M,) says which of the M test items are right, where a run keeps that.
     ``images`` (N, channels, H, W) in [0, 1] are what a generative module makes; ``probed`` is
-    the text of a probed run's layers. ``fits`` is false for a run that failed because its device
-    has no room for it, which is the user's to mend.
+    the text of a probed run's layers. ``files`` is the folder of what else it left, which goes
+    when it is stored. ``fits`` is false for a run that failed because its device has no room for
+    it, which is the user's to mend.
     """
 
     run: Run
@@ -79,6 +80,7 @@ class Record:
     hits: np.ndarray | None = None
     images: np.ndarray | None = None
     probed: str = ""
+    files: str = ""
 
 
 def chance(classes: int) -> float:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ablation_lab.study.command import Command, Limits
 from ablation_lab.study.references import ReferenceFile
 from ablation_lab.study.run import Ensemble, Training
 from ablation_lab.study.schema import Study
@@ -46,6 +47,9 @@ def reference_page() -> str:
         *_sections("Training: `run.training` of a study, or `training.KEY`",
                    Training.model_json_schema()),
         *_sections("Ensembles: `run.ensemble`", Ensemble.model_json_schema()),
+        *_sections("A command: keys of `run`, beside `params`, the settings that it takes",
+                   Command.model_json_schema()),
+        *_sections("Limits of a command or function: `run.limits`", Limits.model_json_schema()),
         *_sections("Reference values: `conf/references/<source>.yaml`",
                    ReferenceFile.model_json_schema()),
     ]  # fmt: skip

@@ -27,6 +27,8 @@ class TrainerName(StrEnum):
     PROBED = "probed"
     ENSEMBLE = "ensemble"
     COMPUTED = "computed"
+    COMMAND = "command"
+    FUNCTION = "function"
 
 
 Entry = TypeVar("Entry")
@@ -174,8 +176,9 @@ class Run:
     """Cell × replicate: the unit that trains, is tracked, and is never done twice.
 
     ``config`` is the resolved configuration (sections model, data, optimizer, training, and
-    ensemble where it applies; or check, and data where it reads some); ``key`` is the hash of
-    everything that determines the result.
+    ensemble where it applies; or command, params and limits; or model and limits, where the family
+    is a function; or check, and data where it reads some); ``key`` is the hash of everything that
+    determines the result.
     ``metrics`` are the names of what its study measures by.
     ``tuned`` says which levels tuning chose for the cell and what it could spend.
     """
@@ -194,9 +197,9 @@ class Run:
     metrics: tuple[str, ...] = ()
 
     @property
-    def is_check(self) -> bool:
-        """Whether the run computes a number instead of training."""
-        return "check" in self.config
+    def trains(self) -> bool:
+        """Whether the lab trains a network for it; a check, command or function gives values."""
+        return "training" in self.config
 
     @property
     def is_ensemble(self) -> bool:
@@ -209,7 +212,8 @@ class Stack:
     """Runs of equal shape that one worker trains together, and why.
 
     ``data_root`` is where the worker looks for data files, ``plugins`` the packages that it
-    imports first, ``devices`` the number that a run by itself is spread over.
+    imports first, ``devices`` the number that a run by itself is spread over, ``project`` the
+    folder in which commands start.
     """
 
     runs: tuple[Run, ...]
@@ -218,6 +222,7 @@ class Stack:
     data_root: str | None = None
     plugins: tuple[str, ...] = ()
     devices: int = 1
+    project: str = ""
 
 
 class Role(StrEnum):

@@ -21,10 +21,13 @@ from ablation_lab.study.factor import (
     Factor,
     FactorRole,
     Label,
+    Names,
     Settings,
+    Varied,
     WrittenWhere,
     undone,
     unknown_levels,
+    with_params,
 )
 from ablation_lab.study.looks import Replicates
 from ablation_lab.study.metric import METRICS, Metric
@@ -61,9 +64,6 @@ def _metric_of(value: object) -> object:
     return METRICS.get(value).metric
 
 
-Names = Annotated[
-    tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)
-]
 ListedMetric = Annotated[Metric, BeforeValidator(_metric_of)]
 
 
@@ -145,11 +145,9 @@ class Study(Written):
     )
     layout: Layout | None = Field(None, description="How the main table is laid out.")
     run: Settings = Field(
-        description=(
-            "What all cells have: model, data, optimizer, scheduler, training, ensemble, or check."
-        )
+        description="What all cells have: a model and how it trains, or a command, or a check."
     )
-    declared: dict[Label, Factor] = Field(alias="factors", description="What varies, by name.")
+    declared: dict[Label, Varied] = Field(alias="factors", description="What varies, by name.")
     exclusions: tuple[Exclusion, ...] = Field(
         (), alias="exclude", description="Combinations that do not run."
     )
@@ -191,6 +189,7 @@ class Study(Written):
     @classmethod
     def normal(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Return the first of ``metrics`` as the metric, where no other one is."""
+        value = with_params(value)
         listed = value.get("metrics")
         if "metric" in value or not isinstance(listed, list) or not listed:
             return value

@@ -1,4 +1,4 @@
-"""The resolved configuration of a run: model, data, optimizer, scheduler, training, ensemble.
+"""The resolved configuration of a run: model, data, optimizer, …, or a command, or a check.
 
 ``resolve`` lays the study's ``run`` section, the levels of a cell and the profile's ``overrides``
 over the defaults of what they name: the settings of a family are the arguments of its class. A
@@ -10,12 +10,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.command import Command, Limits, with_code
 from ablation_lab.study.reading import Key, Written, problems_of
 from ablation_lab.study.run import Check, Ensemble, Training
 from ablation_lab.study.signatures import known, signature
@@ -26,7 +28,9 @@ from lightning_modules.signatures import INTERVAL, Signature, signature_of
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
 # What can be asked of every data set.
 OF_DATA = signature_of(load).without(("root", "split_seed"))
-SECTIONS = ("model", "data", "optimizer", "scheduler", "training", "ensemble", "check")
+OF_TRAINING = ("model", "data", "optimizer", "scheduler", "training", "ensemble")
+SECTIONS = (*OF_TRAINING, "check", "params", "limits")
+OF_COMMAND = (*Command.known(), "params", "limits")
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,21 @@ class WrongSettings(ConfigurationError):
 
 
 def resolve(
-    base: Mapping[str, Any], overrides: Sequence[Mapping[str, Any]], place: str
+    base: Mapping[str, Any],
+    overrides: Sequence[Mapping[str, Any]],
+    place: str,
+    *,
+    project: Path | None = None,
 ) -> dict[str, Any]:
     """Return the complete configuration of a cell; later overrides win.
 
+    ``project`` is the folder in which the files of a command lie, that of the call if None.
     Errors: ``WrongSettings`` with everything that is wrong.
     """
     laid = _Laid()
     for changes in (base, *overrides):
         laid.over(changes)
-    resolved = _Completed(laid.config)
+    resolved = _Completed(laid.config, project or Path())
     wrong = [*laid.wrong, *(laid.where(*problem) for problem in resolved.problems)]
     if wrong:
         raise WrongSettings(place, wrong)
@@ -112,8 +121,8 @@ class _Laid:
         """Say why a key cannot be set."""
         key = ".".join((*outer, last))
         section = key.partition(".")[0]
-        if section not in SECTIONS:
-            return "", f"unknown key {key!r}; {nearest(section, SECTIONS)}"
+        if section not in (known := (*SECTIONS, *Command.known())):
+            return "", f"unknown key {key!r}; {nearest(section, known)}"
         target: Any = self.config
         for number, name in enumerate(outer, start=1):
             target = target.get(name, {})
@@ -125,12 +134,40 @@ class _Laid:
 class _Completed:
     """A configuration with the defaults of all that it names, and what is wrong with it."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], project: Path) -> None:
         self._given = given
+        self._project = project
         self.problems: list[tuple[Key, Key, str]] = []
-        self.config = self._check() if "check" in given else self._training_run()
+        self.config = self._complete_run()
+
+    def _complete_run(self) -> dict[str, Any]:
+        if "command" in self._given:
+            return self._command()
+        return self._check() if "check" in self._given else self._training_run()
+
+    def _command(self) -> dict[str, Any]:
+        """Complete the configuration of a run that is a process of its own."""
+        self._refuse_others("a command", OF_COMMAND)
+        return {
+            "command": self._read(Command, "", self._with_code),
+            "params": dict(self._given.get("params", {})),
+            "limits": self._read(Limits, "limits", _plain),
+        }
+
+    def _with_code(self, command: Command) -> dict[str, Any]:
+        resolved, problems = with_code(command, self._given.get("params", {}), self._project)
+        for key, said in problems:
+            self._add(key, key, said)
+        return resolved
+
+    def _refuse_others(self, what: str, known: Sequence[str]) -> None:
+        """Refuse the sections that such a run does not have."""
+        for key in self._given:
+            if key not in known:
+                self._add((key,), (), f"unknown key {key!r} of {what}; known: {', '.join(known)}")
 
     def _training_run(self) -> dict[str, Any]:
+        self._refuse_others("a run that trains", OF_TRAINING)
         resolved = {
             "model": self._named("model", "family", known(FAMILIES)),
             "data": self._named("data", "name", sorted(DATASETS.names())),
@@ -145,22 +182,22 @@ class _Completed:
 
     def _check(self) -> dict[str, Any]:
         """Complete the configuration of a run that computes a check and trains nothing."""
-        for key in self._given:
-            if key not in ("check", "data"):
-                self._add((key,), (), f"unknown key {key!r} of a check; known: check, data")
+        self._refuse_others("a check", ("check", "data"))
         resolved = {"check": self._read(Check, "check", _plain)}
         if "data" in self._given:
             resolved["data"] = self._named("data", "name", sorted(DATASETS.names()))
         return resolved
 
     def _read(self, model: type[Written], section: str, content: Any) -> Any:
-        """Complete a section that is a model."""
+        """Complete a section that is a model; '' is what stands beside the sections."""
+        at = (section,) if section else ()
+        beside = {key: each for key, each in self._given.items() if key in model.known()}
         try:
-            given = self._given.get(section, {})
+            given = self._given.get(section, {}) if section else beside
             return content(model.model_validate(given, context={"written": True}))
         except ValidationError as error:
             for stands, shown, said in problems_of(model, error):
-                self._add((section, *stands), (section, *shown), said)
+                self._add((*at, *stands), (*at, *shown), said)
         return {}
 
     def _named(self, section: str, key: str, names: Sequence[str]) -> dict[str, Any]:

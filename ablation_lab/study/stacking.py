@@ -51,6 +51,10 @@ def trainer_of(config: Mapping[str, Any]) -> TrainerName:
 
     Where an accelerator stacks more, a test holds that a stack is its runs.
     """
+    if "check" in config:
+        return TrainerName.COMPUTED
+    if "training" not in config:
+        return TrainerName.COMMAND if "command" in config else TrainerName.FUNCTION
     if "ensemble" in config:
         return TrainerName.ENSEMBLE
     if config["training"].get("probe"):

@@ -1,4 +1,4 @@
-"""What a worker does with a stack: train its runs and score them once, or compute its checks.
+"""What a worker does with a stack: train its runs and score them once, or have them computed.
 
 The trainers get train and validation; the test set is touched once, after the last step. Any
 exception becomes a failed record with its traceback; the study goes on. To tune, a run is trained
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load, load_loaders
-from ablation_lab.study.record import Probed, Record, Status
+from ablation_lab.study.record import Probed, Record
 from ablation_lab.study.run import Run, Stack, TrainerName
+from ablation_lab.training.computed import computed
 from ablation_lab.training.fault import RAISED, trying
 from ablation_lab.training.record import failed, record_of, with_probed
 from ablation_lab.training.scoring import answers
@@ -31,12 +32,12 @@ def execute(stack: Stack) -> list[Record]:
 
     Where cells share a stack, the one that raises leaves the others to be trained by themselves.
     """
+    if not stack.runs[0].trains:
+        return [computed(run, stack) for run in stack.runs]
     started = time.time()
     try:
         for name in stack.plugins:
             importlib.import_module(name)
-        if stack.trainer is TrainerName.COMPUTED:
-            return [_computed(run, stack) for run in stack.runs]
         from ablation_lab.training.surroundings import restored
 
         with restored():
@@ -165,23 +166,3 @@ def _load(name: str, root: str | None, train_size: int | None) -> tuple[Training
 def _training_data(name: str, root: str | None, train_size: int | None) -> TrainingData:
     training, _ = load(name, Path(root) if root else None, train_size=train_size)
     return training
-
-
-def _computed(run: Run, stack: Stack) -> Record:
-    from ablation_lab.study.metric import compute
-
-    started = time.time()
-    try:
-        with trying("computing it"):
-            values = compute(run.config, Path(stack.data_root) if stack.data_root else None)
-    except RAISED as error:  # a check that raises is a result of its own
-        return failed(run, replace(stack, runs=(run,)), started, error)
-    return Record(
-        run=run,
-        status=Status.FINISHED,
-        trainer=stack.trainer,
-        metrics={f"value_{index}": value for index, value in enumerate(values)},
-        seconds=time.time() - started,
-        started=started,
-        reason=stack.reason,
-    )

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from ablation_lab.study.command import code_of
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.stacking import descends_innermost, is_found, is_own_stack, why_alone
+from ablation_lab.study.stacking import (
+    descends_innermost,
+    is_found,
+    is_own_stack,
+    trainer_of,
+    why_alone,
+)
 from ablation_lab.training.cost import (
     Accelerators,
     estimate,
@@ -39,6 +47,8 @@ FREE_INNERMOST = ("optimizer.learning_rate",)
 FREE_FIRST = ("model.keep_prob", "model.dense_keep_prob", "training.loss", "training.l2")
 # Measured on one core, the start of the worker apart.
 SECONDS_PER_CHECK = 0.1
+# Of a command or function whose limits say nothing: a guess, as only it knows.
+SECONDS_OF_OTHERS = 60.0
 
 
 def plan(
@@ -49,6 +59,7 @@ def plan(
     accelerators: Accelerators | None = None,
     devices: int = 1,
     alone: Mapping[tuple[str, str], str] | None = None,
+    project: Path = Path(),
 ) -> list[Stack]:
     """Group training runs to stacks: stacked ones first, then the others in the given order.
 
@@ -60,10 +71,10 @@ def plan(
     groups: dict[str, list[Run]] = {}
     single: list[tuple[Run, str]] = []
     probed: list[Run] = []
-    checks: list[Run] = []
+    computed: list[Run] = []
     for run in runs:
-        if run.is_check:
-            checks.append(run)
+        if not run.trains:
+            computed.append(run)
             continue
         if run.config["training"].get("probe"):
             probed.append(run)
@@ -85,9 +96,9 @@ def plan(
             stacks.append(Stack(part, TrainerName.STACKED, reason, data_root, plugins))
     # Long ones first, so that no worker is left with one at the end.
     stacks.sort(key=estimated, reverse=True)
-    if checks:
-        reason = "checks compute, they train nothing"
-        stacks.append(Stack(tuple(checks), TrainerName.COMPUTED, reason, data_root, plugins))
+    whole = str(project.absolute())
+    for together, trainer, reason in _computed(computed, project):
+        stacks.append(Stack(together, trainer, reason, data_root, plugins, project=whole))
     reason = "its layers are looked at while it trains"
     stacks += [Stack((run,), TrainerName.PROBED, reason, data_root, plugins) for run in probed]
     return stacks + [
@@ -96,11 +107,27 @@ def plan(
     ]
 
 
+def _computed(runs: list[Run], project: Path) -> Iterator[tuple[tuple[Run, ...], TrainerName, str]]:
+    """Yield the runs that train nothing: checks together, each other one by itself; and why."""
+    checks = []
+    for run in runs:
+        if (trainer := trainer_of(run.config)) is TrainerName.COMPUTED:
+            checks.append(run)
+        else:
+            reason = f"a process of its own; code: {code_of(run.config['command'], project)}"
+            yield (run,), trainer, reason
+    if checks:
+        yield tuple(checks), TrainerName.COMPUTED, "checks compute, they train nothing"
+
+
 def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
     """Return about how many seconds a stack takes a worker: one core, or one share of a card."""
-    if stack.trainer is TrainerName.COMPUTED:
-        return SECONDS_PER_CHECK * len(stack.runs)
     config, runs = stack.runs[0].config, len(stack.runs)
+    if stack.trainer is TrainerName.COMPUTED:
+        return SECONDS_PER_CHECK * runs
+    if not stack.runs[0].trains:
+        minutes = config["limits"]["minutes"]
+        return SECONDS_OF_OTHERS if minutes is None else 60 * float(minutes)
     if accelerators is not None:
         replayed = stack.trainer is TrainerName.STACKED
         whole = estimate_on_a_card(config, runs=runs, replayed=replayed)

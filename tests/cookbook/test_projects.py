@@ -1,0 +1,18 @@
+"""The projects of the cookbook, each as its page says, with a kill in the middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cookbook.projects import Cooked, killed_and_called_again
+
+RUNS = {"argparse": ("rates", 8)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_a_killed_project_trains_only_the_rest(tmp_path: Path, name: str) -> None:
+    study, runs = RUNS[name]
+    killed_and_called_again(Cooked(tmp_path, name), study, "engine.workers=1", runs=runs)

@@ -12,12 +12,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ablation_lab.errors import ConfigurationError, Stopped, StoreError, nearest
+from ablation_lab.errors import ConfigurationError, Stopped, nearest
 from ablation_lab.output import say
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ settings (key=value, as in conf/config.yaml):
 """
 
 
+SOURCE = "FILE.csv|FOLDER|mlflow:NAME|optuna:NAME"
 CLOSELY = "[PACKAGE | family=NAME]"
 CARE = """\
 Of a package, or a family by its name: what it does with the settings of the first cell that uses
@@ -64,16 +65,18 @@ class Call:
     project: Path
     plugins: tuple[str, ...]
     words: tuple[str, ...]
+    options: argparse.Namespace = field(default_factory=argparse.Namespace)
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A subcommand: what it does in one line, what may follow it, the function behind it."""
+    """A subcommand: what it does in one line, what may follow it, its function, its options."""
 
     about: str
     words: str
     act: Callable[[Call], int]
     more: str = ""
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,9 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
         return stopped.status if isinstance(stopped, Stopped) else 130
     except Exception as error:
-        if not _is_refusal(error):
+        from ablation_lab.runner.composition import is_refusal, line_of
+
+        if not is_refusal(error):
             raise
-        from ablation_lab.runner.composition import line_of
 
         print(f"error: {line_of(error)}", file=sys.stderr)  # noqa: T201 - the line a user is owed
         return 2
@@ -138,11 +142,12 @@ def _act(name: str, arguments: list[str]) -> int:
         "-p", "--plugin", metavar="PACKAGE", action="append", default=[], help="import it first"
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    options = parser.parse_intermixed_args(arguments)
+    verb.add_options(parser)
+    options = parser.parse_intermixed_args(arguments, argparse.Namespace(typed=arguments))
     folder = Path(options.project) if options.project else Path.cwd()
     if not folder.is_dir():
         raise ConfigurationError(f"--project: no folder {options.project!r}")
-    return verb.act(Call(folder.resolve(), tuple(options.plugin), tuple(options.words)))
+    return verb.act(Call(folder.resolve(), tuple(options.plugin), tuple(options.words), options))
 
 
 def _enter(call: Call) -> Project:
@@ -235,17 +240,26 @@ def _rekey(call: Call) -> int:
     """Try stored runs, write the keys of all declared runs down, or carry them over from a file."""
     given, others = _apart(call, "keys", "from")
     invocation = _invocation(others)
-    from ablation_lab.runner.rekey import carry, keys_of, listing, rekey
+    from ablation_lab.runner.rekey import by_files, rekey
 
-    if not given:
-        return rekey(invocation)
-    now = listing([invocation.conf])
-    if "keys" in given:
-        Path(given["keys"]).write_text(json.dumps(now, indent=0), encoding="utf-8")
-        say(f"{len(now)} runs: {given['keys']}")
-    if "from" in given:
-        say(carry(keys_of(Path(given["from"])), now, invocation.tracking_uri).line)
-    return 0
+    return by_files(invocation, given) if given else rekey(invocation)
+
+
+def _import(call: Call) -> int:
+    if not call.words:
+        raise ConfigurationError(f"command line: expected {SOURCE}, as in `import results.csv`")
+    from ablation_lab.runner.importing import import_results
+
+    words = import_results(call.options, call.project, call.words)
+    from ablation_lab.report.__main__ import main as write
+
+    return write(words)
+
+
+def _of_columns(parser: argparse.ArgumentParser) -> None:
+    from ablation_lab.runner.importing import add_options
+
+    add_options(parser)
 
 
 def _apart(call: Call, *names: str) -> tuple[dict[str, str], Call]:
@@ -277,19 +291,7 @@ VERBS: dict[str, Verb] = {
     "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
+    "import": Verb("report results that exist", f"{SOURCE} --factors …", _import, "", _of_columns),
     "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, MOVE),
     "doctor": Verb("say what is installed and answers, or how a family is", CLOSELY, _doctor, CARE),
 }
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether a user can mend it; anything else is a defect of the lab and keeps its traceback."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    from ablation_lab.data import DataError
-    from lightning_modules.registry import UnknownName
-
-    ours = (ConfigurationError, DataError, StoreError, UnknownName)
-    return isinstance(error, (*ours, HydraException, OmegaConfBaseException, YAMLError))

@@ -19,7 +19,7 @@ from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
 from ablation_lab.statistics.planning import Procedure, replicates_needed
 from ablation_lab.store.frame import overruled
-from ablation_lab.study.declaration import Cell, Declaration
+from ablation_lab.study.declaration import Cell, Declaration, Imported
 from ablation_lab.study.record import NoConvergence, Status
 
 NAMED_CELLS = 3
@@ -95,7 +95,9 @@ def against_baseline(study: Study) -> str:
 def problems(study: Study) -> tuple[str, ...]:
     """Everything that a reader must know before believing the tables, in plain sentences."""
     said = list(study.problems)
-    if not study.experiment_id:
+    if study.declaration.imported:
+        said += imported_sentences(study.declaration.imported)
+    elif not study.experiment_id:
         said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
     said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
     if len(study.extra):
@@ -105,6 +107,19 @@ def problems(study: Study) -> tuple[str, ...]:
             f"code changed since); not used: {cells}"
         )
     return tuple(said)
+
+
+def imported_sentences(imported: Imported) -> Iterator[str]:
+    """What a reader should know of runs that nobody here trained."""
+    yield (
+        f"Runs were imported from {imported}: how they were trained, and what was chosen by these "
+        "values, is not known here."
+    )
+    if not imported.paired:
+        yield (
+            "Not every cell has the same replicates, so differences are not paired: cells are "
+            "compared by unpaired tests, and no effects of factors are given."
+        )
 
 
 def without_result(study: Study) -> tuple[str, ...]:

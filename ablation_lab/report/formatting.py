@@ -214,13 +214,22 @@ def baseline_caption(declaration: Declaration) -> str:
 
 def comparison_caption(declaration: Declaration) -> str:
     """What the columns of a table of comparisons show, and which rule selected the values."""
-    test = "McNemar's exact test" if declaration.is_success else "the sign-flip test"
     unit = " in points" if in_percent(declaration.primary) else ""
+    verdict = f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
+    if not declaration.paired:
+        test = "Fisher's exact test" if declaration.is_success else "Welch's t test"
+        return (
+            f"Differences{unit} of the means over all finished runs (n: the smaller number of "
+            f"both), with intervals that hold all of them together with 95 %. Cells do not have "
+            f"the same replicates, so nothing is paired: p of {test}, Holm-corrected over all "
+            f"comparisons of the study. {verdict}"
+        )
+    test = "McNemar's exact test" if declaration.is_success else "the sign-flip test"
     return (
         f"Differences{unit} over all replicates that both finished (n), with intervals that hold "
         f"all of them together with 95 %. p of {test}, joint over all comparisons of the study "
         f"(step-down max-T); it may decide where the interval, of a single step, touches 0. "
-        f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
+        f"{verdict}"
     )
 
 

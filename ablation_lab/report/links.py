@@ -38,17 +38,27 @@ class CellRuns:
 
 def cell_runs(study: Study, server: Server) -> tuple[CellRuns, ...]:
     """The runs of every declared cell, in declared order."""
-    stored = study.frame[study.frame["run_id"] != ""].sort_values("replicate")
+    is_ours = (study.frame["run_id"] != "") & (study.declaration.imported is None)
+    stored = study.frame[is_ours].sort_values("replicate")
     parts = {str(name): part for name, part in stored.groupby("cell", sort=False)}
     reasons = dict(zip(study.cells["cell"], study.cells["reason"], strict=True))
     nothing = stored.iloc[:0]
     return tuple(
         _one_cell(
             study, server, cell.cell, parts.get(cell.cell, nothing),
-            anchor=f"{study.name}-{i}", said=str(reasons[cell.cell]),
+            anchor=f"{study.name}-{i}", said=_said(study, cell.cell, str(reasons[cell.cell])),
         )
         for i, cell in enumerate(study.declaration.cells)
     )  # fmt: skip
+
+
+def _said(study: Study, cell: str, reason: str) -> str:
+    """Why a cell lacks runs, and which rows its runs were, where they were imported."""
+    if study.declaration.imported is None:
+        return reason
+    rows = study.frame.loc[study.frame["cell"] == cell, "run_id"]
+    more = f" and {len(rows) - LISTED_RUNS} more" if len(rows) > LISTED_RUNS else ""
+    return "; ".join(filter(None, (reason, f"{', '.join(rows[:LISTED_RUNS])}{more}")))
 
 
 def _one_cell(

@@ -19,6 +19,7 @@ from ablation_lab.report.findings import common_settings
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import MCNEMAR
 from ablation_lab.statistics.planning import Procedure
+from ablation_lab.statistics.unpaired import FISHER
 
 WORKS = Path(__file__).parent / "templates" / "works.yaml"
 Fact = tuple[str, str]  # a name and its value
@@ -39,16 +40,26 @@ STATEMENTS = (
     ("Wilson", "A success share k/n carries Wilson's 95 % interval."),
     (
         Procedure.SIGN_FLIPS.value,
-        "Replicate r has the same data order in every cell, so differences are paired. All of a "
-        "study are tested together by step-down max-T over joint sign flips, one sign for each "
-        "replicate, exact up to thirteen replicates; this assumes that the differences are jointly "
-        "symmetric where there is no effect. Their intervals come from the same distribution.",
+        "Replicate r has the same data order in every cell, or the same seed where runs were "
+        "imported, so differences are paired. All of a study are tested together by step-down "
+        "max-T over joint sign flips, one sign for each replicate, exact up to thirteen "
+        "replicates; this assumes that the differences are jointly symmetric where there is no "
+        "effect. Their intervals come from the same distribution.",
     ),
     (
         Procedure.NORMAL.value,
         "Differences of two to five replicates are tested by paired t tests with the larger of "
         "their own spread and that of all, Holm-corrected; they assume normal spread.",
     ),
+    (
+        Procedure.WELCH.value,
+        "Cells of which the replicates are no pairs are compared by Welch's t tests, Holm-"
+        "corrected over the study, with Bonferroni's intervals; below six runs with the larger of "
+        "a cell's own spread and that of all. Ranks decide (Mann and Whitney) where a run counts "
+        "as infinitely bad.",
+    ),
+    (FISHER, "Success shares of cells without pairs are compared by Fisher's exact test, "
+             "Holm-corrected; their difference carries Newcombe's interval."),
     (MCNEMAR, "Success shares are compared by McNemar's exact test, joint over all comparisons; "
               "their difference carries Newcombe's interval."),
 )  # fmt: skip
@@ -58,6 +69,10 @@ CONVERGENCE = (
     "points above chance. Where a study measures an accuracy, that decides and the loss does not: "
     "a network that is sure and sometimes errs has a high loss."
 )
+IMPORTED = (
+    "A run did not converge where its value is not finite, or, where the accuracy of guessing is "
+    "given, at most five points above it."
+)
 
 
 def methods(studies: Sequence[Study]) -> tuple[str, ...]:
@@ -65,7 +80,8 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
     if not studies:
         return ()
     used, works = used_words(studies), cited(studies)
-    said = [*protocols(studies), CONVERGENCE]
+    trained = [study for study in studies if not study.declaration.imported]
+    said = [*protocols(studies), CONVERGENCE if trained else IMPORTED]
     for word, text in STATEMENTS:
         if word in used:
             said.append(text + _numbers([word], works))
@@ -151,9 +167,10 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
     """Every fact of the provenance; empty without studies."""
     if not studies:
         return ()
-    names = ",".join(study.name for study in studies)
+    names = ",".join(study.name for study in studies if not study.declaration.imported)
+    trained = (("command", f"ablation run profile={profile} study=[{names}]"),) if names else ()
     return (
-        ("command", f"ablation run profile={profile} study=[{names}]"),
+        *trained,
         *_shared(studies),
         *_data(studies),
         *((f"time of {study.name}", _time(study)) for study in studies),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ablation_lab.report.canvas import figure_of
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.figures import points
-from ablation_lab.report.study import Study, declared, load, summarise
+from ablation_lab.report.study import Study, declared, load
 from ablation_lab.report.tables import pivot_table, tables_for
 from ablation_lab.report.tabular import markdown
 from ablation_lab.store.declared import load_references
@@ -78,16 +78,7 @@ def figure(frame: pd.DataFrame) -> Figure:
 
 def _study(frame: pd.DataFrame) -> Study:
     declaration = _declaration(frame)
-    nothing = pd.DataFrame()
-    return Study(
-        declaration=declaration,
-        frame=frame,
-        cells=summarise(frame, declaration),
-        curves=nothing,
-        extra=nothing,
-        problems=(),
-        experiment_id="",
-    )
+    return Study(declaration, frame)
 
 
 def _declaration(frame: pd.DataFrame) -> Declaration:

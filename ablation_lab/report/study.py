@@ -11,36 +11,34 @@ success share is k/n over all finished runs.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isnan, nan
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ablation_lab.errors import redact
+from ablation_lab.report.cells import cell_rows
 from ablation_lab.statistics.attribution import Credit, credits_of
 from ablation_lab.statistics.comparisons import (
     Attribution,
     Compared,
     Comparison,
-    best_cell,
     compared,
 )
 from ablation_lab.statistics.effects import Contrast, Share, contrasts, importances, shares
 from ablation_lab.statistics.factorial import Factorial, factorial
-from ablation_lab.statistics.intervals import Interval, median_interval, two_kinds
-from ablation_lab.statistics.outcomes import Outcomes, bounds_of, estimate, outcomes
+from ablation_lab.statistics.intervals import Interval
+from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.robustness import Survival, survivals
 from ablation_lab.store.client import readable
 from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
+from ablation_lab.store.imported import load_imported
+from ablation_lab.store.importing import ImportedStudy
 from ablation_lab.store.layers import Layers, load_layers
 from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
 from ablation_lab.study.declaration import Declaration
-from ablation_lab.study.names import CELL_COLUMNS
 from ablation_lab.study.protocol import Protocol
 
 TRAINING_LOSS = "train_loss"
@@ -57,11 +55,10 @@ class Study:
 
     declaration: Declaration
     frame: pd.DataFrame
-    cells: pd.DataFrame
-    curves: pd.DataFrame
-    extra: pd.DataFrame
-    problems: tuple[str, ...]
-    experiment_id: str
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
+    extra: pd.DataFrame = field(default_factory=pd.DataFrame)
+    problems: tuple[str, ...] = ()
+    experiment_id: str = ""
     published: Published = field(default_factory=Published)
     reference_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
     layers: Layers = field(default_factory=Layers)
@@ -72,6 +69,11 @@ class Study:
     def name(self) -> str:
         """The study's name."""
         return self.declaration.study
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """What every declared cell came to."""
+        return cell_rows(self.outcomes, self.comparisons, self.declaration)
 
     @cached_property
     def outcomes(self) -> dict[str, Outcomes]:
@@ -162,12 +164,14 @@ def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Decl
 
 def load_one(uri: str, declaration: Declaration) -> Study:
     """Everything that the store holds on one declared study."""
+    if declaration.imported is not None:
+        found = of_imported(load_imported(uri, declaration))
+        return replace(found, published=load_published(uri, declaration))
     loaded = load_runs(uri, declaration)
     layers, samples = load_layers(uri, loaded.frame), load_samples(uri, loaded.frame)
     return Study(
         declaration=declaration,
         frame=loaded.frame,
-        cells=summarise(loaded.frame, declaration),
         curves=_curves(uri, loaded.frame, declaration),
         extra=loaded.extra,
         problems=(*loaded.problems, *layers.problems, *samples.problems),
@@ -178,6 +182,15 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         samples=samples,
         protocol=load_protocol(uri, declaration.study, declaration.profile),
     )
+
+
+def of_imported(found: ImportedStudy) -> Study:
+    """A study of runs that were trained elsewhere; the curve is of its metric, else the first."""
+    declaration, points = found.declaration, found.curves
+    logged = list(dict.fromkeys(points["metric"]))
+    wanted = [name for name in logged if name.endswith(declaration.metric)] or logged
+    curves = points[points["metric"].isin(wanted[:1])].reset_index(drop=True)
+    return Study(declaration, found.frame, curves=curves, reference_curves=points)
 
 
 def _reference_curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
@@ -208,93 +221,3 @@ def _curves(uri: str, frame: pd.DataFrame, declaration: Declaration) -> pd.DataF
         if points["step"].nunique() > 1:
             return points.assign(metric=metric)
     return pd.DataFrame(columns=CURVE)
-
-
-def summarise(frame: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
-    """Per declared cell: study, cell, the factors, and the columns of `CELL_COLUMNS`.
-
-    Differences are to the baseline cell, p-values corrected over the study. Shares are in 0..1.
-    """
-    found = outcomes(frame, declaration)
-    against = {made.first.cell: made for made in compared(found, declaration).to_baseline}
-    best = best_cell(found, declaration)
-    rows = [
-        {
-            "study": declaration.study,
-            "cell": cell.cell,
-            **cell.factors,
-            **_estimates(found[cell.cell], declaration),
-            **_counts(found[cell.cell]),
-            "successes": found[cell.cell].successes if declaration.is_success else nan,
-            **_comparison(against.get(cell.cell)),
-            "best": cell.cell == best,
-        }
-        for cell in declaration.cells
-    ]
-    names = [factor.name for factor in declaration.factors]
-    table = pd.DataFrame(rows, columns=["study", "cell", *names, *CELL_COLUMNS])
-    levels = {
-        f.name: pd.CategoricalDtype(list(f.levels), ordered=True) for f in declaration.factors
-    }
-    return table.astype(levels)
-
-
-def _estimates(found: Outcomes, declaration: Declaration) -> dict[str, Any]:
-    main, converged = estimate(found, declaration), list(found.converged.values())
-    return {
-        "metric": declaration.metric,
-        "n": main.n,
-        "estimate": main.estimate,
-        "low": main.low,
-        "high": main.high,
-        "interval": main.method,
-        "converged_mean": float(np.mean(converged)) if converged else nan,
-        "kinds": "" if declaration.is_success else _kinds(found, declaration),
-    }
-
-
-def _kinds(found: Outcomes, declaration: Declaration) -> str:
-    """What a mean hides where a cell's runs are of two kinds; empty where they are of one."""
-    values = list(found.values.values())
-    kinds = two_kinds(values, bounds_of(declaration.primary))
-    if kinds is None:
-        return ""
-    lower, upper = kinds
-    middle = median_interval(values)
-    bounds = "" if isnan(middle.low) else f" [{100 * middle.low:.1f}, {100 * middle.high:.1f}]"
-    return (
-        f"runs of two kinds: {len(upper)} of {len(values)} around {100 * upper.mean():.1f} %, "
-        f"{len(lower)} around {100 * lower.mean():.1f} %; median {100 * middle.estimate:.1f} %"
-        f"{bounds}"
-    )
-
-
-def _counts(found: Outcomes) -> dict[str, Any]:
-    return {
-        "not_converged": found.not_converged,
-        "n_declared": found.declared,
-        "finished": found.finished,
-        "failed": found.failed,
-        "missing": found.missing,
-        "skipped": found.skipped,
-        "nan_rate": found.non_finite / found.finished if found.finished else nan,
-        "reason": found.reason,
-    }
-
-
-def _comparison(made: Comparison | None) -> dict[str, Any]:
-    if made is None:
-        unknown = ("difference", "difference_low", "difference_high", "p", "p_equivalence")
-        return {**dict.fromkeys(unknown, nan), "baseline": "", "pairs": 0, "test": "",
-                "standing": ""}  # fmt: skip
-    return {
-        "baseline": made.second.cell,
-        "pairs": made.difference.n,
-        "difference": made.difference.estimate,
-        "difference_low": made.difference.low,
-        "difference_high": made.difference.high,
-        "test": made.test,
-        "p": made.p,
-        "p_equivalence": made.p_equivalence,
-        "standing": made.verdict,
-    }

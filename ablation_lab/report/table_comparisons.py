@@ -218,7 +218,10 @@ def comparison_entries(
 ) -> list[Entry]:
     """The entries of `COLUMNS` for one comparison."""
     within = WITHIN if made.within and made.standing is not Standing.EQUIVALENT else ""
-    lacking, assumes = notes.number(_lacking(made)), notes.number(_assumes(made))
+    lacking, assumes = (
+        notes.number(_lacking(made, paired=declaration.paired)),
+        notes.number(_assumes(made)),
+    )
     tested = tested_entries(made.difference, made.p, declaration, digits=digits)
     marked = zip(tested, (lacking, (), (), assumes), strict=True)
     entries = [replace(entry, notes=marks) for entry, marks in marked]
@@ -245,7 +248,7 @@ def _assumes(made: Comparison) -> str:
     return NORMAL if made.test == Procedure.NORMAL and made.standing is not Standing.NEEDS else ""
 
 
-def _lacking(made: Comparison) -> str:
+def _lacking(made: Comparison, *, paired: bool) -> str:
     """What a reader should know of the runs behind a difference."""
     pair = (made.first, made.second)
     if not all(each.finished for each in pair):
@@ -254,6 +257,6 @@ def _lacking(made: Comparison) -> str:
     if any(each.not_converged for each in pair):
         counts = " against ".join(f"{each.not_converged}/{each.finished}" for each in pair)
         said.append(f"not converged {counts}; they count as they ended")
-    if made.difference.n < max(len(each.values) for each in pair):
+    if paired and made.difference.n < max(len(each.values) for each in pair):
         said.append("only replicates that both finished are compared")
     return "; ".join(said)

@@ -25,7 +25,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.errors import ConfigurationError, StoreError, nearest
 from ablation_lab.study.files import PRODUCT, files_of, read_root, read_yaml, refuse_resolvers
 from ablation_lab.study.project import SETTINGS, Project, open_project
 from ablation_lab.study.settings import SECTIONS
@@ -188,6 +188,16 @@ def _refuse_no_choice(arguments: Sequence[str], project: Project) -> None:
             wanted = "one name or more" if key == "study" else "one name"
             known = ", ".join(names(key, project))
             raise ConfigurationError(f"{key}: expected {wanted}, found {value!r}; known: {known}")
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a user can mend it; anything else is a defect of the lab and keeps its traceback."""
+    from yaml import YAMLError
+
+    from ablation_lab.data import DataError
+
+    ours = (ConfigurationError, DataError, StoreError, UnknownName)
+    return isinstance(error, (*ours, HydraException, OmegaConfBaseException, YAMLError))
 
 
 def line_of(error: Exception) -> str:

@@ -187,6 +187,17 @@ def _text(config: Mapping[str, Any]) -> str:
     return json.dumps(content(config), sort_keys=True)
 
 
+def by_files(call: Invocation, given: Mapping[str, str]) -> int:
+    """Write the keys of all declared runs down, or carry stored runs over from such a file."""
+    now = listing([call.conf])
+    if "keys" in given:
+        Path(given["keys"]).write_text(json.dumps(now, indent=0), encoding="utf-8")
+        say(f"{len(now)} runs: {given['keys']}")
+    if "from" in given:
+        say(carry(keys_of(Path(given["from"])), now, call.tracking_uri).line)
+    return 0
+
+
 def listing(folders: Sequence[Path], profiles: Sequence[str] = ()) -> dict[str, str]:
     """Return ``study|profile|cell|replicate`` -> key for every run that the folders declare.
 

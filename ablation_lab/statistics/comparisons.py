@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from math import isnan, nan, sqrt
+from math import isnan, nan
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from ablation_lab.statistics.contrasts import Change, Names, asked, changes, with_baselines
 from ablation_lab.statistics.intervals import (
@@ -29,6 +28,12 @@ from ablation_lab.statistics.joint import Joint, equivalence_p, joint_test
 from ablation_lab.statistics.outcomes import Outcomes, estimate
 from ablation_lab.statistics.planning import Procedure, replicates_needed
 from ablation_lab.statistics.sequential import Looks
+from ablation_lab.statistics.unpaired import (
+    FISHER,
+    equivalence_apart,
+    share_equivalence,
+    tested_apart,
+)
 from ablation_lab.study.declaration import Declaration
 
 Pair = tuple[Outcomes, Outcomes]
@@ -131,11 +136,11 @@ def _ended(pair: Pair, replicates: int) -> bool:
 def _tested(pairs: Sequence[Pair], looks: Looks, declaration: Declaration) -> list[Comparison]:
     if not pairs:
         return []
-    differences = paired(pairs)
-    joint = joint_test(differences, level=looks.level)
+    differences, joint = _joint(pairs, declaration, level=looks.level)
     joint = replace(joint, p=looks.corrected(joint.p))
     same = looks.corrected(_equivalence(pairs, differences, declaration))
-    test = MCNEMAR if declaration.is_success else joint.procedure.value
+    of_successes = MCNEMAR if declaration.paired else FISHER
+    test = of_successes if declaration.is_success else joint.procedure.value
     standings = [
         _standing(joint, k, float(same[k]), differences[:, k], declaration)
         for k in range(len(pairs))
@@ -153,6 +158,16 @@ def _tested(pairs: Sequence[Pair], looks: Looks, declaration: Declaration) -> li
         )
         for k, pair in enumerate(pairs)
     ]
+
+
+def _joint(
+    pairs: Sequence[Pair], declaration: Declaration, *, level: float = LEVEL_OF_TESTS
+) -> tuple[Floats, Joint]:
+    """The differences, of means alone where runs are no pairs, and the test of them together."""
+    if not declaration.paired:
+        return tested_apart(pairs, success=declaration.is_success, level=level)
+    differences = paired(pairs)
+    return differences, joint_test(differences, level=level)
 
 
 def paired(pairs: Sequence[Pair]) -> Floats:
@@ -185,7 +200,7 @@ def best_cell(found: Mapping[str, Outcomes], declaration: Declaration) -> str | 
     if len(ranked) < 2 or estimates[ranked[0]] == estimates[ranked[1]]:
         return None
     best, *others = ranked
-    joint = joint_test(paired([(found[best], found[other]) for other in others]))
+    _, joint = _joint([(found[best], found[other]) for other in others], declaration)
     level = Looks(declaration.looks, len(others)).level
     return best if joint.p[0] <= level and _tells(joint, 0, declaration) else None
 
@@ -214,11 +229,15 @@ def _equivalence(pairs: Sequence[Pair], differences: Floats, declaration: Declar
     if declaration.is_success:
         counts = [(a.successes, len(a.values), b.successes, len(b.values)) for a, b in pairs]
         return np.array(holm([share_equivalence(*each, band=band) for each in counts]))
+    if not declaration.paired:
+        return equivalence_apart(pairs, band)
     return equivalence_p(differences, band)
 
 
 def _tells(joint: Joint, k: int, declaration: Declaration) -> bool:
     """Whether the replicates of a pair suffice for its procedure; successes are not normal."""
+    if joint.procedure is Procedure.WELCH:
+        return joint.n[k] > 1
     if joint.procedure is Procedure.NORMAL:
         return joint.n[k] > 1 and not declaration.is_success
     return joint.n[k] >= replicates_needed()
@@ -278,18 +297,3 @@ def _asked(known: Mapping[Names, Comparison], declaration: Declaration) -> dict[
     for names, made in known.items():
         found |= {cell: max(found[cell], made.asked) for cell in names if cell in found}
     return found
-
-
-def share_equivalence(
-    successes: int, n: int, other_successes: int, other_n: int, *, band: float
-) -> float:
-    """The p of two one-sided tests on the difference of two shares; NaN where one has no run.
-
-    Normal tests with one success and one failure added to each share (Agresti and Caffo, 2000), so
-    that a share of 0 or 1 is not taken for a certainty.
-    """
-    if n == 0 or other_n == 0:
-        return nan
-    first, second = (successes + 1) / (n + 2), (other_successes + 1) / (other_n + 2)
-    error = sqrt(first * (1 - first) / (n + 2) + second * (1 - second) / (other_n + 2))
-    return float(scipy_stats.norm.sf((band - abs(first - second)) / error))

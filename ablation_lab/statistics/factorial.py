@@ -117,7 +117,7 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
     for another design, fewer than two factors that vary, or less than half of the replicates.
     """
     names = [factor.name for factor in declaration.compared]
-    if declaration.design is not Design.FACTORIAL or len(names) < 2:
+    if declaration.design is not Design.FACTORIAL or len(names) < 2 or not declaration.paired:
         return None
     cells, left_out = _cells(found, declaration, names)
     levels = {
@@ -146,6 +146,8 @@ def too_few_in_common(found: Mapping[str, Outcomes], declaration: Declaration) -
     """Why a factorial has no effects although it has runs, or ''."""
     if declaration.design is not Design.FACTORIAL or len(declaration.compared) < 2:
         return ""
+    if not declaration.paired:
+        return "No effects are given: they rest on replicates that every cell has."
     cells, _ = _cells(found, declaration, [factor.name for factor in declaration.compared])
     common, most = _in_common([_finite(found[cell.cell]) for cell in cells])
     if len(common) >= FEWEST * most:

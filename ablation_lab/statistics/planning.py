@@ -23,6 +23,7 @@ class Procedure(StrEnum):
 
     SIGN_FLIPS = "joint sign flips"
     NORMAL = "t tests, assumes normal spread"
+    WELCH = "unpaired t tests, assumes normal means"
     NONE = "none"
 
 

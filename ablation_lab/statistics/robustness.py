@@ -62,9 +62,10 @@ def survivals(
     """The first `primary` comparisons of a family, where they have a verdict, by other rules.
 
     Those that fit the metric and the replicates; all of the family is tested together. These rules
-    have no test of sameness: equivalent and undecided both count as no difference.
+    have no test of sameness: equivalent and undecided both count as no difference. Runs that are no
+    pairs leave no other rule.
     """
-    if not made:
+    if not made or not declaration.paired:
         return []
     pairs = [(each.first, each.second) for each in made]
     level, success = Looks(declaration.looks, len(made)).level, declaration.is_success

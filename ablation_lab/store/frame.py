@@ -74,7 +74,7 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
                     f"key {declared.key}; the earliest counts"
                 )
     rows = [row for cell in declaration.cells for row in _cell_rows(declaration, cell, chosen)]
-    frame = with_counted_rules(_typed(rows, declaration), declaration)
+    frame = with_counted_rules(typed(pd.DataFrame(rows), declaration), declaration)
     return Loaded(
         frame=frame,
         extra=_extra(runs, set(chosen), declaration.profile),
@@ -128,14 +128,15 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     return {**common, "status": Status.MISSING, "reason": reason}
 
 
-def _typed(rows: list[dict[str, Any]], declaration: Declaration) -> pd.DataFrame:
+def typed(runs: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
+    """The frame of runs: its columns in their order, each of its type; what lacks is empty."""
     factors = [factor.name for factor in declaration.factors]
     fixed = {*RUN_COLUMNS, *factors, *OUTCOME_COLUMNS}
     known = dict.fromkeys((*METRICS, declaration.metric))
-    seen = {name for row in rows for name in row} - fixed
+    seen = set(runs.columns) - fixed
     metrics = [*(m for m in known if m not in fixed), *sorted(seen - set(known))]
     columns = [*RUN_COLUMNS, *factors, *metrics, *OUTCOME_COLUMNS]
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = runs.reindex(columns=columns).reset_index(drop=True)
     for name in metrics:
         frame[name] = _infinities(frame[name].astype("float64"))
     for name in ("steps", "seconds"):

@@ -30,6 +30,8 @@ class Tag(StrEnum):
     # The key before the run was taken over.
     KEY_BEFORE = "ablation.adopted_from"
     KIND = "ablation.kind"
+    # Of a report run: the file of somebody else's that its runs are from.
+    IMPORTED = "ablation.imported"
     # Of a cell run: the experiment that holds its replicates.
     REPLICATES = "ablation.replicates"
     # Where an experiment's files lie, seen from the folder of the database.
@@ -54,6 +56,9 @@ class File(StrEnum):
     TRACEBACK = "traceback.txt"
     DECLARATION = "declaration.json"
     REFERENCES = "claims.json"
+    # Of an imported study.
+    RUNS = "imported_runs.parquet"
+    CURVES = "imported_curves.parquet"
     # A folder, with a file for each entry.
     PROTOCOL = "protocol"
 

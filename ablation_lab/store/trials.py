@@ -16,7 +16,7 @@ from optuna.storages._rdb.models import (
 from optuna.trial import FrozenTrial
 from sqlalchemy import delete, insert
 
-from ablation_lab.errors import StoreError, redact
+from ablation_lab.errors import StoreError, nearest, redact
 from ablation_lab.store.connect import (
     address,
     alone,
@@ -43,6 +43,15 @@ def open_storage(uri: str) -> RDBStorage:
     except Exception as error:  # storages raise whatever their driver does
         text = redact(" ".join(str(error).split()))[:300]
         raise StoreError(f"queue {redact(uri)}: cannot be opened: {text}") from None
+
+
+def trials_of(uri: str, study: str) -> list[FrozenTrial]:
+    """Return the trials of a study of anybody's. Errors: ``StoreError``."""
+    storage = open_storage(uri)
+    known = [each.study_name for each in optuna.get_all_study_summaries(storage)]
+    if study not in known:
+        raise StoreError(f"{redact(uri)}: no study {study!r}; {nearest(study, known)}")
+    return optuna.load_study(study_name=study, storage=storage).trials
 
 
 def trial_id(trial: FrozenTrial) -> int:

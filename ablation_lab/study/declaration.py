@@ -77,6 +77,22 @@ class DataSet(Stored):
     test_is_train: bool
 
 
+class Imported(Stored):
+    """Where runs come from that nobody here trained.
+
+    A file, SHA-256 of its content, its rows; `paired` says that every cell has the same replicates.
+    """
+
+    file: str
+    checksum: str
+    rows: int
+    paired: bool
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        return f"{self.file}, {self.rows:,} rows, sha256 {self.checksum[:12]}"
+
+
 class Declaration(Stored):
     """A study as declared; `declared_text` and `parse` are inverse to each other.
 
@@ -108,6 +124,12 @@ class Declaration(Stored):
     tuning: Tuning | None = None
     equivalence: float | None = None
     data: tuple[DataSet, ...] = ()
+    imported: Imported | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether a replicate means the same in every cell, so that differences are of pairs."""
+        return self.imported is None or self.imported.paired
 
     @property
     def primary(self) -> Metric:

@@ -221,6 +221,8 @@ def _chance(metric: Metric, cells: list[Cell]) -> float | None:
     """
     if metric.name not in ACCURACIES or not all(map(_data, cells)):
         return None
+    if any(not _data(cell) for cell in cells):
+        return None
     chances = {chance(DATASETS.get(_data(cell)).classes) for cell in cells} or {chance(2)}
     return chances.pop() if len(chances) == 1 else None
 

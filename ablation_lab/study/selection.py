@@ -18,8 +18,9 @@ from ablation_lab.study.schema import SelectionRule
 if TYPE_CHECKING:
     import pandas as pd
 
-# Cells of one study that follow different rules.
+# Cells of one study that follow different rules, and runs of somebody else's.
 BY_CELL = "by_cell"
+AS_IMPORTED = "as_imported"
 
 
 def overrides_of(rule: SelectionRule) -> Mapping[str, Any]:
@@ -79,6 +80,7 @@ _SENTENCES = {
         "the best point of the validation curve; the test set was scored once a run and chose "
         "nothing."
     ),
+    AS_IMPORTED: "Values are those of the imported table, which does not say of which state.",
 }
 SELECTIONS = {name: Selection(name, caption) for name, caption in _SENTENCES.items()}
 

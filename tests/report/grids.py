@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,11 +12,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation_lab.report.study import Study
 from ablation_lab.study.declaration import Declaration, parse
 from tests.report.golden_store import cell_name, declaration, grid
 
 AB = {"a": ["1", "2", "3"], "b": ["x", "y"]}
 ABC = {"a": ["1", "2"], "b": ["x", "y", "z"], "c": ["p", "q"]}
+
+
+def with_cells(study: Study, cells: pd.DataFrame) -> Study:
+    """The study as if its cells had come to this."""
+    made = replace(study)
+    made.__dict__["cells"] = cells
+    return made
 
 
 def declared(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from ablation_lab.report.study import Study, summarise
+from ablation_lab.report.study import Study
 from ablation_lab.report.tables import tables_for
 from ablation_lab.statistics.intervals import mean_interval
 from ablation_lab.statistics.joint import joint_test as jointly
@@ -55,7 +55,7 @@ def spread(centre: float, seed: int, n: int = 8) -> list[float]:
 
 
 def by_cell(frame: pd.DataFrame, declared: Declaration) -> pd.DataFrame:
-    return summarise(frame, declared).set_index("cell")
+    return Study(declared, frame).cells.set_index("cell")
 
 
 def test_the_estimate_is_over_all_finished_runs_as_they_ended() -> None:
@@ -164,7 +164,7 @@ def test_the_best_cell_is_marked_only_where_a_test_supports_it(
 def test_two_pairs_that_differ_a_little_mark_no_best_cell() -> None:
     declared = small()
     values = {"width=4": spread(0.88, 0, 2), "width=8": spread(0.9, 1, 2)}
-    assert not summarise(rows(declared, values), declared)["best"].any()
+    assert not Study(declared, rows(declared, values)).cells["best"].any()
 
 
 def test_lower_can_be_better() -> None:
@@ -177,7 +177,7 @@ def test_lower_can_be_better() -> None:
 def test_the_order_of_runs_changes_nothing(studies: dict[str, Study]) -> None:
     for study in studies.values():
         shuffled = study.frame.sample(frac=1, random_state=3)
-        pd.testing.assert_frame_equal(summarise(shuffled, study.declaration), study.cells)
+        pd.testing.assert_frame_equal(Study(study.declaration, shuffled).cells, study.cells)
 
 
 def test_every_estimate_lies_in_its_interval(studies: dict[str, Study]) -> None:

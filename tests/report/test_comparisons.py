@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import isnan
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from ablation_lab.report.study import Study, summarise
+from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import comparisons_table
 from ablation_lab.statistics.comparisons import (
     Attribution,
@@ -68,9 +67,7 @@ def test_each_cell_may_have_a_baseline_of_its_own() -> None:
     assert [(each.first.cell, each.second.cell, each.standing) for each in made] == [
         ("a=1,b=y", "a=1,b=x", Standing.BETTER), ("a=2,b=y", "a=2,b=x", Standing.WORSE),
     ]  # fmt: skip
-    nothing = pd.DataFrame()
-    cells = summarise(data, study)
-    table = comparisons_table(Study(study, data, cells, nothing, nothing, (), "1"))
+    table = comparisons_table(Study(study, data))
     assert table.header[0][:2] == ("cell", "minus")
     assert [[entry.text for entry in row[:2]] for row in table.rows] == [
         ["a=1,b=y", "a=1,b=x"], ["a=2,b=y", "a=2,b=x"],

@@ -24,6 +24,7 @@ from ablation_lab.report.figure_curves import (
 from ablation_lab.report.figures import figures_for, heat_map, ladder, points
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.effects import level_means
+from tests.report.grids import with_cells
 
 WANTED = {
     "keep_prob": [
@@ -105,9 +106,9 @@ def test_a_heat_map_hatches_cells_of_which_runs_did_not_converge(
     study = studies["xor_depth"]
     cell = study.declaration.cells[0].cell
     cells = study.cells.assign(not_converged=(study.cells["cell"] == cell).astype(int))
-    hatched = heat_map(replace(study, cells=cells)).patches
+    hatched = heat_map(with_cells(study, cells)).patches
     assert [patch.get_hatch() for patch in hatched] == ["////"]
-    assert not heat_map(replace(study, cells=cells.assign(not_converged=0))).patches
+    assert not heat_map(with_cells(study, cells.assign(not_converged=0))).patches
 
 
 def test_numbers_of_a_heat_map_stand_out(studies: dict[str, Study]) -> None:

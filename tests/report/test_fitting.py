@@ -27,7 +27,7 @@ from ablation_lab.report.layout import header, narrow
 from ablation_lab.report.study import Study
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.schema import Design
-from tests.report.grids import declared
+from tests.report.grids import declared, with_cells
 
 FIVE = {
     "init": ["normal", "xavier_uniform"],
@@ -38,13 +38,13 @@ FIVE = {
 }
 
 
-def with_cells(study: Study, made: Declaration) -> Study:
+def of_cells(study: Study, made: Declaration) -> Study:
     """The study with other cells, all of them with an estimate."""
     rows = [
         {**study.cells.iloc[0].to_dict(), "cell": cell.cell, "estimate": 0.9 + 0.001 * i}
         for i, cell in enumerate(made.cells)
     ]
-    return replace(study, declaration=made, cells=pd.DataFrame(rows))
+    return with_cells(replace(study, declaration=made), pd.DataFrame(rows))
 
 
 def no_number_touches_another(ax: Axes) -> bool:
@@ -110,7 +110,7 @@ def test_a_grid_of_five_factors_is_no_wider_than_a_page(studies: dict[str, Study
     assert {place.cell for place in shape.places.values()} == {cell.cell for cell in made.cells}
     lines = header(made, shape, "accuracy")
     assert lines[-1][3:] == ("0.001", "0.01") * 2  # its label stands once, above
-    ax = heat_map(with_cells(studies["keep_prob"], made))
+    ax = heat_map(of_cells(studies["keep_prob"], made))
     figure = ax.get_figure(root=True)
     assert figure
     figure.draw_without_rendering()
@@ -131,7 +131,7 @@ def test_single_changes_are_named_by_what_changes(studies: dict[str, Study]) -> 
             "layout": None,
         }
     )
-    ax = points(with_cells(studies["keep_prob"], changed))
+    ax = points(of_cells(studies["keep_prob"], changed))
     assert {text.get_text() for text in ax.get_yticklabels()} == {
         "full model", "init = xavier_uniform", "activation = relu", "depth = 5", "keep = 0.7",
     }  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_cell_without_the_factor_of_an_axis_is_a_level_line(studies: dict[str,
         runs=kept[0].runs,
         config=kept[0].config,
     )
-    study = with_cells(
+    study = of_cells(
         studies["keep_prob"], made.model_copy(update={"cells": (whole, *kept), "layout": None})
     )
     ax = numeric_curve(study, factor=study.declaration.factor("width"))
@@ -223,7 +223,7 @@ def test_lines_of_training_are_levels_of_one_data_set(studies: dict[str, Study])
 
 def test_levels_far_and_near_on_one_axis_do_not_touch(studies: dict[str, Study]) -> None:
     made = declared({"rate": ["1e-10", "0.01", "0.1", "0.2", "1.5"]}, 2)
-    study = with_cells(studies["keep_prob"], made.model_copy(update={"layout": None}))
+    study = of_cells(studies["keep_prob"], made.model_copy(update={"layout": None}))
     ax = numeric_curve(study, factor=study.declaration.factor("rate"))
     figure = ax.get_figure(root=True)
     assert figure

@@ -201,6 +201,7 @@ def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
         declaration=study.declaration.model_copy(
             update={"metrics": (METRICS.get("value_0").metric,)}
         ),
+        frame=study.frame.assign(value_0=1.0),
     )
     assert finding(checks) == ""
     assert list(figures_for(checks)) == ["verdicts"]

@@ -8,19 +8,20 @@ from dataclasses import replace
 from ablation_lab.report.findings import against_baseline, finding
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import Standing
+from tests.report.grids import with_cells
 
 
 def test_cells_alike_share_the_first_place(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
     cells = study.cells.assign(estimate=0.9, best=False)
-    said = finding(replace(study, cells=cells))
+    said = finding(with_cells(study, cells))
     assert f"in {len(cells)} of {len(cells)} cells alike" in said
     assert "runner-up" not in said
 
 
 def test_a_single_run_is_not_said_to_be_tested(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
-    said = finding(replace(study, cells=study.cells.assign(n=1)))
+    said = finding(with_cells(study, study.cells.assign(n=1)))
     assert "of one run and so without a test" in said
     assert "corrected test" not in said
 

@@ -17,7 +17,7 @@ from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
 from ablation_lab.report.layout import grid as layout_grid
 from ablation_lab.report.reference_tables import values_table
 from ablation_lab.report.reference_values import answers, value_table
-from ablation_lab.report.study import Study, summarise
+from ablation_lab.report.study import Study
 from ablation_lab.report.tables import cell_entry, cell_table, pivot_table, tables_for
 from ablation_lab.report.tabular import (
     WRITERS,
@@ -31,6 +31,7 @@ from ablation_lab.report.tabular import (
 )
 from ablation_lab.study.declaration import MEMBERS, parse
 from tests.report.golden_store import declaration, grid
+from tests.report.grids import with_cells
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -81,8 +82,7 @@ def test_every_cell_stands_in_both_tables(studies: dict[str, Study]) -> None:
 def test_the_order_of_runs_changes_no_table(studies: dict[str, Study]) -> None:
     for study in studies.values():
         frame = study.frame.sample(frac=1, random_state=5)
-        cells = summarise(frame, study.declaration)
-        shuffled = dataclasses.replace(study, frame=frame, cells=cells)
+        shuffled = dataclasses.replace(study, frame=frame)
         assert tables_for(shuffled) == tables_for(study)
 
 
@@ -182,7 +182,7 @@ def test_an_interval_that_is_narrow_gets_two_decimals(studies: dict[str, Study])
     narrow = study.cells.assign(
         low=study.cells["estimate"] - 2e-4, high=study.cells["estimate"] + 2e-4
     )
-    table = pivot_table(dataclasses.replace(study, cells=pd.DataFrame(narrow)))
+    table = pivot_table(with_cells(study, pd.DataFrame(narrow)))
     assert texts(table)[0][1].startswith("90.10 ± 0.02")
 
 
@@ -249,13 +249,9 @@ def test_a_cell_of_members_is_named_as_such_and_every_cell_says_what_its_columns
     members = last.model_copy(update={"cell": f"{last.cell}{MEMBERS}"})
     cells = (*study.declaration.cells, members)
     row = study.cells.iloc[-1].to_dict() | {"cell": members.cell}
-    table = cell_table(
-        replace(
-            study,
-            declaration=study.declaration.model_copy(update={"cells": cells}),
-            cells=pd.DataFrame([*study.cells.to_dict("records"), row]),
-        )
-    )
+    declared = study.declaration.model_copy(update={"cells": cells})
+    frame = pd.DataFrame([*study.cells.to_dict("records"), row])
+    table = cell_table(with_cells(replace(study, declaration=declared), frame))
     first = [entries[0].text for entries in table.rows]
     assert first[-1] == f"{first[-2]}, its members"
     assert "±" not in table.caption

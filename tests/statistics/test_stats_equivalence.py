@@ -10,8 +10,8 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import tost_proportions_2indep
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablation_lab.statistics.comparisons import share_equivalence
 from ablation_lab.statistics.joint import equivalence_p
+from ablation_lab.statistics.unpaired import share_equivalence
 
 
 def paired_equivalence(differences: object, band: float) -> float:

@@ -22,18 +22,10 @@ from lightning_modules.schedulers import scheduled, scheduler_settings
 from lightning_modules.signatures import WrongSetting, signature_of
 from lightning_modules.task import Task
 
-__all__ = ["FAMILIES", "Classifier", "Common", "Learner", "build_family", "settings_of"]
+__all__ = ["FAMILIES", "Classifier", "Common", "Learner", "build_family"]
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 PREPARED = "lsuv_prepared"
-
-
-def settings_of(name: str) -> tuple[str, ...]:
-    """Return the names of the settings that this family takes.
-
-    Errors: UnknownName if there is no such family.
-    """
-    return tuple(signature_of(FAMILIES.get(name)).settings)
 
 
 def build_family(name: str, **settings: object) -> pl.LightningModule:

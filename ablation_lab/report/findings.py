@@ -20,6 +20,7 @@ from ablation_lab.statistics.factorial import too_few_in_common
 from ablation_lab.statistics.planning import Procedure, replicates_needed
 from ablation_lab.store.frame import overruled
 from ablation_lab.study.declaration import Cell, Declaration, Imported
+from ablation_lab.study.files import flat
 from ablation_lab.study.record import NoConvergence, Status
 
 NAMED_CELLS = 3
@@ -185,13 +186,13 @@ def confounded(declaration: Declaration) -> dict[str, tuple[str, ...]]:
 
 def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
     """The dotted names of the settings in which two configurations differ."""
-    one, other = dict(_settings(first)), dict(_settings(second))
+    one, other = dict(flat(first)), dict(flat(second))
     return tuple(sorted(k for k in {*one, *other} if one.get(k) != other.get(k)))
 
 
 def common_settings(declaration: Declaration) -> dict[str, Any]:
     """The settings that all cells of a study share."""
-    each = [dict(_settings(cell.config)) for cell in declaration.cells if cell.config]
+    each = [dict(sorted(flat(cell.config))) for cell in declaration.cells if cell.config]
     if not each:
         return {}
     return {
@@ -199,14 +200,6 @@ def common_settings(declaration: Declaration) -> dict[str, Any]:
         for name, value in each[0].items()
         if value is not None and all(name in c and c[name] == value for c in each)
     }
-
-
-def _settings(config: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in sorted(config.items()):
-        if isinstance(value, Mapping):
-            yield from _settings(value, f"{place}{name}.")
-        else:
-            yield f"{place}{name}", value
 
 
 def _neighbours(

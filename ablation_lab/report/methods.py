@@ -20,6 +20,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import MCNEMAR
 from ablation_lab.statistics.planning import Procedure
 from ablation_lab.statistics.unpaired import FISHER
+from ablation_lab.study.files import flat
 
 WORKS = Path(__file__).parent / "templates" / "works.yaml"
 Fact = tuple[str, str]  # a name and its value
@@ -186,7 +187,10 @@ def duration(seconds: float) -> str:
 
 
 def _shared(studies: Sequence[Study]) -> list[Fact]:
-    each = [_flat(study.declaration.provenance) for study in studies]
+    each = [
+        {name: str(value) for name, value in flat(study.declaration.provenance)}
+        for study in studies
+    ]
     names = list(dict.fromkeys([*FIRST, *sorted({name for one in each for name in one})]))
     found = []
     for name in names:
@@ -198,16 +202,6 @@ def _shared(studies: Sequence[Study]) -> list[Fact]:
             text = "; ".join(f"{study}: {value}" for study, value in values.items())
             found.append((name, text))
     return found
-
-
-def _flat(provenance: Mapping[str, Any], place: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in provenance.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{place}{name}.")
-        else:
-            flat[f"{place}{name}"] = str(value)
-    return flat
 
 
 def _data(studies: Sequence[Study]) -> list[Fact]:

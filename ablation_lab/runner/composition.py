@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation_lab.errors import ConfigurationError, StoreError, nearest
-from ablation_lab.study.files import PRODUCT, files_of, read_root, read_yaml, refuse_resolvers
+from ablation_lab.study.files import PRODUCT, files_of, flat, read_root, read_yaml, refuse_resolvers
 from ablation_lab.study.project import SETTINGS, Project, open_project
 from ablation_lab.study.settings import SECTIONS
 from ablation_lab.training.fault import RAISED, place_of, said, traced
@@ -138,17 +138,9 @@ def _of_project(project: Project, chosen: set[str]) -> Iterator[str]:
             if name is not None and key not in chosen:
                 yield f"{key}={_quoted(str(name))}"
         if settings:
-            yield from _flat(settings, key)
+            yield from (f"++{name}={_written(each)}" for name, each in flat(settings, f"{key}."))
         elif key not in (*OWN, *ONE_OF):
             yield f"++{key}={_written(value)}"
-
-
-def _flat(settings: Mapping[str, Any], lead: str) -> Iterator[str]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{lead}.{key}")
-        else:
-            yield f"++{lead}.{key}={_written(value)}"
 
 
 def _written(value: Any) -> str:

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from ablation_lab.errors import nearest
+from ablation_lab.study.files import flat
 from ablation_lab.study.reading import Key, Problem, Written, refuse
 
 
@@ -100,9 +101,7 @@ class Factor(Written):
     def undoes(self, other: Factor) -> str:
         """Return a setting that this factor sets after an earlier one, where both apply, or ''."""
         applies = self.when.get(other.name, other.levels)
-        set_before = {
-            key for level in applies for key in _settings_of(other.settings.get(level, {}))
-        }
+        set_before = {key for level in applies for key, _ in flat(other.settings.get(level, {}))}
         for key in dict.fromkeys(key for given in self.settings.values() for key in given):
             for before in sorted(set_before):
                 if before == key or before.startswith(f"{key}."):
@@ -208,15 +207,6 @@ def unknown_levels(where: Where, factors: Iterable[Factor], at: Key) -> Iterator
         for label in labels:
             if label not in known[name]:
                 yield (*at, name), f"unknown level {label!r}; {nearest(label, known[name])}"
-
-
-def _settings_of(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the dotted keys that a level sets, those of whole sections too."""
-    for key, value in given.items():
-        if isinstance(value, Mapping):
-            yield from (f"{key}.{inner}" for inner in _settings_of(value))
-        else:
-            yield key
 
 
 def _equal(levels: Sequence[object]) -> Iterator[str]:

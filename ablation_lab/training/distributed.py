@@ -22,7 +22,7 @@ from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training.lightning import Recorder, plain_trainer
 from ablation_lab.training.loaders import training_loader
 from ablation_lab.training.order import batches
-from ablation_lab.training.single import build_module
+from ablation_lab.training.single import build_module, order_of, prepare
 from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_devices
 from lightning_modules.families import Learner
@@ -40,10 +40,7 @@ def train(run: Run, data: TrainingData, dataset: Dataset, *, devices: int) -> Tr
     seed = stream(run.seed, Role.ORDER, run.replicate)
     if isinstance(module, Learner):
         # Before the copies are made, so that they agree.
-        rows = next(iter(batches(training, examples=examples, seed=seed)))
-        x = torch.from_numpy(data.train.x)
-        module.train()
-        module.prepare(x if rows is None else x[rows])
+        prepare(module, data.train, order_of(run, training, examples))
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "curves.pt")
         dropout = stream(run.seed, Role.DROPOUT, run.replicate)

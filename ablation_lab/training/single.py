@@ -13,7 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from ablation_lab.data import Dataset, Loaders, TrainingData
+from ablation_lab.data import Dataset, Loaders, Part, TrainingData
 from ablation_lab.study.run import Role, Run, Training, stream
 from ablation_lab.training import in_memory, lightning
 from ablation_lab.training.fault import trying
@@ -56,6 +56,14 @@ def order_of(run: Run, training: Training, examples: int) -> Order:
     """Return on which of the ``examples`` the run takes its steps."""
     seed = stream(run.seed, Role.ORDER, run.replicate)
     return batches(training, examples=examples, seed=seed)
+
+
+def prepare(module: Learner, part: Part, order: Order) -> None:
+    """Finish an initialisation that needs data with the first batch of the run's own order."""
+    rows = next(iter(order))
+    x = torch.from_numpy(part.x)
+    module.train()
+    module.prepare(x if rows is None else x[rows])
 
 
 def build_module(run: Run, dataset: Dataset) -> pl.LightningModule:

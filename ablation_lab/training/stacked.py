@@ -14,14 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from ablation_lab.data import Dataset, TrainingData
-from ablation_lab.study.run import Role, Run, Training, stream
+from ablation_lab.study.run import Run, Training
 from ablation_lab.study.stacking import descends_innermost, is_own_stack
 from ablation_lab.training.descent import Descent
 from ablation_lab.training.in_memory import Loop, train_together
 from ablation_lab.training.minibatch import MiniBatch
-from ablation_lab.training.order import Order
 from ablation_lab.training.schedule import total_steps
-from ablation_lab.training.single import build_module
+from ablation_lab.training.single import build_module, order_of, prepare
 from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained
 from lightning_modules.families import Classifier, Learner
 from lightning_modules.task import task_of
@@ -69,12 +68,7 @@ def _module(
         if is_own_stack(family := run.config["model"]["family"]):
             return module
         raise TypeError(f"family {family!r} does not stack; its runs train alone")
-    seed = stream(run.seed, Role.ORDER, run.replicate)
-    order = Order(examples=len(data.train), batch_size=training.batch_size, seed=seed)
-    first = next(iter(order))
-    x = torch.from_numpy(data.train.x)
-    module.train()
-    module.prepare(x if first is None else x[first])
+    prepare(module, data.train, order_of(run, training, len(data.train)))
     return module
 
 

@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader
 
 from lightning_modules.activations import MONOTONE
 from lightning_modules.convnet import ConvNet, ConvNetNetwork
-from lightning_modules.families import Classifier, build_family, settings_of
+from lightning_modules.families import Classifier, build_family
 from lightning_modules.layers import dropout, layers_of, pieces_of
 from lightning_modules.mlp import MLP, MLPNetwork
 from lightning_modules.registry import ACTIVATIONS, FAMILIES, INITIALIZERS, UnknownName
+from lightning_modules.signatures import signature_of
 
 IMAGE = (1, 8, 8)
 SMALL: dict[str, dict[str, object]] = {
@@ -267,7 +268,7 @@ def test_wrong_names_and_settings() -> None:
 
 
 def test_the_settings_of_a_family_can_be_listed() -> None:
-    assert settings_of("linear") == (
+    assert tuple(signature_of(FAMILIES.get("linear")).settings) == (
         "input_shape", "classes", "init", "bias_init",
         "loss", "optimizer", "scheduler", "l2", "seed",
     )  # fmt: skip

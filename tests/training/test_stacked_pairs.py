@@ -15,10 +15,10 @@ from ablation_lab.data import DATASETS
 from ablation_lab.study.stacking import STACKED_FAMILIES, STACKED_OPTIMIZERS, why_alone
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.single import build_module
-from lightning_modules.families import settings_of
 from lightning_modules.losses import Loss
 from lightning_modules.optimizers import torch_optimizers
-from lightning_modules.registry import ACTIVATIONS, OPTIMIZERS
+from lightning_modules.registry import ACTIVATIONS, FAMILIES, OPTIMIZERS
+from lightning_modules.signatures import signature_of
 from tests.training.stacks import MakeRun, compare
 
 DIGITS: dict[str, Any] = {
@@ -63,7 +63,8 @@ class Case:
 
 def activations_of(family: str) -> tuple[str | None, ...]:
     """Return the activations that a family may have; of one that has none, None."""
-    return ACTIVATIONS.names() if "activation" in settings_of(family) else (None,)
+    settings = signature_of(FAMILIES.get(family)).settings
+    return ACTIVATIONS.names() if "activation" in settings else (None,)
 
 
 def cases_of(family: str, shift: int) -> list[Case]:

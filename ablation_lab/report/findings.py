@@ -27,9 +27,10 @@ NAMED_CELLS = 3
 
 
 def abstract(
-    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = ""
-) -> tuple[str, ...]:
-    """The run counts, what was not trained, the verdicts on reference values."""
+    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = "",
+    family: str = "",
+) -> tuple[str, ...]:  # fmt: skip
+    """The run counts, what was not trained, the verdicts on reference values and on all of them."""
     declared, finished, not_converged, failed, missing, skipped, extra = totals
     many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
@@ -46,7 +47,7 @@ def abstract(
     said += [sentence for sentence in (untrained, verdicts_sentence(studies)) if sentence]
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
-        said.append(f"Reference values against the spread of our single runs: {words}.")
+        said.append(f"Reference values: {words}. {family}".strip())
     return tuple(said)
 
 

@@ -20,21 +20,24 @@ from matplotlib.ticker import MaxNLocator
 from ablation_lab.report.canvas import COLOURS, new_axes, styled
 from ablation_lab.report.formatting import DASH, plain_text, sortable
 from ablation_lab.report.layout import level_columns, levels_of
-from ablation_lab.report.reference_values import Answer, answers, value_table
+from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table, numeric
+from ablation_lab.statistics.calibration import Family
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
+from ablation_lab.statistics.reference_values import Word
 from ablation_lab.study.record import Status
 from ablation_lab.study.references import ReferenceValue
 
 TITLE = "Reference values"
 HEADER = ("study", "reference value", "kind", "printed", "ours", "n", "verdict", "why")
 CAPTION = (
-    "A reference value is one run: it is compared with the spread of single runs. Ours stands in "
-    "the unit of the source. A long text is cut here and stands whole in values.csv."
+    "A reference value is one run: it is compared with the spread of single runs, and the numbers "
+    "of one printed run are judged together. Equal: no chance is in it. Ours stands in the unit of "
+    "the source. A long text is cut here and stands whole in values.csv."
 )
-BY_VERDICT = "Reference values by verdict; every one stands in the appendix."
 MOST_NAMED = 12  # values that a study spells out
-APART = ("differs", "outside", "erratum not confirmed", "too few")
+APART = (Word.DIFFERS, Word.NOT_DECIDABLE)
 LONGEST = 60  # letters of a source's text
 ACCURACIES_HEADER = (
     "reference value", "what", "printed (%)", "ours (%)", "95 % interval", "n", "verdict", "study",
@@ -84,7 +87,7 @@ def bound_sentence(found: Sequence[Answer]) -> str:
 
     Of many, only those that do not agree are spelled out.
     """
-    words = Counter(answer.verdict.word for answer in found)
+    words = Counter(answer.verdict.text for answer in found)
     if len(found) <= MOST_NAMED:
         return f"{'; '.join(map(_named, found))}." if found else ""
     told = ", ".join(f"{n} {word}" for word, n in words.most_common())
@@ -95,20 +98,36 @@ def bound_sentence(found: Sequence[Answer]) -> str:
 
 def _named(answer: Answer) -> str:
     printed = _cut(answer.reference.shown)
-    return f"{answer.reference.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.word}"
+    return f"{answer.reference.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.text}"
 
 
-def verdict_counts(values: Table) -> Table:
-    """Per verdict the number of reference values, the most frequent first."""
-    found = Counter(row[HEADER.index("verdict")].text for row in values.rows)
-    rows = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+def verdict_counts(found: Sequence[Answer]) -> Table | None:
+    """Per verdict the number of reference values, the most frequent first; None without any."""
+    if not found:
+        return None
+    counts = Counter(answer.verdict.text for answer in found)
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Table.of(
         "verdicts",
         "Verdicts",
-        caption=BY_VERDICT,
+        caption=f"{counted(found)}; every one stands in the appendix. {family(found).sentence}",
         header=(("verdict", "reference values"),),
         rows=rows,
     )
+
+
+@styled()
+def calibration(judged: Family, *, ax: Axes | None = None) -> Axes:
+    """The p of every printed run, in order, over where it lies if p is uniform; 95 % of each."""
+    ax = new_axes(ax, height=2.4)
+    expected, low, high = judged.places
+    ax.fill_between(expected, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
+    ax.plot([0, 1], [0, 1], color=COLOURS[6], linewidth=0.8)
+    ax.plot(expected, judged.p, "o", markersize=3, color=COLOURS[0])
+    ax.axhline(LEVEL_OF_TESTS, color=COLOURS[3], linewidth=0.8, linestyle="--")
+    ax.set_xlabel("p if every printed run came from our recipes")
+    ax.set_ylabel("p found")
+    return ax
 
 
 def _cut(text: str) -> str:
@@ -164,7 +183,7 @@ def _accuracy(answer: Answer, notes: Notes) -> tuple[Any, ...]:
         Entry(_share(ours.estimate), sortable(ours.estimate)),
         Entry(bounds, sortable(ours.low)),
         Entry(counted, float(ours.n)),
-        Entry(answer.verdict.word, notes=notes.number("" if ours.n else answer.verdict.why)),
+        Entry(answer.verdict.text, notes=notes.number("" if ours.n else answer.verdict.why)),
         answer.study or DASH,
     )
 
@@ -176,7 +195,7 @@ def _share(value: float) -> str:
 @styled()
 def verdicts(study: Study, *, ax: Axes | None = None) -> Axes:
     """One bar for each verdict on the reference values, and one for checks without such a value."""
-    counts = Counter(answer.verdict.word for answer in answers([study]))
+    counts = Counter(answer.verdict.text for answer in answers([study]))
     bound = study.declaration.references
     counts[WITHOUT_VALUE] = sum(not bound.get(cell.cell) for cell in study.declaration.cells)
     ordered = [(word, count) for word, count in counts.most_common() if count]

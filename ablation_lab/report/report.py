@@ -28,7 +28,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
-from ablation_lab.report.document import Document, Section, Summary, document, section
+from ablation_lab.report.document import (
+    Document,
+    Section,
+    Summary,
+    document,
+    draw_calibration,
+    section,
+)
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
@@ -105,7 +112,10 @@ class Pages:
         others: Sequence[Summary] = (),
     ) -> None:
         """Write the page and the paper about these studies; index and paper without a name."""
-        model = document(studies, sections, across, profile=self.profile, others=others)
+        pictures = () if name else draw_calibration(across, folder)
+        model = document(
+            studies, sections, across, profile=self.profile, others=others, pictures=pictures
+        )
         text = html(model, templates=self.templates)
         (folder / f"{name or 'index'}.html").write_text(text, encoding="utf-8")
         write_paper(model, folder=folder, templates=self.templates, name=name or "paper")

@@ -1,8 +1,8 @@
 """`python -m ablation_lab.report.values`: how the reference values of a project fare.
 
 In: the address of a store and a profile. Out: kind × verdict as counts, and every value that
-differs or lies outside. Exit status 0; 1 if a value is bound to nothing or its study has lost the
-cell; 2 with one line on what is wrong.
+differs or cannot be decided. Exit status 0; 1 if a value is bound to nothing or its study has lost
+the cell; 2 with one line on what is wrong.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import pandas as pd
 
 from ablation_lab.errors import StoreError, redact
 from ablation_lab.report.__main__ import BAD_INPUT
-from ablation_lab.report.reference_values import LOST, answers, value_table
+from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
 from ablation_lab.report.study import load
+from ablation_lab.statistics.reference_values import Word
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.places import validate_readable
 from ablation_lab.study.project import catalogue
 from ablation_lab.study.reading import DeclarationError
+from ablation_lab.study.references import ValueKind
 
-TOLD = ("differs", "outside", "erratum not confirmed", "too few")
-KINDS = ("exact", "converged", "dist", "unspecified", "erratum", "cited")
+TOLD = (Word.DIFFERS, Word.NOT_DECIDABLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,33 +48,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeclarationError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    table = value_table(answers(studies, references, catalogue(options.profile, [options.conf])))
-    unbound = {
-        reference.claim_id
-        for reference in references
-        if not reference.study and not reference.not_attempted
-    }
-    sys.stdout.write(summary(table))
-    wrong = table[(table["verdict"] == LOST) | table["id"].isin(unbound)]
-    for row in wrong.to_dict("records"):
-        sys.stderr.write(f"not bound: {row['id']}: {row['note']}\n")
-    return 1 if len(wrong) else 0
+    found = answers(studies, references, catalogue(options.profile, [options.conf]))
+    sys.stdout.write(summary(found))
+    wrong = [each for each in found if each.verdict.word is Word.LOST or _is_unbound(each)]
+    for each in wrong:
+        sys.stderr.write(f"not bound: {each.reference.claim_id}: {each.verdict.why}\n")
+    return 1 if wrong else 0
 
 
-def summary(table: pd.DataFrame) -> str:
-    """Counts by kind and verdict, then one line for each that a reader should look at."""
+def _is_unbound(answer: Answer) -> bool:
+    return not answer.reference.study and not answer.reference.not_attempted
+
+
+def summary(found: Sequence[Answer]) -> str:
+    """Counts by kind and verdict, what the family says, and each that a reader should look at."""
+    table = value_table(found)
     counts = pd.crosstab(table["kind"], table["verdict"])
-    counts = counts.reindex([kind for kind in KINDS if kind in counts.index])
+    counts = counts.reindex([kind for kind in ValueKind if kind in counts.index])
     words = [str(word) for word in counts.columns]
-    width = max(len(kind) for kind in KINDS)
-    lines = [f"{len(table)} reference values"]
+    width = max(map(len, ValueKind))
+    lines = [counted(found)]
     for kind, row in counts.iterrows():
         told = ", ".join(f"{row[word]} {word}" for word in words if row[word])
         lines.append(f"  {kind:<{width}}  {told}")
+    lines += [line for line in (family(found).sentence,) if line]
     for word in TOLD:
         lines += [
-            f"{word}: {row['id']} ({row['study']}): printed {row['printed']}; {row['note']}"
-            for row in table[table["verdict"] == word].to_dict("records")
+            f"{each.verdict.text}: {each.reference.claim_id} ({each.study}): "
+            f"printed {each.reference.shown}; {each.verdict.why}"
+            for each in found
+            if each.verdict.word is word
         ]
     return "\n".join(lines) + "\n"
 

@@ -176,16 +176,6 @@ def prediction_interval(values: ArrayLike, *, level: float = LEVEL) -> Interval:
     return Interval(mean, mean - reach, mean + reach, n, "normal prediction")
 
 
-def rank_p(printed: float, values: ArrayLike) -> float:
-    """Two-sided rank p of one more value among n: 2·min(r, n+2-r)/(n+1), at most 1.
-
-    r in 1..n+1 is the rank of `printed` among all n+1 values; ties count for both sides.
-    """
-    x = _finite(values)
-    at_most, at_least = int((x <= printed).sum()) + 1, int((x >= printed).sum()) + 1
-    return min(1.0, 2 * min(at_most, at_least) / (len(x) + 1))
-
-
 def _finite(values: ArrayLike) -> Floats:
     x = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(x).all():

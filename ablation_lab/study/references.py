@@ -8,6 +8,7 @@ it. Nothing here enters the identity of a run.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 CHECK = "check"  # the factor whose levels are checks
 VALUE = "value"  # all numbers of a check
+NOT_CONVERGED = "not_converged"  # 1 of a run that did not converge, 0 of one that did
+A_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?")
 
 
 class ValueKind(StrEnum):
@@ -72,10 +75,12 @@ class ReferenceValue(Written):
 
     ``text`` is what stands in the source; ``values`` are the numbers of it that are compared, none
     where the source prints nothing comparable. For a curve ``updates`` counts the updates at each
-    of the values. ``metric`` is empty for the study's own.
+    of the values. ``numbers`` are how many it prints. ``metric`` is empty for the study's own.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("claim_id", "source", "text", "values", "updates")
+    derived: ClassVar[tuple[str, ...]] = (
+        "claim_id", "source", "text", "values", "updates", "numbers",
+    )  # fmt: skip
 
     claim_id: SkipJsonSchema[str] = ""
     source: SkipJsonSchema[str] = ""
@@ -84,8 +89,8 @@ class ReferenceValue(Written):
     written: Any = Field(
         None, alias="printed", exclude=True, description="A number, a list, or index: value."
     )
-    compare: Number | None = Field(
-        None, exclude=True, description="A number that follows from what is printed."
+    compare: Numbers | None = Field(
+        None, exclude=True, description="What follows from what is printed, one or several numbers."
     )
     updates_per_epoch: Whole | None = Field(
         None, exclude=True, description="The indices of a curve count epochs of so many updates."
@@ -93,6 +98,7 @@ class ReferenceValue(Written):
     text: SkipJsonSchema[str] = ""
     values: SkipJsonSchema[tuple[float, ...]] = ()
     updates: SkipJsonSchema[tuple[int, ...]] = ()
+    numbers: SkipJsonSchema[int] = 0
     tolerance: Tolerance | None = Field(None, description="How far ours may be from it.")
     check: str = Field("", description="The check that computes it.")
     study: str = Field("", description="The study that answers it.")
@@ -100,6 +106,14 @@ class ReferenceValue(Written):
     data: str = Field("", description="The data set that the cell must train on.")
     metric: str = Field("", description="The metric; the study's own where nothing is said.")
     among: Among = Field(Among.ALL, description="All runs, or those that solved their task.")
+    run: str = Field("", description="Which printed run of the cell, where a source has several.")
+    target: Number | None = Field(
+        None, description="The right answer: distances from it are compared."
+    )
+    than: dict[str, Label] = Field(
+        {}, description="A cell of the study that the source says is worse."
+    )
+    assumes: str = Field("", description="What of the recipe the source does not print.")
     not_attempted: str = Field("", description="Why nothing answers it.")
     note: str = Field("", description="What a reader should know.")
 
@@ -107,6 +121,17 @@ class ReferenceValue(Written):
     def printed(self) -> float | None:
         """The value where it is a single number of a run, None otherwise."""
         return self.values[0] if len(self.values) == 1 and not self.updates else None
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether anything is printed that ours could be held against."""
+        return self.kind != ValueKind.UNSPECIFIED and bool(self.values or self.than)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether chance is in it: one run of unknown seed, held against the spread of ours."""
+        quoted = self.kind in (ValueKind.CITED, ValueKind.ERRATUM) and self.tolerance is None
+        return self.is_comparable and (self.kind == ValueKind.DIST or quoted)
 
     @property
     def shown(self) -> str:
@@ -123,8 +148,9 @@ class ReferenceValue(Written):
         """
         printed, per_epoch = value.get("printed"), value.get("updates_per_epoch")
         steps: list[int] = []
-        if isinstance(value.get("compare"), int | float):
-            numbers = [value["compare"]]
+        compare = value.get("compare")
+        if isinstance(compare, int | float | list):
+            numbers = compare if isinstance(compare, list) else [compare]
         elif isinstance(printed, Mapping):
             numbers = list(printed.values())
             steps = [index * per_epoch if per_epoch else index + 1 for index in printed]
@@ -134,7 +160,9 @@ class ReferenceValue(Written):
             numbers = printed if isinstance(printed, list) else [printed]
         wrong = [n for n in numbers if isinstance(n, bool) or not isinstance(n, int | float)]
         refuse((("printed",), f"expected numbers, found {each!r}") for each in wrong)
-        return {**value, "text": _text(printed), "values": numbers, "updates": steps}
+        text = _text(printed)
+        count = len(printed) if isinstance(printed, Mapping) else len(A_NUMBER.findall(text))
+        return {**value, "text": text, "values": numbers, "updates": steps, "numbers": count}
 
     @model_validator(mode="after")
     def _answered(self, info: ValidationInfo) -> ReferenceValue:
@@ -236,9 +264,10 @@ def with_references(study: Study, values: Iterable[ReferenceValue]) -> Study:
     """
     own = tuple(value for value in values if value.study == study.name)
     for value in own:
-        where = {name: (label,) for name, label in value.cell.items()}
-        for key, said in unknown_levels(where, study.factors, ("cell",)):
-            raise ConfigurationError(f"{_place(value)}: {'.'.join(map(str, key))}: {said}")
+        for field, cell in (("cell", value.cell), ("than", value.than)):
+            where = {name: (label,) for name, label in cell.items()}
+            for key, said in unknown_levels(where, study.factors, (field,)):
+                raise ConfigurationError(f"{_place(value)}: {'.'.join(map(str, key))}: {said}")
     return study.model_copy(update={"references": own})
 
 

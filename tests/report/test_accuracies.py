@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from ablation_lab.report.reference_tables import accuracies, bound_sentence, is_accuracy, percent
-from ablation_lab.report.reference_values import Answer, Verdict, answers
+from ablation_lab.report.reference_values import Answer, answers
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.intervals import Interval, mean_interval
+from ablation_lab.statistics.reference_values import Verdict, Word
 from ablation_lab.study.references import bind, read_references, read_stored, references_text
 from tests.conftest import CONF
 from tests.report.golden_store import reference
@@ -24,7 +25,8 @@ def answer(
 ) -> Answer:
     made = {"claim_id": claim_id, "kind": "dist", "about": "a net: test accuracy"}
     read = reference(**{**made, "text": "0.9769", "values": [0.9769], **changes})
-    word = Verdict("inside", "rank") if ours else Verdict("not attempted", "the data is lost")
+    lost = Verdict(Word.NOT_ATTEMPTED, "the data is lost")
+    word = Verdict(Word.CONSISTENT, "rank") if ours else lost
     return Answer(read, "some", word, ours or mean_interval([]), not_converged)
 
 
@@ -42,8 +44,7 @@ def test_a_row_has_the_printed_value_ours_the_interval_and_the_verdict() -> None
         ["c", "a net: test accuracy", "n/c", "–", "–", "0", "not attempted", "some"],
         ["b", "a net: test accuracy", "50", "–", "–", "0", "not attempted", "some"],
         ["a", "a net: test accuracy", "97.69", "97.22", "[97.13, 97.31]", "9, 1 not converged",
-         "inside",
-         "some"],
+         "consistent", "some"],
     ]  # fmt: skip
     assert made.notes == ("the data is lost",)
     assert [row[6].notes for row in made.rows] == [(1,), (1,), ()]
@@ -81,20 +82,23 @@ def test_the_ledger_calls_an_accuracy_what_an_accuracy_answers() -> None:
     bound_ones = bind(read_references(read["references"]), read["study"])
     ledger = read_stored(references_text(bound_ones), "conf/references")
     bound = [each for each in ledger if each.study and not each.updates and each.shown]
-    by_metric = {e.claim_id for e in bound if (e.metric or metrics[e.study]).endswith("accuracy")}
+    ends = ("accuracy", "not_converged")  # the printed n/c stands where an accuracy would
+    by_metric = {e.claim_id for e in bound if (e.metric or metrics[e.study]).endswith(ends)}
     assert len(by_metric) > 50
     assert by_metric == {each.claim_id for each in bound if is_accuracy(each)}
 
 
 def test_a_study_names_the_printed_values_that_it_answers(studies: dict[str, Study]) -> None:
     said = bound_sentence(answers([studies["ladder"]]))
-    assert "s1-mlp (0.5) outside" in said
+    assert "s1-mlp (0.5) differs" in said
     assert "s1-dropout" in said
     assert bound_sentence(()) == ""
 
 
 def test_of_many_printed_values_only_those_apart_are_spelled_out() -> None:
     many = [answer(f"c{i}", ours=OURS) for i in range(30)]
-    many[7] = replace(many[7], verdict=Verdict("outside", "rank"))
+    many[7] = replace(many[7], verdict=Verdict(Word.NOT_DECIDABLE, "rank", needs=39))
     said = bound_sentence(many)
-    assert said == "30 values: 29 inside, 1 outside. c7 (0.9769) outside."
+    assert said == (
+        "30 values: 29 consistent, 1 not decidable (n ≥ 39). c7 (0.9769) not decidable (n ≥ 39)."
+    )

@@ -20,7 +20,7 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.document import caption_of
+from ablation_lab.report.captions import caption_of
 from ablation_lab.report.figure_curves import numeric_curve, training_curves
 from ablation_lab.report.figures import figures_for, heat_map, points
 from ablation_lab.report.layout import header, narrow

@@ -15,7 +15,7 @@ from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import cell_table, pivot_table
-from ablation_lab.statistics.reference_values import is_share_named
+from ablation_lab.statistics.reference_values import metric_named
 from ablation_lab.study.metric import Metric
 from tests.report.golden_store import START, Writer, declaration, grid
 
@@ -125,4 +125,6 @@ def test_one_value_of_a_metric(metric: dict[str, str], value: float, text: str, 
 
 def test_what_is_a_share_follows_the_registry() -> None:
     names = ("test_accuracy", "val_accuracy", "success", "train_loss", "value_0", "nothing")
-    assert [is_share_named(name) for name in names] == [True, True, True, False, False, False]
+    known = [metric_named(name) for name in names]
+    assert [bool(each and each.is_share) for each in known] == [True] * 3 + [False] * 3
+    assert known[-1] is None

@@ -81,7 +81,8 @@ def test_values_csv_has_every_reference_value(report: Path) -> None:
         "s1-dropout", "s1-mlp", "s1-softmax", "s1-xavier", "s2-keep",
     ]  # fmt: skip
     assert list(rows[0]) == [
-        "id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "study", "note",
+        "id", "kind", "printed", "n", "estimate", "low", "high", "verdict", "p", "power",
+        "study", "note",
     ]  # fmt: skip
 
 

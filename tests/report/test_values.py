@@ -45,7 +45,7 @@ def test_every_reference_value_is_a_row_with_its_reason(studies: dict[str, Study
     }.items():
         assert table.loc[name, "verdict"] == "not attempted"
         assert words in table.loc[name, "note"]
-    assert table.loc["s2-keep", "verdict"] == "inside"
+    assert table.loc["s2-keep", "verdict"] == "consistent"
 
 
 def keep(uri: str, text: str) -> None:
@@ -68,7 +68,9 @@ def test_the_summary_fails_for_a_lost_cell(
     assert "holds no reference values" in capsys.readouterr().err
     keep(uri, references_text([reference(**LEDGER[0])]))
     assert main(arguments) == 0
-    assert "1 reference values\n  dist         1 not attempted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 reference values, of which 0 print numbers, 0 in all\n" in said
+    assert "  dist         1 not attempted" in said
 
 
 def test_a_claim_that_is_bound_to_nothing_fails(
@@ -82,10 +84,11 @@ def test_a_claim_that_is_bound_to_nothing_fails(
 
 
 def test_the_summary_counts_and_lists_what_is_off(studies: dict[str, Study]) -> None:
-    text = summary(value_table(answers(studies.values(), [reference(**item) for item in LEDGER])))
-    assert "10 reference values\n" in text
+    text = summary(answers(studies.values(), [reference(**item) for item in LEDGER]))
+    assert "10 reference values, " in text
+    assert "Of 3 printed runs that could be judged, 0.2 may differ by chance" in text
     assert "1 cell lost" in text
-    assert "outside: s1-mlp (ladder): printed 0.5;" in text
+    assert "differs: s1-mlp (ladder): printed 0.5;" in text
 
 
 def test_broken_reference_values_are_one_line() -> None:

@@ -17,7 +17,6 @@ from ablation_lab.statistics.intervals import (
     holm,
     mean_interval,
     prediction_interval,
-    rank_p,
     share_difference,
     two_kinds,
     wilson,
@@ -140,13 +139,6 @@ def test_the_prediction_interval_holds_one_more_run() -> None:
         band = prediction_interval(row[:5])
         inside += band.low <= row[5] <= band.high
     assert inside / len(drawn) == pytest.approx(0.95, abs=0.02)  # 4 standard errors
-
-
-def test_the_rank_p_is_symmetric_and_never_below_its_least() -> None:
-    x = list(range(1, 10))
-    assert rank_p(0, x) == rank_p(10, x) == pytest.approx(2 / 10)
-    assert rank_p(5, x) == 1.0
-    assert rank_p(2.5, x) == rank_p(7.5, x)
 
 
 def test_forty_cells_in_a_second() -> None:

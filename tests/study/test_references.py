@@ -66,11 +66,11 @@ def read(**changes: Any) -> ReferenceValue:
 
 
 def test_the_whole_list_is_there_and_bound(ledger: tuple[ReferenceValue, ...]) -> None:
-    assert len(ledger) == len({claim.claim_id for claim in ledger}) == 231
+    assert len(ledger) == len({claim.claim_id for claim in ledger}) == 241
     assert len({claim.source for claim in ledger}) == 5
     assert all(bool(claim.study) != bool(claim.not_attempted) for claim in ledger)
     assert Counter(claim.kind.value for claim in ledger) == {
-        "exact": 87, "converged": 13, "dist": 58, "unspecified": 18, "erratum": 8, "cited": 47,
+        "exact": 88, "converged": 7, "dist": 77, "unspecified": 16, "erratum": 6, "cited": 47,
     }  # fmt: skip
 
 
@@ -87,7 +87,9 @@ def test_every_claim_finds_its_cell_under_some_profile(
 
 def test_no_exact_claim_is_left_out(ledger: tuple[ReferenceValue, ...]) -> None:
     exact = [claim for claim in ledger if claim.kind is ValueKind.EXACT]
-    assert {claim.study for claim in exact} == {"computed", "data_facts"}
+    lost = {claim.claim_id for claim in exact if claim.not_attempted}
+    assert lost == {"s1-diabetes-csv-rows"}  # whose numbers are not at hand
+    assert {claim.study for claim in exact if not claim.not_attempted} == {"computed", "data_facts"}
 
 
 def test_every_check_is_a_cell_and_no_other(studies: dict[str, Study]) -> None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import isfinite
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from ablation_lab.report.reference_runs import Ours, joined, ours_to
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.calibration import Family
+from ablation_lab.statistics.comparisons import Standing, compare
 from ablation_lab.statistics.intervals import Interval, mean_interval
-from ablation_lab.statistics.joint import test_together
-from ablation_lab.statistics.planning import replicates_needed
+from ablation_lab.statistics.outcomes import estimate
 from ablation_lab.statistics.reference_values import Verdict, Word, judge, judge_run, metric_named
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.record import command, not_run
@@ -168,24 +167,21 @@ def _of_run(group: Sequence[Ours]) -> Verdict:
         for ours in group
         for _ in ours.reference.values
     ]
-    return judge_run(printed, table.to_numpy(dtype=np.float64), shares=shares)
+    return judge_run(printed, table.to_numpy(dtype=float), shares=shares)
 
 
 def _against(study: Study, reference: ReferenceValue, cell: str) -> Verdict:
-    """Whether a cell is better than another one, as the source says, over paired runs."""
+    """Whether a cell is better than another one, as the source says: tested as any comparison."""
     declaration, found = study.declaration, study.outcomes
     worse = next(c.cell for c in declaration.cells if reference.than.items() <= c.factors.items())
-    mine, theirs = found[cell].values, found[worse].values
-    pairs = sorted(mine.keys() & theirs.keys())
-    means = [float(np.mean([side[r] for r in pairs])) if pairs else nan for side in (mine, theirs)]
-    sign = 1 if declaration.higher_is_better else -1
-    p = float(test_together([[sign * (mine[r] - theirs[r])] for r in pairs] or [[nan]]).p[0])
-    why = f"{means[0]:.4g} against {means[1]:.4g} of {worse} in {len(pairs)} pairs; p = {p:.2g}"
-    if not p <= 0.05:
-        needs = max(replicates_needed(), len(pairs) + 1)
-        return Verdict(Word.NOT_DECIDABLE, why, needs, p=nan)
-    same = sign * (means[0] - means[1]) > 0
-    return Verdict(Word.CONSISTENT if same else Word.DIFFERS, why if same else f"reversed: {why}")
+    (made,) = compare([(found[cell], found[worse])], declaration)
+    first, second = (estimate(each, declaration).estimate for each in (made.first, made.second))
+    why = f"{first:.4g} against {second:.4g} of {worse}, p = {made.p:.2g}"
+    if made.standing is Standing.BETTER:
+        return Verdict(Word.CONSISTENT, why)
+    if made.standing in (Standing.WORSE, Standing.EQUIVALENT):
+        return Verdict(Word.DIFFERS, f"ours is {made.standing}: {why}")
+    return Verdict(Word.NOT_DECIDABLE, why, made.needs or made.difference.n + 1)
 
 
 COLUMNS = (

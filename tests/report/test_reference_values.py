@@ -11,9 +11,9 @@ import pytest
 
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.findings import finding
-from ablation_lab.report.reference_values import answers, value_table
+from ablation_lab.report.reference_values import answers, family, value_table
 from ablation_lab.report.study import CURVE, Study
-from ablation_lab.statistics.reference_values import Word, judge, printed_unit
+from ablation_lab.statistics.reference_values import Verdict, Word, judge, printed_unit
 from ablation_lab.study.metric import METRICS
 from ablation_lab.study.references import ReferenceValue, Tolerance
 from tests.report.golden_store import reference
@@ -193,3 +193,87 @@ def test_runs_that_did_not_converge_are_runs_all_the_same(studies: dict[str, Stu
     row = answered(study, optimum, frame=frame)
     assert row["verdict"] == "differs"
     assert f"{int(mine.sum()) - 1} of {int(mine.sum())} runs within" in row["note"]
+
+
+def verdict_on(study: Study, made: ReferenceValue, cell: str) -> Verdict:
+    """The verdict on one reference value of a cell."""
+    declaration = study.declaration.model_copy(update={"references": {cell: (made,)}})
+    (answer,) = answers([replace(study, declaration=declaration)])
+    return answer.verdict
+
+
+def test_a_source_that_says_which_is_better_differs_where_ours_is_reversed(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["xor_depth"]
+    rates = {each.cell: each.successes / len(each.values) for each in study.outcomes.values()}
+    worse, better = min(rates, key=lambda c: rates[c]), max(rates, key=lambda c: rates[c])
+    levels = {cell.cell: cell.factors for cell in study.declaration.cells}
+    said = reference("c", "dist", text="trains well", than=levels[worse])
+    right = verdict_on(study, said, better)
+    assert right.word is Word.CONSISTENT
+    assert f"{rates[better]:g} against {rates[worse]:g} of {worse}" in right.why
+    wrong = verdict_on(study, said.model_copy(update={"than": levels[better]}), worse)
+    assert wrong.word is Word.DIFFERS
+    assert "ours is worse" in wrong.why
+
+
+def test_a_curve_and_its_end_point_are_one_printed_run(studies: dict[str, Study]) -> None:
+    """An accuracy that our ten runs could not exclude, beside one that they do: both differ."""
+    study = studies["keep_prob"]
+    cell = study.declaration.cells[0].cell
+    end = reference("end", "dist", values=(0.95,), source="deck")
+    loss = reference("loss", "dist", values=(9.0,), metric="train_loss", source="deck")
+    other = reference("other", "dist", values=(0.95,), source="another deck")
+    references = {"references": {cell: (end, loss, other)}}
+    frame = study.frame.assign(train_loss=study.frame["test_accuracy"] / 10)
+    declaration = study.declaration.model_copy(update=references)
+    found = answers([replace(study, frame=frame, declaration=declaration)])
+    assert {a.reference.claim_id: a.verdict.word for a in found} == {
+        "end": Word.DIFFERS, "loss": Word.DIFFERS, "other": Word.CONSISTENT,
+    }  # fmt: skip
+    assert "one printed run with loss, 2 numbers" in found[0].verdict.why
+    assert len(family(found).p) == 2
+
+
+def test_a_printed_nc_is_held_against_how_many_of_ours_did_not_converge(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["keep_prob"]
+    cell = study.declaration.cells[0].cell
+    mine = study.frame.index[study.frame["cell"] == cell]
+    many = study.frame.loc[mine.repeat(6)].assign(replicate=range(60), not_converged="")
+    many["run_id"] = [f"run-{r}" for r in range(60)]
+    made = reference("c", "cited", values=(1.0,), text="n/c", metric="not_converged")
+    assert verdict_on(replace(study, frame=many), made, cell).word is Word.DIFFERS
+    many.loc[many["replicate"] < 20, "not_converged"] = "accuracy_at_chance"
+    found = verdict_on(replace(study, frame=many), made, cell)
+    assert found.word is Word.CONSISTENT
+    few = verdict_on(study, made, cell)
+    assert few.text == "not decidable (n ≥ 39)"
+
+
+def test_how_near_ours_come_to_the_right_answer_is_what_is_compared(
+    studies: dict[str, Study],
+) -> None:
+    """A printed 3.9998 lies amid runs between -2 and 7; that few of them come so near is said."""
+    study = studies["keep_prob"]
+    cell = study.declaration.cells[0].cell
+    mine = study.frame.index[study.frame["cell"] == cell]
+    many = study.frame.loc[mine.repeat(10)].assign(replicate=range(100))
+    many["prediction"] = np.linspace(-2.05, 7, 100)
+    made = reference("c", "dist", values=(3.9998,), metric="prediction")
+    assert verdict_on(replace(study, frame=many), made, cell).word is Word.CONSISTENT
+    near = verdict_on(replace(study, frame=many), made.model_copy(update={"target": 4.0}), cell)
+    assert near.word is Word.DIFFERS
+    assert "0 of 100 runs come as near to 4 as it" in near.why
+
+
+def test_what_the_source_does_not_print_stands_beside_the_verdict(
+    studies: dict[str, Study],
+) -> None:
+    study = studies["keep_prob"]
+    made = reference("c", "dist", values=(0.5,), assumes="the optimiser")
+    found = verdict_on(study, made, study.declaration.cells[0].cell)
+    assert found.word is Word.DIFFERS
+    assert "the source does not print the optimiser" in found.why

@@ -136,6 +136,11 @@ def signature_of(thing: Callable[..., Any]) -> Signature:
     return _of_parameters(list(inspect.signature(thing).parameters.values())[1:])
 
 
+def arguments_of(function: Callable[..., Any]) -> Signature:
+    """Return all arguments of a function, its first one too."""
+    return _of_parameters(list(inspect.signature(function).parameters.values()))
+
+
 def _of_class(bases: Sequence[type]) -> Signature:
     first, *rest = bases
     own = _of_parameters(list(inspect.signature(first.__init__).parameters.values())[1:])  # type: ignore[misc]

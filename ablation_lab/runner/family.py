@@ -88,7 +88,9 @@ def examine_family(name: str, studies: Iterable[Study]) -> Iterator[Answer]:
 
     Errors: UnknownName if there is no such family.
     """
-    FAMILIES.get(name)
+    if not isinstance(FAMILIES.get(name), type):
+        yield Answer("family", "a function, which is called in a process of its own")
+        return
     try:
         subject = _subject(name, studies)
     except ConfigurationError as error:
@@ -109,7 +111,8 @@ def families_of(package: str) -> list[str]:
 
 
 def _is_of(family: Any, package: str) -> bool:
-    module = str(getattr(family, "__module__", ""))
+    # A function is called, and not trained: there is nothing to ask of it.
+    module = str(getattr(family, "__module__", "")) if isinstance(family, type) else ""
     return module == package or module.startswith(f"{package}.")
 
 

@@ -141,7 +141,7 @@ def check_names(declared: Declared) -> None:
     Errors: ``ConfigurationError`` that names the study, the cell and the key.
     """
     for cell in declared.cells:
-        for each in named(cell.config):
+        for each in named(cell.config) if "training" in cell.config else ():
             known = ROLES[each.word].names() if each.word in CHECKED else (each.name,)
             if each.name not in known:
                 raise ConfigurationError(

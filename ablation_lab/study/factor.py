@@ -155,34 +155,39 @@ class OrLevels:
 Varied = Annotated[Factor, OrLevels()]
 
 
-def with_params(study: dict[str, Any]) -> dict[str, Any]:
-    """Return a study whose factors vary ``params``, where what it runs is a command.
+def with_homes(study: dict[str, Any]) -> dict[str, Any]:
+    """Return a study whose factors say which settings they vary, where they need not be told.
 
-    ``lr: [0.1, 0.01]`` is short for ``lr: {key: params.lr, levels: [0.1, 0.01]}``, and what a
-    level sets without a section is one of the ``params``.
+    ``lr: [0.1, 0.01]`` is short for ``lr: {key: params.lr, levels: [0.1, 0.01]}`` where a command
+    is run, for ``key: model.lr`` where a function is called, and what a level sets without a
+    section is in the same one.
     """
     run, factors = study.get("run"), study.get("factors")
-    if not (isinstance(run, Mapping) and "command" in run and isinstance(factors, Mapping)):
+    if not (isinstance(run, Mapping) and isinstance(factors, Mapping)):
         return study
-    return {**study, "factors": {name: _of_params(name, each) for name, each in factors.items()}}
+    home = "params" if "command" in run else "model" if run.keys() <= {"model", "limits"} else ""
+    if not home:
+        return study
+    return {**study, "factors": {k: _at_home(each, k, home) for k, each in factors.items()}}
 
 
-def _of_params(name: object, factor: object) -> object:
+def _at_home(factor: object, name: object, home: str) -> object:
     given = {"levels": factor} if isinstance(factor, list) else factor
     if not isinstance(given, Mapping) or "key" in given:
         return given
     levels = given.get("levels")
     if isinstance(levels, list):
-        return {**given, "key": f"params.{label_of(name)}"}
+        return {**given, "key": f"{home}.{label_of(name)}"}
     if not isinstance(levels, Mapping):
         return given
-    return {**given, "levels": {label: _in_params(each) for label, each in levels.items()}}
+    return {**given, "levels": {label: _within(each, home) for label, each in levels.items()}}
 
 
-def _in_params(settings: object) -> object:
+def _within(settings: object, home: str) -> object:
     if not isinstance(settings, Mapping):
         return settings
-    return {k if "." in str(k) else f"params.{k}": value for k, value in settings.items()}
+    whole = (home, "limits")
+    return {k if "." in str(k) or k in whole else f"{home}.{k}": v for k, v in settings.items()}
 
 
 def undone(factors: Sequence[Factor]) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ from ablation_lab.study.factor import (
     WrittenWhere,
     undone,
     unknown_levels,
-    with_params,
+    with_homes,
 )
 from ablation_lab.study.looks import Replicates
 from ablation_lab.study.metric import METRICS, Metric
@@ -189,7 +189,7 @@ class Study(Written):
     @classmethod
     def normal(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Return the first of ``metrics`` as the metric, where no other one is."""
-        value = with_params(value)
+        value = with_homes(value)
         listed = value.get("metrics")
         if "metric" in value or not isinstance(listed, list) or not listed:
             return value

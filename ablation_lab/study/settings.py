@@ -20,7 +20,8 @@ from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.command import Command, Limits, with_code
 from ablation_lab.study.reading import Key, Written, problems_of
 from ablation_lab.study.run import Check, Ensemble, Training
-from ablation_lab.study.signatures import known, signature
+from ablation_lab.study.signatures import known, settings_of_function, signature
+from ablation_lab.study.stacking import is_function
 from lightning_modules.registry import FAMILIES, OPTIMIZERS, SCHEDULERS
 from lightning_modules.signatures import INTERVAL, Signature, signature_of
 
@@ -154,6 +155,14 @@ class _Completed:
             "limits": self._read(Limits, "limits", _plain),
         }
 
+    def _function(self, name: str) -> dict[str, Any]:
+        """Complete the configuration of a run that calls a function."""
+        self._refuse_others(f"the function {name!r}", ("model", "limits"))
+        return {
+            "model": self._named("model", "family", known(FAMILIES)),
+            "limits": self._read(Limits, "limits", _plain),
+        }
+
     def _with_code(self, command: Command) -> dict[str, Any]:
         resolved, problems = with_code(command, self._given.get("params", {}), self._project)
         for key, said in problems:
@@ -167,6 +176,9 @@ class _Completed:
                 self._add((key,), (), f"unknown key {key!r} of {what}; known: {', '.join(known)}")
 
     def _training_run(self) -> dict[str, Any]:
+        model = self._given.get("model")
+        if isinstance(model, Mapping) and is_function(str(model.get("family"))):
+            return self._function(str(model["family"]))
         self._refuse_others("a run that trains", OF_TRAINING)
         resolved = {
             "model": self._named("model", "family", known(FAMILIES)),
@@ -226,6 +238,8 @@ class _Completed:
         return OF_DATA
 
     def _of_family(self, name: str) -> Signature:
+        if is_function(name):
+            return settings_of_function(name)
         arguments = signature(FAMILIES, name)
         lacking = [repr(each) for each in GIVEN if each not in arguments.settings]
         if lacking and not arguments.open:
@@ -250,6 +264,8 @@ class _Completed:
         """Complete a section from the defaults of the arguments."""
         values = {key: value for key, value in self._given[section].items() if key != name_key}
         allowed = (name_key, *arguments.settings)
+        if section == "model" and arguments.open:
+            allowed = (name_key, *arguments.settings, *values)
         for key in values:
             if key not in allowed:
                 said = f"unknown key {key!r}; {nearest(key, allowed)}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from ablation_lab.errors import nearest
 from ablation_lab.study.reading import Problem
-from lightning_modules.registry import OPTIMIZERS, Place, Registry
+from lightning_modules.registry import FAMILIES, OPTIMIZERS, Place, Registry
 from lightning_modules.signatures import (
     REQUIRED,
     UNFIT,
@@ -25,6 +25,7 @@ from lightning_modules.signatures import (
     Setting,
     Signature,
     arguments,
+    arguments_of,
     handed_on,
     joined,
     plain,
@@ -49,6 +50,8 @@ TRAINER_GIVEN = {
     **dict.fromkeys(("enable_model_summary", "enable_autolog_hparams"), "leave it out"),
     **dict.fromkeys(("logger", "default_root_dir", "model_registry"), "leave it out"),
 }
+# What a function is given, as far as it takes it.
+FUNCTION_GIVEN = ("config", "seed", "out")
 FOLDER = Path(__file__).resolve().parents[2] / "lightning_modules"
 
 
@@ -74,6 +77,16 @@ def signature(registry: Registry[Any], name: str) -> Signature:
     if place.path.parent != FOLDER:
         return signature_of(registry.get(name))
     return _of_definition(_registered(place))
+
+
+def settings_of_function(name: str) -> Signature:
+    """Return the settings of a family that is a function: what it takes, but what it is given.
+
+    One that takes ``config``, the mapping of them all, takes any.
+    """
+    taken = arguments_of(FAMILIES.get(name))
+    settings = taken.without(FUNCTION_GIVEN).settings
+    return Signature(settings, open=taken.open or "config" in taken.settings)
 
 
 def trainer_problems(given: Mapping[str, Any]) -> Iterator[Problem]:

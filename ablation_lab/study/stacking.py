@@ -7,6 +7,7 @@ of what a run is, as a stack rounds otherwise than its runs by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import isfunction
 from typing import Any
 
 from ablation_lab.data import DATASETS
@@ -89,6 +90,11 @@ def _obstacles(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"scheduler {scheduler} does not stack"
     if not training.get("shuffle", True):
         yield "a stored order does not stack"
+
+
+def is_function(family: str) -> bool:
+    """Say whether a family is a function that is called, where others are classes to be trained."""
+    return isfunction(FAMILIES.loaded(family))
 
 
 def is_own_stack(family: str) -> bool:

@@ -1,8 +1,8 @@
 """A run that is a process of its own: what it is given, and what it leaves.
 
-Comes in: a run of a command. Goes out: named values, curves and files. The run has a folder of its
-own, ``runs/work/KEY`` of the project, which is made anew for it and is gone when its results are
-kept.
+Comes in: a run of a command, or of a function, which is called in such a process. Goes out: named
+values, curves and files. The run has a folder of its own, ``runs/work/KEY`` of the project, which
+is made anew for it and is gone when its results are kept.
 """
 
 from __future__ import annotations
@@ -22,19 +22,38 @@ from ablation_lab.training.process import Ended, carry_out
 from ablation_lab.training.values import Computed, gathered, missing, printed, written
 
 WORK = Path("runs", "work")
+CALLING = "ablation_lab.training.calling"
 NO_LIMITS = Limits(minutes=None, memory=None, files=0)
 PARAMS, OUTPUT, LEFT_OUT = "params.json", "output.txt", "left_out.txt"
 
 
 def commanded(run: Run, stack: Stack) -> Computed:
     """Start the command of a run, wait for it, and return what it left."""
-    command, project = run.config["command"], Path(stack.project)
+    return _carried_out(run, stack, run.config["command"], run.config["params"])
+
+
+def called(run: Run, stack: Stack) -> Computed:
+    """Call the function of a run in a process of its own, and return what it left."""
+    settings = dict(run.config["model"])
+    params = {"family": settings.pop("family"), "plugins": stack.plugins, "settings": settings}
+    path = os.pathsep.join(dict.fromkeys(each or str(Path.cwd()) for each in sys.path))
+    command = {
+        "arguments": [sys.executable, "-m", CALLING, "${params}"],
+        "environment": {"PYTHONPATH": path},
+    }
+    return _carried_out(run, stack, command, params)
+
+
+def _carried_out(
+    run: Run, stack: Stack, command: Mapping[str, Any], params: Mapping[str, Any]
+) -> Computed:
+    project = Path(stack.project)
     limits = Limits(**run.config["limits"])
     work = project / WORK / run.key
     shutil.rmtree(work, ignore_errors=True)
     out = work / "out"
     out.mkdir(parents=True)
-    values = _values(run, work)
+    values = _values(run, params, work)
     series, heed = printed(command.get("pattern") or ())
     ended = carry_out(
         [filled(each, values) for each in command["arguments"]],
@@ -76,10 +95,10 @@ def _given(command: Mapping[str, Any]) -> Mapping[str, str]:
     return command.get("environment") or {}
 
 
-def _values(run: Run, work: Path) -> dict[str, Any]:
+def _values(run: Run, params: Mapping[str, Any], work: Path) -> dict[str, Any]:
     """Return what placeholders stand for, and write the file of all of it."""
     values = {
-        **run.config["params"],
+        **params,
         "seed": seed_of(run),
         "replicate": run.replicate,
         "out": str(work / "out"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from ablation_lab.study.metric import compute
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.training.command import commanded
+from ablation_lab.training.command import called, commanded
 from ablation_lab.training.fault import RAISED, place_of, said, traced, trying
 from ablation_lab.training.record import failed
 from ablation_lab.training.values import Computed
@@ -56,7 +56,9 @@ def computed(run: Run, stack: Stack) -> Record:
 
 
 def _name(run: Run) -> str:
-    return f"command {' '.join(run.config['command']['arguments'])!r:.80}"
+    if "command" in run.config:
+        return f"command {' '.join(run.config['command']['arguments'])!r:.80}"
+    return f"function {run.config['model']['family']!r}"
 
 
 def _nonfinite(record: Record) -> Iterator[int]:
@@ -79,4 +81,5 @@ def _checked(run: Run, stack: Stack) -> Computed:
 SOURCES: Mapping[TrainerName, Callable[[Run, Stack], Computed]] = {
     TrainerName.COMPUTED: _checked,
     TrainerName.COMMAND: commanded,
+    TrainerName.FUNCTION: called,
 }

@@ -114,10 +114,15 @@ def _computed(runs: list[Run], project: Path) -> Iterator[tuple[tuple[Run, ...],
         if (trainer := trainer_of(run.config)) is TrainerName.COMPUTED:
             checks.append(run)
         else:
-            reason = f"a process of its own; code: {code_of(run.config['command'], project)}"
-            yield (run,), trainer, reason
+            yield (run,), trainer, f"a process of its own; {_code(run, project)}"
     if checks:
         yield tuple(checks), TrainerName.COMPUTED, "checks compute, they train nothing"
+
+
+def _code(run: Run, project: Path) -> str:
+    if "command" in run.config:
+        return f"code: {code_of(run.config['command'], project)}"
+    return f"code: the function {run.config['model']['family']!r} and what it calls of yours"
 
 
 def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:

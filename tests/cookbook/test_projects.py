@@ -8,7 +8,7 @@ import pytest
 
 from tests.cookbook.projects import Cooked, killed_and_called_again
 
-RUNS = {"argparse": ("rates", 8)}
+RUNS = {"argparse": ("rates", 8), "sklearn": ("forest", 8)}
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from ablation_lab.errors import Stopped
@@ -20,6 +21,9 @@ Handler = Callable[[int, FrameType | None], None]
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 # Seconds that a call has to end in good order.
 GRACE = 5.0
+# Seconds until it is seen again whether an import is over.
+SOON = 0.05
+IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def _handle_by(handler: Handler) -> None:
@@ -38,10 +42,31 @@ def _stop_at_once(number: int, frame: FrameType | None) -> None:
 def _stop(number: int, frame: FrameType | None) -> None:
     _handle_by(_end)
     # An exception is lost where it arises in a callback, and what is cleaned up may hang.
-    late = threading.Timer(GRACE, _end, (number, None))
-    late.daemon = True
-    late.start()
-    raise Stopped(number)
+    _later(GRACE, partial(_end, number, None))
+    _raise(number, frame)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Raise outside of imports: one of a library in C++ that meets an exception aborts."""
+    if not hasattr(signal, "pthread_kill") or not _is_import(frame):
+        raise Stopped(number)
+    signal.signal(signal.SIGURG, lambda _, frame: _raise(number, frame))
+    main = threading.get_ident()
+    _later(SOON, partial(signal.pthread_kill, main, signal.SIGURG))
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _later(seconds: float, act: Callable[[], object]) -> None:
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
 
 
 def _end(number: int, frame: FrameType | None) -> None:

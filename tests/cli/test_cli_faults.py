@@ -141,6 +141,34 @@ def test_a_call_that_is_asked_to_end_is_gone_soon_though_its_worker_hears_nothin
     assert {run.status for run in lab.runs("many")} == {"FINISHED"}
 
 
+# A plugin whose import is C++ that calls back into Python: an exception in it would abort.
+SLOW_IMPORT = """
+import os, signal, time
+from pathlib import Path
+import torch
+
+class Once:
+    def __index__(self):
+        Path("importing").touch()
+        time.sleep(1.5)
+        Path("imported").touch()
+        return 1
+
+torch.zeros(Once())
+"""
+
+
+def test_a_signal_in_the_import_of_a_plugin_waits_for_its_end(lab: Lab) -> None:
+    (lab.folder / "slow_import.py").write_text(SLOW_IMPORT, encoding="utf-8")
+    driver = lab.start("study=width", "plugins=[slow_import]", "reports=null")
+    wait_until((lab.folder / "importing").exists, what="the import")
+    driver.send_signal(signal.SIGTERM)
+    outcome = ended(driver)
+    assert (outcome.status, outcome.out) == (143, "")
+    assert outcome.err == "stopped; everything finished so far is kept\n"
+    assert (lab.folder / "imported").exists()
+
+
 @pytest.mark.slow
 def test_a_second_signal_ends_a_call_at_once(lab: Lab) -> None:
     lab.declare("many", MANY)

@@ -202,10 +202,9 @@ def _report(call: Call) -> int:
 
 def _values(call: Call) -> int:
     invocation = _invocation(call)
-    from ablation_lab.report.values import main as summarise
+    from ablation_lab.report.values import summarise
 
-    words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
-    return summarise([*words, "--conf", str(invocation.conf)])
+    return summarise(invocation.tracking_uri, invocation.profile, invocation.conf)
 
 
 def _serve(call: Call) -> int:

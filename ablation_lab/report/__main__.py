@@ -25,7 +25,6 @@ from ablation_lab.store.places import validate_readable
 from ablation_lab.store.publish import Publisher, Summary, load_published
 from ablation_lab.study.metric import Metric
 from ablation_lab.study.project import catalogue
-from ablation_lab.study.reading import DeclarationError
 
 BAD_INPUT = 2
 COUNTED = ("n", "not_converged", "finished", "failed", "missing")
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         validate_experiments(options.store, options.studies)
         studies = load(options.store, options.profile, only=options.studies)
         references = load_references(options.store)
-    except (DeclarationError, UnknownStudyError, StoreError) as error:
+    except (UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     if not options.conf:  # a report on chosen studies is silent about all others

@@ -27,7 +27,6 @@ from ablation_lab.store.layers import stored_probed
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.tags import File
 from ablation_lab.study.declaration import Declaration
-from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.record import Histogram, Probed, Status
 
 CURVES = ("train_loss", "val_accuracy", "val_loss", "val_distance")
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = declared(options.store, options.profile, only=options.studies)
             for declaration in found:
                 sys.stdout.write(f"{write_log(options.store, declaration, options.folder)}\n")
-    except (DeclarationError, StoreError, UnknownStudyError) as error:
+    except (StoreError, UnknownStudyError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     sys.stdout.write(f"tensorboard --logdir {options.folder}\n")

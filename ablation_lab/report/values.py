@@ -1,13 +1,11 @@
-"""`python -m ablation_lab.report.values`: how the reference values of a project fare.
+"""How the reference values of a project fare: what ``ablation values`` prints.
 
-In: the address of a store and a profile. Out: kind × verdict as counts, and every value that
-differs or cannot be decided. Exit status 0; 1 if a value is bound to nothing or its study has lost
-the cell; 2 with one line on what is wrong.
+In: the address of a store, a profile and the project's declarations. Out: kind × verdict as counts,
+and every value that differs or cannot be decided.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,40 +13,27 @@ from pathlib import Path
 import pandas as pd
 
 from ablation_lab.errors import StoreError, redact
-from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
 from ablation_lab.report.study import load
 from ablation_lab.statistics.reference_values import Word
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.places import validate_readable
 from ablation_lab.study.project import catalogue
-from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.references import ValueKind
 
 TOLD = (Word.DIFFERS, Word.NOT_DECIDABLE)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the summary; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ablation_lab.report.values", description=__doc__
-    )
-    parser.add_argument("--store", required=True, help="such as sqlite:///runs/mlflow.db")
-    parser.add_argument("--profile", required=True, help="such as quick")
-    parser.add_argument("--conf", type=Path, default=Path("conf"), help="the declarations")
-    options = parser.parse_args(arguments)
-    try:
-        validate_readable(options.store)
-        references = load_references(options.store)
-        if not references:
-            raise StoreError(
-                f"store {redact(options.store)}: it holds no reference values; run a study first"
-            )
-        studies = load(options.store, options.profile)
-    except (DeclarationError, StoreError) as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_INPUT
-    found = answers(studies, references, catalogue(options.profile, [options.conf]))
+def summarise(store: str, profile: str, conf: Path) -> int:
+    """Print the summary; return 1 if a value is bound to nothing, or its study has lost the cell.
+
+    Errors: ``StoreError`` with one line on what is wrong.
+    """
+    validate_readable(store)
+    references = load_references(store)
+    if not references:
+        raise StoreError(f"store {redact(store)}: it holds no reference values; run a study first")
+    found = answers(load(store, profile), references, catalogue(profile, [conf]))
     sys.stdout.write(summary(found))
     wrong = [each for each in found if each.verdict.word is Word.LOST or _is_unbound(each)]
     for each in wrong:
@@ -80,7 +65,3 @@ def summary(found: Sequence[Answer]) -> str:
             if each.verdict.word is word
         ]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

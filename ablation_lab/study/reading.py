@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.errors import ConfigurationError, StoreError, nearest
 from ablation_lab.study.files import line_of
 from ablation_lab.study.former import former
 
@@ -55,7 +55,7 @@ _EXPECTED = {
 }
 
 
-class DeclarationError(ValueError):
+class DeclarationError(StoreError):
     """A stored declaration that cannot be read: names its place, the field and what to do."""
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from ablation_lab.errors import StoreError
 from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.values import main, summary
+from ablation_lab.report.values import summarise, summary
 from ablation_lab.study.reading import DeclarationError
 from ablation_lab.study.references import read_stored, references_text
 from tests.report.golden_store import reference
@@ -63,11 +64,10 @@ def test_the_summary_fails_for_a_lost_cell(
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'store.db'}"
     MlflowClient(tracking_uri=uri).create_experiment("nothing")
-    arguments = ["--store", uri, "--profile", "quick"]
-    assert main(arguments) == 2
-    assert "holds no reference values" in capsys.readouterr().err
+    with pytest.raises(StoreError, match="holds no reference values"):
+        summarise(uri, "quick", Path("conf"))
     keep(uri, references_text([reference(**LEDGER[0])]))
-    assert main(arguments) == 0
+    assert summarise(uri, "quick", Path("conf")) == 0
     said = capsys.readouterr().out
     assert "1 reference values, of which 0 print numbers, 0 in all\n" in said
     assert "  dist         1 not attempted" in said
@@ -79,7 +79,7 @@ def test_a_claim_that_is_bound_to_nothing_fails(
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'store.db'}"
     keep(uri, references_text([reference(**entry("z-unbound"))]))
-    assert main(["--store", uri, "--profile", "quick"]) == 1
+    assert summarise(uri, "quick", Path("conf")) == 1
     assert "not bound: z-unbound" in capsys.readouterr().err
 
 

@@ -53,7 +53,7 @@ def test_every_study_parses_and_expands_under_each_profile(invocation: Read, nam
 def test_the_default_studies_have_every_profile(invocation: Read, profile: str) -> None:
     call = invocation(f"profile={profile}")
     assert call.profile == profile
-    assert all(study.budget(profile).replicates >= 1 for study in call.studies)
+    assert all(study.budget(profile).replicates.at_least >= 1 for study in call.studies)
 
 
 def test_defaults_are_typed(invocation: Read, monkeypatch: pytest.MonkeyPatch) -> None:

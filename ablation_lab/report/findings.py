@@ -148,8 +148,8 @@ def _named(study: Study, cell: str) -> str:
 
 MOST_SETTINGS = 6
 GENERAL = (
-    "Intervals show the spread over seeds on one fixed test set; drawing another test set would "
-    "add its own spread, which they do not contain.",
+    "Intervals show the spread over seeds on one fixed test set; the captions say how much another "
+    "test set would add.",
     "Settings that a study does not vary are those of its source; they were not tuned for each "
     "cell, so a cell may lose by a setting that suits it badly.",
 )

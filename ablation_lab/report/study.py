@@ -10,7 +10,7 @@ success share is k/n over all finished runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -35,6 +35,7 @@ from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
 from ablation_lab.store.imported import load_imported
 from ablation_lab.store.importing import ImportedStudy
+from ablation_lab.store.items import Hits, load_hits
 from ablation_lab.store.layers import Layers, load_layers
 from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
@@ -63,6 +64,7 @@ class Study:
     reference_curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVE))
     layers: Layers = field(default_factory=Layers)
     samples: Samples = field(default_factory=Samples)
+    hits: Mapping[str, Mapping[int, Hits]] = field(default_factory=dict)
     protocol: Protocol | None = None
 
     @property
@@ -180,6 +182,7 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         reference_curves=_reference_curves(uri, loaded.frame, declaration),
         layers=layers,
         samples=samples,
+        hits=load_hits(uri, loaded.frame, declaration),
         protocol=load_protocol(uri, declaration.study, declaration.profile),
     )
 

@@ -36,6 +36,7 @@ from ablation_lab.report.table_comparisons import (
     comparisons_table,
     survival_table,
 )
+from ablation_lab.report.table_items import cell_errors, items_sentence, items_table
 from ablation_lab.report.table_training import (
     differs,
     gradients_table,
@@ -79,7 +80,7 @@ def pivot_table(study: Study) -> Table:
     return Table.of(
         "main",
         declaration.title,
-        caption=caption(declaration),
+        caption=f"{caption(declaration)} {items_sentence(study)}".strip(),
         header=header(declaration, made, metric_label(declaration)),
         rows=[
             (*down, *_said_once([entry(down, across) for across in made.across]))
@@ -127,7 +128,7 @@ def cell_table(study: Study) -> Table:
     return Table.of(
         "cells",
         "Every cell",
-        caption=caption(declaration, columns=True),
+        caption=f"{caption(declaration, columns=True)} {items_sentence(study)}".strip(),
         header=((*level_columns(declaration), *columns, *more),),
         rows=[
             (
@@ -223,5 +224,6 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (has_steps, steps_table),
     (differs, parameters_table),
     (lambda study: any(study.declaration.references.values()), values_table),
+    (lambda study: bool(cell_errors(study)), items_table),
     (lambda study: bool(study.survivals), survival_table),
 )

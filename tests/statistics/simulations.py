@@ -23,6 +23,7 @@ from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.planning import smallest_difference
 from ablation_lab.statistics.robustness import Rule, shown
 from tests.report.grids import declared, drawn, frame
+from tests.statistics.simulated_items import table_of_items
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 IMAGES = 360  # of the embedded digits' test set: accuracies are multiples of 1/360
@@ -260,6 +261,7 @@ TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "false": lambda studies: table_of_false_positives(int(studies)),
     "power": lambda studies: table_of_power(int(studies)),
     "coverage": lambda draws: table_of_coverage(int(draws)),
+    "items": lambda draws: table_of_items(int(draws)),
     "rules": lambda studies: table_of_rules(int(studies)),
     "shares": lambda studies: table_of_shares(int(studies)),
     "residuals": table_of_residuals,

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from ablation_lab.report.study import Study, summarise
+from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import survival_sentence, survival_table
 from ablation_lab.statistics.robustness import NO_DIFFERENCE, NO_TEST, Rule, shown
 from tests.report.grids import declared, frame
@@ -26,8 +26,7 @@ def study_of(values: dict[str, Any], **changes: Any) -> Study:
     lost = {cell: set(np.flatnonzero(runs < 0.5).tolist()) for cell, runs in named.items()}
     runs = frame(declaration, named, not_converged=lost)
     runs = runs.assign(nan_rate=0.0)
-    nothing = runs.iloc[:0]
-    return Study(declaration, runs, summarise(runs, declaration), nothing, nothing, (), "1")
+    return Study(declaration, runs)
 
 
 def noise(middle: float, n: int, *, seed: int) -> np.ndarray[Any, Any]:
@@ -96,7 +95,7 @@ def test_unpaired_successes_are_tested_by_fisher() -> None:
     declaration = declared(LEVELS, 20, baseline="level=base", metric="success")
     runs = frame(declaration, {f"level={level}": each for level, each in named.items()})
     runs = runs.assign(nan_rate=0.0)
-    made = Study(declaration, runs, summarise(runs, declaration), runs, runs, (), "1").survivals
+    made = Study(declaration, runs).survivals
     assert [list(each.under) for each in made] == [[Rule.CONVERGED, Rule.UNPAIRED]] * 2
     assert [each.under[Rule.UNPAIRED] for each in made] == ["better", NO_DIFFERENCE]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ablation_lab.store.items import read_hits, write_hits
+from ablation_lab.store.items import load_hits, read_hits, write_hits
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.key import run_key
 from ablation_lab.study.record import Record
@@ -17,6 +18,7 @@ from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.settings import resolve
 from ablation_lab.training.execute import execute
 from ablation_lab.training.validate import validate_stack
+from tests.report.grids import declared
 from tests.study.changed import XOR
 
 MakeRun = Callable[..., Run]
@@ -85,7 +87,16 @@ def test_a_file_has_a_bit_for_each_item(tmp_path: Path, items: int) -> None:
 
 def test_the_file_lies_with_the_run(store: str, tmp_path: Path, make_run: MakeRun) -> None:
     made = records(make_run, TrainerName.SINGLE, DIGITS, keep_hits=True)
-    tracker = Tracker(store, tmp_path / "artifacts")
-    for run_id, record in zip(tracker.write(made), made, strict=True):
-        with tracker._store.file(run_id, "test_hits.npz") as path:
-            assert np.array_equal(read_hits(path), record.hits)
+    ids = Tracker(store, tmp_path / "artifacts").write(made)
+    asked = declared({"a": ["1"]}, 3)
+    config = {"training": {"keep_hits": True}}
+    asked = asked.model_copy(
+        update={"cells": (asked.cells[0].model_copy(update={"config": config}),)}
+    )
+    status = ["finished", "finished", "missing"]
+    rows = {"cell": ["a=1"] * 3, "replicate": [0, 1, 2], "run_id": [*ids, ""], "status": status}
+    found = load_hits(store, pd.DataFrame(rows), asked)["a=1"]
+    assert list(found) == [0, 1]
+    for replicate, record in enumerate(made):
+        assert np.array_equal(found[replicate], record.hits)
+    assert load_hits(store, pd.DataFrame(rows), declared({"a": ["1"]}, 3)) == {}

@@ -176,7 +176,8 @@ def _json(text: str, place: str) -> Any:
         raise ValueError(f"{place}: expected JSON: {error}") from None
 
 
-def _table(path: Path, series: Series) -> None:
+def read_table(path: Path, series: Series) -> None:
+    """Take the values of a CSV: columns name, value and step, or one for each name."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         rows = csv.DictReader(lines)
         for row in rows:
@@ -201,7 +202,7 @@ def _take(entry: object, series: Series, place: str) -> None:
             series.add(name, value, step, place)
 
 
-FILES = {"metrics.jsonl": _lines, "metrics.json": _whole, "metrics.csv": _table}
+FILES = {"metrics.jsonl": _lines, "metrics.json": _whole, "metrics.csv": read_table}
 
 
 def _steps(points: Mapping[int | None, float]) -> Iterator[tuple[int, float]]:

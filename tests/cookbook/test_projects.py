@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cookbook.projects import Cooked, killed_and_called_again
+from tests.cookbook.projects import COOKBOOK, Cooked, killed_and_called_again
 
-RUNS = {"argparse": ("rates", 8), "sklearn": ("forest", 8)}
+RUNS = {
+    "argparse": ("rates", 8),
+    "hydra": ("darts", 8),
+    "shell": ("levels", 6),
+    "sklearn": ("forest", 8),
+}
 
 
 @pytest.mark.slow
@@ -16,3 +21,11 @@ RUNS = {"argparse": ("rates", 8), "sklearn": ("forest", 8)}
 def test_a_killed_project_trains_only_the_rest(tmp_path: Path, name: str) -> None:
     study, runs = RUNS[name]
     killed_and_called_again(Cooked(tmp_path, name), study, "engine.workers=1", runs=runs)
+
+
+def test_every_project_is_killed_and_has_its_row() -> None:
+    projects = {path.name for path in COOKBOOK.iterdir() if path.is_dir()}
+    assert projects == set(RUNS)
+    page = (COOKBOOK / "README.md").read_text(encoding="utf-8")
+    for name, (study, _) in RUNS.items():
+        assert f"| [{study}]({name}/conf/study/{study}.yaml) |" in page

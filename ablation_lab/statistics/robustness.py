@@ -33,7 +33,7 @@ class Rule(StrEnum):
     CONVERGED = "converged runs only"
     MEDIAN = "median instead of mean"
     T = "t tests with Holm"
-    UNPAIRED = "unpaired, with Holm"
+    UNPAIRED = "unpaired with Holm"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 
 from ablation_lab.study.command import Limits, filled
 from ablation_lab.study.run import Role, Run, Stack, stream
-from ablation_lab.training.logs import STORE, logged, offer_mlflow
-from ablation_lab.training.process import Ended, carry_out
+from ablation_lab.training.logs import forget, logged, offer_mlflow
+from ablation_lab.training.process import Ended, carry_out, own_folder
 from ablation_lab.training.values import Computed, gathered, missing, printed, written
 
 WORK = Path("runs", "work")
@@ -54,24 +54,25 @@ def _carried_out(
     shutil.rmtree(work, ignore_errors=True)
     out = work / "out"
     out.mkdir(parents=True)
+    store = own_folder() / "mlruns"
     values = _values(run, params, work)
     given = {name: filled(each, values) for name, each in _given(command).items()}
     series, heed = printed(command.get("pattern") or ())
     ended = carry_out(
         [filled(each, values) for each in command["arguments"]],
         folder=project / (command.get("folder") or ""),
-        environment=variables({**offer_mlflow(work, run.key), **given}),
+        environment=variables({**offer_mlflow(store, out), **given}),
         limits=limits,
         heed=heed,
     )
     try:
-        places = [*written(out, run.metrics), series, *logged(work)]
+        places = [*written(out, run.metrics), series, *logged(store, out)]
         found = gathered(places, without=run.factors)
     except ValueError as error:
         ended, found = Ended(ended.said or str(error), ended.output), Computed({})
     why = ended.why and ended.said
     (work / PARAMS).unlink()
-    shutil.rmtree(work / STORE)
+    forget(store)
     files = _kept(work, ended.output if not why else "", limits.files)
     return replace(found, why=why or missing(found, run.metrics), output=ended.output, files=files)
 

@@ -1,19 +1,23 @@
 """What a script logs by itself, read from its files: MLflow's, TensorBoard's, Lightning's.
 
 Comes in: the folder of a run. Goes out: named values. None of the libraries is started: a run of
-MLflow waits in a store of files of its own, whose artifacts are what the run leaves.
+MLflow waits in a store of files of its worker, whose artifacts are what the run leaves; the store
+is made anew when something was logged to it.
 """
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ablation_lab.training.values import Series, read_table
 
-STORE, EXPERIMENT = "mlruns", "0"
+EXPERIMENT, RUN = "0", f"{1:032}"
 PARTS = ("metrics", "params", "tags", "artifacts")
+# What lies in a store to which nothing was logged.
+UNUSED = 4 + len(PARTS)
 EXPERIMENT_META = """artifact_location: {place}
 creation_time: 0
 experiment_id: '0'
@@ -26,9 +30,9 @@ end_time: null
 entry_point_name: ''
 experiment_id: '0'
 lifecycle_stage: active
-run_id: {run}
-run_name: {run}
-run_uuid: {run}
+run_id: '{run}'
+run_name: '{run}'
+run_uuid: '{run}'
 source_name: ''
 source_type: 4
 source_version: ''
@@ -41,33 +45,39 @@ user_id: ''
 BEFORE, AFTER = 12, 4
 
 
-def offer_mlflow(work: Path, run: str) -> Mapping[str, str]:
+def offer_mlflow(store: Path, out: Path) -> Mapping[str, str]:
     """Make a store with one run that waits to be logged to; return the variables that name it."""
-    store, run_id = work / STORE, run.ljust(32, "0")
-    place = store / EXPERIMENT / run_id
-    for part in PARTS:
-        (place / part).mkdir(parents=True)
-    experiment = EXPERIMENT_META.format(place=(store / EXPERIMENT).as_uri())
-    (store / EXPERIMENT / "meta.yaml").write_text(experiment, encoding="utf-8")
-    meta = RUN_META.format(place=(work / "out").as_uri(), run=run_id)
+    place = store / EXPERIMENT / RUN
+    if not place.exists():
+        for part in PARTS:
+            (place / part).mkdir(parents=True)
+        experiment = EXPERIMENT_META.format(place=place.parent.as_uri())
+        (place.parent / "meta.yaml").write_text(experiment, encoding="utf-8")
+    meta = RUN_META.format(place=out.as_uri(), run=RUN)
     (place / "meta.yaml").write_text(meta, encoding="utf-8")
     return {
         "MLFLOW_TRACKING_URI": store.as_uri(),
-        "MLFLOW_RUN_ID": run_id,
+        "MLFLOW_RUN_ID": RUN,
         "MLFLOW_ALLOW_FILE_STORE": "true",
     }
 
 
-def logged(work: Path) -> Iterator[Series]:
+def logged(store: Path, out: Path) -> Iterator[Series]:
     """Yield the values that a run has logged, as each library keeps them."""
-    for read in (_of_mlflow, _of_tensorboard, _of_lightning):
+    for read, folder in ((_of_mlflow, store), (_of_tensorboard, out), (_of_lightning, out)):
         series = Series(strict=False)
-        read(work, series)
+        read(folder, series)
         yield series
 
 
-def _of_mlflow(work: Path, series: Series) -> None:
-    for folder in sorted((work / STORE).glob("*/*/metrics")):
+def forget(store: Path) -> None:
+    """Remove a store to which something was logged."""
+    if sum(1 for _ in store.rglob("*")) > UNUSED:
+        shutil.rmtree(store)
+
+
+def _of_mlflow(store: Path, series: Series) -> None:
+    for folder in sorted(store.glob("*/*/metrics")):
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = path.relative_to(folder).as_posix()
             lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
@@ -77,8 +87,8 @@ def _of_mlflow(work: Path, series: Series) -> None:
                 series.add(name, line[1], None if alone else line[2], name)
 
 
-def _of_tensorboard(work: Path, series: Series) -> None:
-    for path in sorted((work / "out").rglob("*tfevents*")):
+def _of_tensorboard(out: Path, series: Series) -> None:
+    for path in sorted(out.rglob("*tfevents*")):
         from tensorboardX.proto.event_pb2 import Event
 
         for record in _records(path):
@@ -101,6 +111,6 @@ def _records(path: Path) -> Iterator[bytes]:
             yield record
 
 
-def _of_lightning(work: Path, series: Series) -> None:
-    for path in sorted((work / "out").glob("**/version_*/metrics.csv")):
+def _of_lightning(out: Path, series: Series) -> None:
+    for path in sorted(out.glob("**/version_*/metrics.csv")):
         read_table(path, series)

@@ -17,6 +17,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -33,8 +34,12 @@ CHUNK = 1 << 16
 # Seconds from the request to end until the end by force, between looks at what memory it holds,
 # and for what is left to go.
 GRACE, LOOK, LEAVING = 5.0, 0.2, 5.0
-# Reads process groups of the worker, an empty line for none; when that is gone, kills the last.
-GUARD = 'while read group; do last=$group; done; [ -z "$last" ] || kill -KILL -- "-$last"'
+# Reads process groups of the worker, an empty line for none; when that is gone, kills the last and
+# removes the worker's folder.
+GUARD = """while read group; do last=$group; done
+[ -z "$last" ] || kill -KILL -- "-$last"
+rm -rf -- "$0"
+"""
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -188,11 +193,12 @@ class _Watched:
 
 
 class _Guard:
-    """A shell that outlives the worker, if only to kill what that was watching."""
+    """A shell that outlives the worker, if only to end what that has begun."""
 
     def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ablation-worker-"))
         self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", GUARD],
+            ["/bin/sh", "-c", GUARD, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -215,6 +221,11 @@ def _guard() -> _Guard:
     guard = _Guard()
     atexit.register(guard.close)
     return guard
+
+
+def own_folder() -> Path:
+    """Return a folder of this process, which goes with it, however it ends."""
+    return _guard().folder
 
 
 @cache

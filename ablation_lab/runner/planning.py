@@ -6,8 +6,9 @@ stacks in which those that are wanted now will train, with about what they cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 
 from ablation_lab.runner.configuration import Invocation
@@ -30,11 +31,36 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What studies that run until decided ask for by now: study → cell → replicates.
+
+    ``open`` are the cells that may ask for more, ``said`` tells how many comparisons are decided.
+    """
+
+    replicates: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    open: Mapping[str, Collection[str]] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    def includes(self, run: Run) -> bool:
+        """Whether a run is asked for by now; every one of another study is."""
+        return run.replicate < self.replicates.get(run.study, {}).get(run.cell, inf)
+
+    def may_include(self, run: Run) -> bool:
+        """Whether a run may be asked for later."""
+        return not self.includes(run) and run.cell in self.open.get(run.study, ())
+
+
+@dataclass(frozen=True)
 class Missing:
-    """What the store lacks of what is declared, and what of it this call wants to train."""
+    """What the store lacks of what is asked for by now, and what this call wants to train of it.
+
+    ``asked`` are the declared runs that are asked for by now, ``later`` those that may be.
+    """
 
     declared: tuple[Declared, ...]
     stored: Stored
+    asked: tuple[Run, ...]
+    later: tuple[Run, ...]
     every: tuple[Run, ...]
     wanted: tuple[Run, ...]
 
@@ -62,19 +88,23 @@ def find_missing(
     call: Invocation,
     declared: tuple[Declared, ...],
     stored: Stored,
+    asked: Asked = Asked(),
     *,
     also_untuned: bool = False,
 ) -> Missing:
-    """Return the declared runs that have no finished run in the store.
+    """Return the runs that are asked for and have no finished run in the store.
 
     A cell that is still to be tuned has other runs than those that it will have: no call wants
     them, and a plan counts them.
     """
-    every = without_finished((run for entry in declared for run in entry.runs), stored)
-    later = {(entry.study.name, cell) for entry in declared for cell in entry.untuned}
+    runs = [run for entry in declared for run in entry.runs]
+    now = tuple(filter(asked.includes, runs))
+    every = without_finished(now, stored)
+    untuned = {(entry.study.name, cell) for entry in declared for cell in entry.untuned}
     wanted = [run for run in every if call.now.wants(run)]
-    ready = [run for run in wanted if also_untuned or cell_of(run) not in later]
-    return Missing(declared, stored, every, tuple(ready))
+    ready = [run for run in wanted if also_untuned or cell_of(run) not in untuned]
+    later = tuple(filter(asked.may_include, runs))
+    return Missing(declared, stored, now, later, every, tuple(ready))
 
 
 def without_finished(runs: Iterable[Run], stored: Stored) -> tuple[Run, ...]:
@@ -144,15 +174,16 @@ def summary(planned: Planned) -> str:
     """Return the line that says what there is, what is done, and about how long it takes."""
     missing = planned.missing
     cells = sum(not cell.reason for entry in missing.declared for cell in entry.cells)
-    runs = sum(len(entry.runs) for entry in missing.declared)
+    runs = len(missing.asked)
     line = f"{count(len(missing.declared), 'study', 'studies')}, {count(cells, 'cell')}, "
     line += f"{count(runs, 'run')}: {runs - len(missing.every)} done"
+    more = f", up to {len(missing.later)} more until decided" if missing.later else ""
     if not missing.every:
-        return f"{line}, nothing to do"
+        return f"{line}, nothing to do{more}"
     later = len(missing.every) - len(missing.wanted)
     return (
         f"{line}, {len(missing.wanted)} to do ({duration(planned.seconds, planned.workers)})"
-        f"{f', {later} left for later' if later else ''}"
+        f"{f', {later} left for later' if later else ''}{more}"
     )
 
 

@@ -92,6 +92,10 @@ class Results:
         runs = self._runs[study].items()
         return {key: run_id for key, (run_id, status) in runs if status == FINISHED}
 
+    def expect(self, runs: Sequence[Run]) -> None:
+        """Draw these runs too, which are asked for after what came."""
+        self._display.expect(runs=len(runs), cells=len(groups(runs, cell_of)))
+
     def lease(self, runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
         """Lease the cells of these runs; return the runs that are ours, and those that others hold.
 
@@ -238,6 +242,12 @@ class Display:
     ) -> None:
         """Stop drawing."""
         self._progress.stop()
+
+    def expect(self, *, runs: int, cells: int) -> None:
+        """Count on further runs, and on the cells that they are of."""
+        self._cells += cells
+        total = self._progress.tasks[0].total or 0
+        self._progress.update(self._task, total=total + runs, description=self._text())
 
     def advance(self, records: Sequence[Record], *, cells_done: int) -> None:
         """Count records that came together, and the cells that they complete."""

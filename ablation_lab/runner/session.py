@@ -1,4 +1,4 @@
-"""One call as a line of steps: declared → tuned → missing → planned → trained → reported.
+"""One call as a line of steps: declared → tuned → asked → missing → planned → trained → reported.
 
 Each step is a function of frozen values of the steps before it. The store is read once, before the
 first run is looked for; what a call adds to it is known from what it trained. The report is written
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
+from ablation_lab.runner.looks import look
 from ablation_lab.runner.nuisances import level_by_level, tune, with_choices
 from ablation_lab.runner.outlook import outlook_lines
 from ablation_lab.runner.planning import (
@@ -46,7 +47,8 @@ def carry_out(call: Invocation) -> int:
     declared = declare_studies(call)
     stored = read_store(call)
     tuned = tune(call, declared, until=until)
-    missing = find_missing(call, tuned, stored)
+    asked = look(call, tuned)
+    missing = find_missing(call, tuned, stored, asked)
     planned = plan_runs(call, missing)
     say(summary(planned))
     trained = train(call, planned, until=until)
@@ -58,7 +60,8 @@ def say_plan(call: Invocation) -> int:
     declared = declare_studies(call)
     stored = read_store(call)
     chosen = with_choices(call, declared)
-    missing = find_missing(call, chosen, stored, also_untuned=True)
+    asked = look(call, chosen)
+    missing = find_missing(call, chosen, stored, asked, also_untuned=True)
     planned = plan_runs(call, missing)
     say(summary(planned))
     for line in outlook_lines(call, planned):

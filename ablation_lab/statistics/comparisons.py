@@ -86,6 +86,11 @@ class Comparison:
         return self.standing in (Standing.BETTER, Standing.WORSE, Standing.EQUIVALENT)
 
     @property
+    def is_open(self) -> bool:
+        """Whether a further look is to come."""
+        return self.asked != (self.looked or 0)
+
+    @property
     def within(self) -> bool:
         """Whether the difference lies within the declared band, as far as a test can tell."""
         return self.p_equivalence <= LEVEL_OF_TESTS
@@ -269,12 +274,14 @@ class Compared:
     `to_baseline` has every declared cell against its baseline, none without one; `attributions` the
     gain of every step of a ladder over the step before, else of every single change of the
     baseline: of cells that differ from it in one compared factor, where there are several factors.
-    `asked` are the replicates that each cell is asked for by now, where the study has looks.
+    `asked` are the replicates that each cell is asked for by now, where the study has looks;
+    `every` has each comparison once.
     """
 
     to_baseline: list[Comparison]
     attributions: list[Attribution]
     asked: Mapping[str, int]
+    every: tuple[Comparison, ...]
 
 
 def compared(found: Mapping[str, Outcomes], declaration: Declaration) -> Compared:
@@ -288,6 +295,7 @@ def compared(found: Mapping[str, Outcomes], declaration: Declaration) -> Compare
             Attribution(each, known[each.cell, each.reference]) for each in changes(declaration)
         ],
         asked=_asked(known, declaration),
+        every=tuple(made),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ablation_lab.store.client import Store
+from ablation_lab.store.connect import is_absent
 from ablation_lab.store.runs import StoredRun, by_key, points_of, runs_of, the_one_that_counts
 from ablation_lab.store.tags import Tag, replicates_of
 from ablation_lab.study.declaration import Cell, Declaration
@@ -54,33 +55,42 @@ class Loaded:
 
 
 def load_frame(uri: str, declaration: Declaration) -> pd.DataFrame:
-    """One row per declared run: `load_runs(uri, declaration).frame`."""
-    return load_runs(uri, declaration).frame
+    """One row per declared run, read without MLflow where the store is a database."""
+    tried = by_key(_runs(uri, declaration))
+    return _frame(declaration, {key: the_one_that_counts(runs) for key, runs in tried.items()})
 
 
 def load_runs(uri: str, declaration: Declaration) -> Loaded:
     """The declared runs with their outcome, and what else the store holds for this profile."""
-    experiment = replicates_of(declaration.study)
-    runs = runs_of(uri, [experiment])[experiment]
+    runs = _runs(uri, declaration)
     tried = by_key(runs)
-    chosen, problems = {}, []
+    problems = []
     for cell in declaration.cells:
         for declared in cell.runs:
-            chosen[declared.key] = the_one_that_counts(tried.get(declared.key, []))
             finished = sum(run.is_finished for run in tried.get(declared.key, []))
             if finished > 1:
                 problems.append(
                     f"{cell.cell}, replicate {declared.replicate}: {finished} finished runs with "
                     f"key {declared.key}; the earliest counts"
                 )
-    rows = [row for cell in declaration.cells for row in _cell_rows(declaration, cell, chosen)]
-    frame = with_counted_rules(typed(pd.DataFrame(rows), declaration), declaration)
+    frame = _frame(declaration, {key: the_one_that_counts(each) for key, each in tried.items()})
+    known = {run.key for cell in declaration.cells for run in cell.runs}
     return Loaded(
         frame=frame,
-        extra=_extra(runs, set(chosen), declaration.profile),
+        extra=_extra(runs, known, declaration.profile),
         problems=(*problems, *_without_metric(frame, declaration)),
-        experiment_id=Store(uri).find(experiment),
+        experiment_id=Store(uri).find(replicates_of(declaration.study)),
     )
+
+
+def _runs(uri: str, declaration: Declaration) -> list[StoredRun]:
+    experiment = replicates_of(declaration.study)
+    return [] if is_absent(uri) else runs_of(uri, [experiment])[experiment]
+
+
+def _frame(declaration: Declaration, chosen: dict[str, StoredRun | None]) -> pd.DataFrame:
+    rows = [row for cell in declaration.cells for row in _cell_rows(declaration, cell, chosen)]
+    return with_counted_rules(typed(pd.DataFrame(rows), declaration), declaration)
 
 
 def load_curves(uri: str, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -104,7 +114,7 @@ def _cell_rows(
             yield {**shared, "replicate": replicate, **skipped}
         return
     for declared in cell.runs:
-        yield {**shared, "replicate": declared.replicate, **_outcome(chosen[declared.key])}
+        yield {**shared, "replicate": declared.replicate, **_outcome(chosen.get(declared.key))}
 
 
 def _outcome(run: StoredRun | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ STEPS = [
     "session.declare_studies",
     "session.read_store",
     "nuisances.tune",
+    "looks.look",
     "planning.find_missing",
     "planning.plan_runs",
     "planning.summary",

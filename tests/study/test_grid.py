@@ -196,6 +196,15 @@ def test_a_profile_restricts_levels(declaration: dict[str, Any], cells_of: Cells
     ]
 
 
+def test_an_ensemble_cannot_ask_for_runs(declaration: dict[str, Any]) -> None:
+    study = ensembles(declaration, [1, 2], 4)
+    study["baseline"] = {"size": 1}
+    looks = {"at_least": 4, "at_most": 8, "until": "decided"}
+    study["profiles"]["smoke"]["replicates"] = looks
+    with pytest.raises(ConfigurationError, match="size=2: an ensemble combines the runs of anoth"):
+        expand(parse_study("small", study), "smoke")
+
+
 def ensembles(declaration: dict[str, Any], sizes: list[int], replicates: int) -> dict[str, Any]:
     """Turn the small study into one of ensembles on the digits."""
     declaration["run"]["data"] = {"name": "digits"}

@@ -129,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _line(study: Study) -> str:
     finished = int((study.frame["status"] == "finished").sum())
-    return f"{study.name}: {finished} of {len(study.frame)} runs finished"
+    needed = int((study.frame["status"] != "not needed").sum())
+    return f"{study.name}: {finished} of {needed} runs finished"
 
 
 if __name__ == "__main__":

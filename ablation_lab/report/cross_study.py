@@ -136,7 +136,7 @@ def _in_part(studies: Iterable[Study]) -> Iterator[Untrained]:
             yield Untrained(
                 study=study.name,
                 question=declaration.question,
-                declared=int((status != Status.SKIPPED).sum()),
+                declared=int((~status.isin([Status.SKIPPED, Status.NOT_NEEDED])).sum()),
                 lacking=failed + missing,
                 why="; ".join(why),
                 command=command(study.name, declaration.profile),

@@ -235,7 +235,8 @@ def counts(study: Study) -> tuple[int, ...]:
         for each in (Status.FINISHED, Status.FAILED, Status.MISSING, Status.SKIPPED)
     )
     lost = int(study.cells["not_converged"].sum())
-    return len(study.frame), finished, lost, failed, missing, skipped, len(study.extra)
+    needed = int((status != Status.NOT_NEEDED).sum())
+    return needed, finished, lost, failed, missing, skipped, len(study.extra)
 
 
 def draw_calibration(across: Across, folder: Path) -> tuple[Picture, ...]:

@@ -17,7 +17,7 @@ from ablation_lab.report.table_comparisons import survival_sentence, verdicts_se
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.factorial import too_few_in_common
-from ablation_lab.statistics.planning import Procedure, replicates_needed
+from ablation_lab.statistics.planning import Procedure
 from ablation_lab.store.frame import overruled
 from ablation_lab.study.declaration import Cell, Declaration, Imported
 from ablation_lab.study.files import flat
@@ -89,7 +89,8 @@ def against_baseline(study: Study) -> str:
     """How the other cells compare with the baseline, counted by verdict; empty without one."""
     counts = Counter(made.standing for made in study.comparisons)
     words = {word: word.value for word in Standing}
-    words[Standing.NEEDS] = f"without a verdict, since they need n ≥ {replicates_needed()}"
+    needed = max((made.needs or 0 for made in study.comparisons), default=0)
+    words[Standing.NEEDS] = f"without a verdict, since they need n ≥ {needed}"
     said = ", ".join(f"{counts[word]} {text}" for word, text in words.items() if counts[word])
     return f"Against the baseline: {said}." if said else ""
 
@@ -221,9 +222,15 @@ def _neighbours(
 def _unfinished(study: Study) -> Iterator[str]:
     status = study.frame["status"]
     lost = int(status.isin([Status.MISSING, Status.FAILED]).sum())
+    needed = int((status != Status.NOT_NEEDED).sum())
+    if needed < len(status):
+        yield (
+            f"{len(status) - needed} of {len(status)} declared runs are not needed so far: their "
+            f"cells are decided, or not yet looked at with so many."
+        )
     if lost:
         yield (
-            f"{lost} of {len(status)} declared runs are missing or failed; cells with few runs "
+            f"{lost} of {needed} declared runs are missing or failed; cells with few runs "
             f"have wide intervals or none."
         )
 
@@ -236,10 +243,10 @@ def _one_run(study: Study) -> Iterator[str]:
 
 
 def _too_few(study: Study) -> Iterator[str]:
-    pairs = study.family
-    if few := sum(each.standing is Standing.NEEDS for each in pairs):
+    pairs = study.compared.every
+    if few := [each.needs for each in pairs if each.needs]:
         yield (
-            f"{few} of {len(pairs)} comparisons have fewer than the {replicates_needed()} "
+            f"{len(few)} of {len(pairs)} comparisons have fewer than the {max(few)} "
             f"replicates without which no verdict is possible."
         )
     if any(each.test == Procedure.NORMAL for each in pairs):

@@ -11,6 +11,8 @@ from math import floor, isfinite, log10, nan
 
 import pandas as pd
 
+from ablation_lab.statistics.contrasts import asked
+from ablation_lab.statistics.sequential import Looks
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.factor import Factor, FactorRole
 from ablation_lab.study.metric import Metric
@@ -229,7 +231,19 @@ def comparison_caption(declaration: Declaration) -> str:
         f"Differences{unit} over all replicates that both finished (n), with intervals that hold "
         f"all of them together with 95 %. p of {test}, joint over all comparisons of the study "
         f"(step-down max-T); it may decide where the interval, of a single step, touches 0. "
-        f"{verdict}"
+        f"{_looks_caption(declaration)}{verdict}"
+    )
+
+
+def _looks_caption(declaration: Declaration) -> str:
+    """At which replicates is looked, and at which level; empty for a single look at all."""
+    if not declaration.looks:
+        return ""
+    looks = Looks(declaration.looks, len(asked(declaration)))
+    at = ", ".join(map(str, looks.at))
+    return (
+        f"Looked at with {at} replicates, each time at level {looks.level:.2g}; p and intervals "
+        f"are corrected for it, and a cell that is decided gets no more runs. "
     )
 
 

@@ -22,6 +22,7 @@ from ablation_lab.statistics.planning import Procedure
 from ablation_lab.statistics.unpaired import FISHER
 from ablation_lab.study.files import flat
 
+UNTIL_DECIDED = "until decided"
 WORKS = Path(__file__).parent / "templates" / "works.yaml"
 Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
@@ -61,6 +62,14 @@ STATEMENTS = (
     ),
     (FISHER, "Success shares of cells without pairs are compared by Fisher's exact test, "
              "Holm-corrected; their difference carries Newcombe's interval."),
+    (
+        UNTIL_DECIDED,
+        "Comparisons are looked at while runs come in, at numbers of replicates that were fixed "
+        "before, and a cell gets more runs only as long as one of its comparisons is open: neither "
+        "better, worse nor equivalent. All looks test at one level, so low that together they err "
+        "in 5 %. p is the overall level at which a look would have decided; intervals of "
+        "differences hold at every look, those of a cell's mean are not corrected for them.",
+    ),
     (MCNEMAR, "Success shares are compared by McNemar's exact test, joint over all comparisons; "
               "their difference carries Newcombe's interval."),
 )  # fmt: skip
@@ -117,6 +126,8 @@ def _words(study: Study) -> Iterator[str]:
     yield from (str(name) for name in study.cells["interval"])
     yield from (str(name) for name in study.cells["test"] if name)
     yield from (str(name) for name in study.frame["trainer"] if name)
+    if study.declaration.looks:
+        yield UNTIL_DECIDED
     for cell in study.declaration.cells:
         yield from _leaves(cell.config)
     for factor in study.declaration.factors:
@@ -234,5 +245,7 @@ def _configuration(study: Study) -> str:
     declaration = study.declaration
     fixed = [f"{name}={value}" for name, value in common_settings(declaration).items()]
     varied = [f"{f.name} ∈ {{{', '.join(f.levels)}}}" for f in declaration.factors]
-    rule = f"{declaration.replicates} replicates, values by {declaration.selection}"
+    looks = ", ".join(map(str, declaration.looks)) or str(declaration.replicates)
+    until = " until decided" if declaration.looks else ""
+    rule = f"{looks} replicates{until}, values by {declaration.selection}"
     return "; ".join(filter(None, [rule, ", ".join(varied), ", ".join(fixed)]))

@@ -28,6 +28,7 @@ from ablation_lab.statistics.comparisons import (
 from ablation_lab.statistics.effects import Contrast, Share, contrasts, importances, shares
 from ablation_lab.statistics.factorial import Factorial, factorial
 from ablation_lab.statistics.intervals import Interval
+from ablation_lab.statistics.needed import with_what_is_needed
 from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.robustness import Survival, survivals
 from ablation_lab.store.client import readable
@@ -102,16 +103,10 @@ class Study:
         """The primary contrasts: those with the baseline, else those of its steps."""
         return self.comparisons or [each.comparison for each in self.attributions]
 
-    @property
-    def family(self) -> list[Comparison]:
-        """Every comparison once, the primary contrasts first."""
-        made = [*self.comparisons, *(each.comparison for each in self.attributions)]
-        return list({(each.first.cell, each.second.cell): each for each in made}.values())
-
     @cached_property
     def survivals(self) -> list[Survival]:
         """What other rules say of the primary contrasts that have a verdict."""
-        return survivals(self.family, self.declaration, primary=len(self.contrasts))
+        return survivals(self.compared.every, self.declaration, primary=len(self.contrasts))
 
     @cached_property
     def factorial(self) -> Factorial | None:
@@ -170,6 +165,7 @@ def load_one(uri: str, declaration: Declaration) -> Study:
         found = of_imported(load_imported(uri, declaration))
         return replace(found, published=load_published(uri, declaration))
     loaded = load_runs(uri, declaration)
+    loaded = replace(loaded, frame=with_what_is_needed(loaded.frame, declaration))
     layers, samples = load_layers(uri, loaded.frame), load_samples(uri, loaded.frame)
     return Study(
         declaration=declaration,

@@ -87,10 +87,15 @@ def contrasts(study: Study) -> pd.DataFrame:
             "test": each.test,
             "verdict": each.verdict,
             "needs": each.needs,
+            "decided_after": each.looked if each.decided else None,
         }
         for each in study.contrasts
     ]
-    return pd.DataFrame(rows).astype({"needs": "Int64"}) if rows else pd.DataFrame()
+    return (
+        pd.DataFrame(rows).astype(dict.fromkeys(("needs", "decided_after"), "Int64"))
+        if rows
+        else pd.DataFrame()
+    )
 
 
 def every_contrast(studies: Iterable[Study]) -> pd.DataFrame:
@@ -225,7 +230,7 @@ def comparison_entries(
     tested = tested_entries(made.difference, made.p, declaration, digits=digits)
     marked = zip(tested, (lacking, (), (), assumes), strict=True)
     entries = [replace(entry, notes=marks) for entry, marks in marked]
-    return [*entries, Entry(made.verdict, notes=notes.number(within))]
+    return [*entries, Entry(_verdict(made), notes=notes.number(within))]
 
 
 def tested_entries(
@@ -241,6 +246,12 @@ def tested_entries(
         Entry(str(found.n), float(found.n)),
         Entry(p_text(p), sortable(p)),
     ]
+
+
+def _verdict(made: Comparison) -> str:
+    """The verdict, and the look that it is from where there are several."""
+    so_far = " so far" if made.is_open else ""
+    return f"{made.verdict}{so_far} after {made.looked}" if made.looked else made.verdict
 
 
 def _assumes(made: Comparison) -> str:

@@ -5,7 +5,8 @@ Comes in: a plan. Goes out: lines. Nothing is started, asked or written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS
 from ablation_lab.runner.configuration import Invocation
@@ -15,9 +16,11 @@ from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.declare import Declared, declaration_of
 from ablation_lab.study.networks import SIZES, inputs
 from ablation_lab.study.run import Run, Stack
-from ablation_lab.study.schema import Design
 from ablation_lab.training.cost import memory_of_run
 from ablation_lab.training.plan import estimated
+
+if TYPE_CHECKING:
+    from ablation_lab.statistics.sequential import Looks
 
 # Of a worker before its first run: Python, torch and Lightning, measured on Linux.
 LIBRARIES = 0.4e9
@@ -56,11 +59,12 @@ def peak_memory(stack: Stack) -> float | None:
 def _line(planned: Planned, entry: Declared, stacks: list[Stack], call: Invocation) -> str:
     name, missing = entry.study.name, planned.missing
     cells = sum(not cell.reason for cell in entry.cells)
-    every, wanted = (
-        sum(run.study == name for run in runs) for runs in (missing.every, missing.wanted)
+    asked, every, wanted = (
+        sum(run.study == name for run in runs)
+        for runs in (missing.asked, missing.every, missing.wanted)
     )
-    line = f"{name}: {count(cells, 'cell')}, {count(len(entry.runs), 'run')}, "
-    line += f"{len(entry.runs) - every} done, {wanted} to do"
+    line = f"{name}: {count(cells, 'cell')}, {count(asked, 'run')}, "
+    line += f"{asked - every} done, {wanted} to do"
     if not stacks:
         return line
     seconds = sum(estimated(stack, call.engine.accelerators) for stack in stacks)
@@ -81,35 +85,44 @@ def _ways(stacks: list[Stack]) -> list[str]:
 def _decides(declaration: Declaration) -> Iterator[str]:
     """Yield what is compared, and what the replicates of it can decide."""
     # It needs scipy, which no other verb waits for.
+    from ablation_lab.statistics.contrasts import asked
     from ablation_lab.statistics.planning import Procedure, outlook
+    from ablation_lab.statistics.sequential import Looks
 
-    compared, against = _compared(declaration)
-    if not compared:
+    pairs = asked(declaration)
+    if not pairs:
         return
+    looks = Looks(declaration.looks, len(pairs))
     of_cell = {cell.cell: len(cell.runs) for cell in declaration.cells}
-    found = outlook(len(compared), min(of_cell[cell] for cell in compared))
+    replicates = min(of_cell[cell] for cell, _ in pairs)
+    found = outlook(len(pairs), replicates, level=looks.level)
     if found.procedure is Procedure.NONE:
         how = "which no test can decide"
     else:
         how = f"{found.procedure.value}, which show {found.smallest:.1f} standard deviations"
     needs = "" if found.suffices else f"; joint sign flips need {found.needed}"
     yield (
-        f"{count(found.comparisons, 'comparison')} of {declaration.metric} {against}, "
+        f"{count(found.comparisons, 'comparison')} of {declaration.metric} {_against(pairs)}, "
         f"{count(found.replicates, 'replicate')}: {how}{needs}"
+    )
+    if looks.at:
+        yield _looked(looks, needed=found.needed, cells=len(of_cell))
+
+
+def _looked(looks: Looks, *, needed: int, cells: int) -> str:
+    """Say when is looked, at which level, and how many runs that takes."""
+    at, first = ", ".join(map(str, looks.at)), next((n for n in looks.at if n >= needed), None)
+    early = f", better or worse from {first} on" if first and first > looks.at[0] else ""
+    return (
+        f"looked at with {at} replicates, each time at p ≤ {looks.level:.4f}{early}; "
+        f"fewest runs {cells * looks.at[0]}, most {cells * looks.at[-1]}"
     )
 
 
-def _compared(declaration: Declaration) -> tuple[list[str], str]:
-    """Return the cells that are compared with another one, and with which."""
-    cells = [cell.cell for cell in declaration.cells if not cell.trains_members]
-    bases = {cell: declaration.baseline_of(cell) for cell in cells}
-    against = [cell for cell, base in bases.items() if base not in (None, cell)]
-    if against:
-        several = len({bases[cell] for cell in against}) > 1
-        return against, "with baselines" if several else f"with {bases[against[0]]}"
-    if declaration.design is Design.LADDER:
-        return cells[1:], "with the step before"
-    return [], ""
+def _against(pairs: Sequence[tuple[str, str]]) -> str:
+    """Say with what cells are compared."""
+    others = list(dict.fromkeys(other for _, other in pairs))
+    return f"with {others[0]}" if len(others) == 1 else "with baselines or the step before"
 
 
 def _equal(runs: tuple[Run, ...]) -> Iterator[str]:

@@ -127,7 +127,8 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
     }
     columns = [_finite(found[cell.cell]) for cell in cells]
     common, most = _in_common(columns)
-    if len(levels) < 2 or not common or len(common) < FEWEST * most:
+    wanted = min((most, *declaration.looks))  # cells that are decided have no more
+    if len(levels) < 2 or not common or len(common) < FEWEST * wanted:
         return None
     if len(common) < most:
         left_out += (f"{len(common)} of {most} replicates, those that every cell finished",)

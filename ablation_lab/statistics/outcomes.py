@@ -157,7 +157,7 @@ def _outcomes(cell: str, part: pd.DataFrame, untrained: str) -> Outcomes:
         ended=frozenset(
             part.loc[status.isin([Status.FINISHED, Status.FAILED]), "replicate"].tolist()
         ),
-        declared=int((status != Status.SKIPPED).sum()),
+        declared=int((~status.isin([Status.SKIPPED, Status.NOT_NEEDED])).sum()),
         finished=len(finished),
         failed=int((status == Status.FAILED).sum()),
         missing=int((status == Status.MISSING).sum()),

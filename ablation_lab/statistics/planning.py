@@ -35,9 +35,9 @@ def replicates_needed(level: float = LEVEL) -> int:
     return ceil(1 - log2(level) - 1e-9)
 
 
-def procedure_for(replicates: int, *, level: float = LEVEL) -> Procedure:
+def procedure_for(replicates: int) -> Procedure:
     """The procedure that so many replicates allow."""
-    if replicates >= replicates_needed(level):
+    if replicates >= replicates_needed():
         return Procedure.SIGN_FLIPS
     return Procedure.NORMAL if replicates > 1 else Procedure.NONE
 
@@ -57,12 +57,12 @@ def smallest_difference(
     R - 1 degrees of freedom, and up to seven replicates at least what all signs need to agree.
     Infinite where nothing is tested.
     """
-    if comparisons < 1 or procedure_for(replicates, level=level) is Procedure.NONE:
+    if comparisons < 1 or procedure_for(replicates) is Procedure.NONE:
         return inf
     degrees = replicates - 1
     reach = scipy_stats.t.isf(level / (2 * comparisons), degrees)
     reach += scipy_stats.t.ppf(power, degrees)
-    if procedure_for(replicates, level=level) is Procedure.SIGN_FLIPS and replicates <= EXTREME:
+    if procedure_for(replicates) is Procedure.SIGN_FLIPS and replicates <= EXTREME:
         alike = scipy_stats.norm.ppf(power ** (1 / replicates)) * sqrt(replicates)
         reach = max(reach, alike)
     return spread * sqrt(2 / replicates) * float(reach)
@@ -89,12 +89,14 @@ class Outlook:
         return self.comparisons == 0 or self.replicates >= self.needed
 
 
-def outlook(comparisons: int, replicates: int, *, spread: float = 1.0) -> Outlook:
-    """What so many replicates can say of so many comparisons."""
+def outlook(
+    comparisons: int, replicates: int, *, spread: float = 1.0, level: float = LEVEL
+) -> Outlook:
+    """What so many replicates can say of so many comparisons, tested at a level."""
     return Outlook(
         comparisons=comparisons,
         replicates=replicates,
         procedure=procedure_for(replicates),
-        needed=replicates_needed(),
-        smallest=smallest_difference(comparisons, replicates, spread=spread),
+        needed=replicates_needed(level),
+        smallest=smallest_difference(comparisons, replicates, spread=spread, level=level),
     )

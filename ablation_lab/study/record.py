@@ -33,12 +33,13 @@ Kept = Annotated[float, BeforeValidator(lambda found: math.nan if found is None 
 
 
 class Status(StrEnum):
-    """What became of a declared run; of the last two, which only a frame has, nothing was run."""
+    """What became of a declared run; of the last three, which only a frame has, nothing was run."""
 
     FINISHED = "finished"
     FAILED = "failed"
     SKIPPED = "skipped"
     MISSING = "missing"
+    NOT_NEEDED = "not needed"
 
 
 class NoConvergence(StrEnum):

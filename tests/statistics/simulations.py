@@ -24,6 +24,7 @@ from ablation_lab.statistics.planning import smallest_difference
 from ablation_lab.statistics.robustness import Rule, shown
 from tests.report.grids import declared, drawn, frame
 from tests.statistics.simulated_items import table_of_items
+from tests.statistics.simulated_looks import table_of_looks, table_of_rivals
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 IMAGES = 360  # of the embedded digits' test set: accuracies are multiples of 1/360
@@ -265,6 +266,8 @@ TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "rules": lambda studies: table_of_rules(int(studies)),
     "shares": lambda studies: table_of_shares(int(studies)),
     "residuals": table_of_residuals,
+    "sequential": lambda studies: table_of_looks(KINDS, int(studies)),
+    "adastop": lambda studies: table_of_rivals(int(studies)),
 }
 if __name__ == "__main__":
     for line in TABLES[sys.argv[1]](*sys.argv[2:]):

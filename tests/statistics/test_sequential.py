@@ -10,11 +10,14 @@ import pytest
 
 from ablation_lab.statistics.comparisons import Standing, compared
 from ablation_lab.statistics.intervals import Floats
+from ablation_lab.statistics.needed import with_what_is_needed
 from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.sequential import MARGIN, Looks
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.looks import UntilDecided
 from tests.report.grids import declared, frame
+from tests.statistics.simulated_looks import false_looks, saved
+from tests.statistics.simulations import normal
 
 LOOKS = (8, 12, 16, 24, 32)
 
@@ -147,3 +150,26 @@ def test_the_smallest_p_of_the_looks_so_far_stands() -> None:
     (second,) = compared(found_of(values, made), made).to_baseline
     assert (first.looked, second.looked) == (8, 12)
     assert first.p == second.p < 1
+
+
+def test_looks_err_no_more_than_one_test_and_save_runs() -> None:
+    # 400 tables of 5 %: a standard error of 1.1.
+    assert false_looks(normal, 1, studies=400) <= 0.05 + 2 * 0.011
+    rng, made = np.random.default_rng(2), study(4)
+    middles = np.array([0.0, 3.0, -3.0, 2.0])
+    found = saved([(rng.normal(size=(32, 4)) + middles, made) for _ in range(10)])
+    assert found.same == found.verdicts == 30
+    assert found.used < 0.6 * found.fixed
+
+
+def test_a_run_that_is_not_needed_is_not_missing(runs: Floats) -> None:
+    made = study(4)
+    given = frame(made, {cell.cell: runs[:, k] for k, cell in enumerate(made.cells)})
+    missing = given["replicate"] >= given["cell"].map({"a=1": 8}).fillna(32)
+    given.loc[missing, ["status", made.metric, "reason"]] = "missing", np.nan, "not run"
+    found = with_what_is_needed(given, made)
+    assert set(found.loc[missing, "status"]) == {"not needed"}
+    assert set(found.loc[missing, "reason"]) == {"decided at 8"}
+    assert (found[~missing] == given[~missing]).all().all()
+    assert outcomes(found, made)["a=1"].missing == 0
+    assert outcomes(found, made)["a=1"].declared == 8

@@ -6,14 +6,17 @@ for, which another call, or another runner, that sees the same runs finds the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
-from ablation_lab.runner.planning import Asked, count
+from ablation_lab.runner.planning import Asked, Missing, count, find_missing, groups
 from ablation_lab.study.declare import Declared, declaration_of
+from ablation_lab.study.run import Run
 
 if TYPE_CHECKING:
+    from ablation_lab.runner.results import Results
     from ablation_lab.statistics.comparisons import Compared, Comparison
 
 
@@ -29,6 +32,21 @@ def look(call: Invocation, declared: Iterable[Declared]) -> Asked:
         open={study: _open(each.every) for study, each in found.items()},
         said={study: _said(each.every) for study, each in found.items()},
     )
+
+
+def asked_next(
+    call: Invocation, missing: Missing, results: Results, tried: Collection[tuple[str, str]]
+) -> tuple[Run, ...]:
+    """Return what studies with looks ask for after what was tried, and say where they stand."""
+    asked = look(call, missing.declared)
+    found = find_missing(call, missing.declared, results.stored, asked).wanted
+    wanted = tuple(run for run in found if (run.study, run.key) not in tried)
+    of_study = groups(wanted, lambda run: run.study)
+    for study, said in asked.said.items():
+        more = len(of_study.get(study, ()))
+        say(f"{study}: {said}" + (f", {count(more, 'run')} more" if more else ""))
+    results.expect(wanted)
+    return wanted
 
 
 def _compared(call: Invocation, entry: Declared) -> Compared:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -21,17 +21,13 @@ from ablation_lab.data import verify
 from ablation_lab.engines.contract import Done, Engine
 from ablation_lab.engines.local import LocalEngine
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
-from ablation_lab.runner.looks import look
+from ablation_lab.runner.looks import asked_next
 from ablation_lab.runner.planning import (
     Cell,
-    Missing,
     Planned,
     Stored,
     cell_of,
-    count,
-    find_missing,
     groups,
     stacks_of,
 )
@@ -102,7 +98,7 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
                 _train_all(call, wanted, engine, results, alone=alone, until=until)
                 tried |= {(run.study, run.key) for run in wanted}
                 goes_on = planned.missing.later and time.monotonic() <= until
-                wanted = _asked_next(call, planned.missing, results, tried) if goes_on else ()
+                wanted = asked_next(call, planned.missing, results, tried) if goes_on else ()
     return Trained(results.stored, tuple(results.failed))
 
 
@@ -113,21 +109,6 @@ def settle(call: Invocation, planned: Planned) -> None:
 
         with Results(call, planned.missing) as results:
             results.settle(planned.missing.every)
-
-
-def _asked_next(
-    call: Invocation, missing: Missing, results: Results, tried: Collection[tuple[str, str]]
-) -> tuple[Run, ...]:
-    """Return what studies with looks ask for after what was tried, and say where they stand."""
-    asked = look(call, missing.declared)
-    found = find_missing(call, missing.declared, results.stored, asked).wanted
-    wanted = tuple(run for run in found if (run.study, run.key) not in tried)
-    of_study = groups(wanted, lambda run: run.study)
-    for study, said in asked.said.items():
-        more = len(of_study.get(study, ()))
-        say(f"{study}: {said}" + (f", {count(more, 'run')} more" if more else ""))
-    results.expect(wanted)
-    return wanted
 
 
 def verify_data(call: Invocation, runs: Iterable[Run]) -> None:

@@ -59,9 +59,8 @@ class Comparison:
     what it assumes. `p_equivalence` is NaN without a band. `needs` are the replicates without which
     no verdict is possible, where there are fewer.
 
-    Where the study looks while runs come in, `looked` are the replicates of the look that all this
-    is from, None before the first, and `asked` those that it asks for: more than these where it is
-    open, no more where it is decided or has the most that it may have.
+    Where the study has looks, `looked` are the replicates of the one that all this is from, None
+    before the first, and `asked` those that it asks for: more than these where it is open.
     """
 
     first: Outcomes
@@ -103,11 +102,10 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
     replicates of then; a look is taken when all runs that it asks for have ended.
     """
     looks = Looks(declaration.looks, len(pairs))
-    made = _tested(pairs, looks, declaration)
-    if looks.at:
-        made = [_before_any(each, looks.at[0]) for each in made]
+    now = _tested(pairs, looks, declaration)
+    made = [_before_any(each, looks.at[0]) for each in now] if looks.at else now
     for n, following in pairwise((*looks.at, *looks.at[-1:])):
-        if not all(_ended(pair, each.asked) for pair, each in zip(pairs, made, strict=True)):
+        if not all(of.have_ended(each.asked) for each in made for of in (each.first, each.second)):
             break
         seen = [
             (first.first(each.asked), second.first(each.asked))
@@ -122,20 +120,15 @@ def compare(pairs: Sequence[Pair], declaration: Declaration) -> list[Comparison]
 
 def _before_any(made: Comparison, first: int) -> Comparison:
     """Before the first look nothing is tested."""
-    untested = replace(made, p=nan, p_equivalence=nan, standing=Standing.NEEDS)
-    return replace(untested, needs=first, asked=first)
+    needs = replace(made, standing=Standing.NEEDS, needs=first, asked=first)
+    return replace(needs, p=nan, p_equivalence=nan)
 
 
 def _after(old: Comparison, new: Comparison, n: int, following: int) -> Comparison:
     """The comparison at a look, with the smallest p of all looks so far."""
-    p, same = np.fmin(old.p, new.p), np.fmin(old.p_equivalence, new.p_equivalence)
+    p, same = np.fmin([old.p, old.p_equivalence], [new.p, new.p_equivalence]).tolist()
     asked = n if new.decided else following
-    return replace(new, p=float(p), p_equivalence=float(same), looked=n, asked=asked)
-
-
-def _ended(pair: Pair, replicates: int) -> bool:
-    """Whether every run that a look asks for has finished or failed."""
-    return all(each.ended >= set(range(replicates)) for each in pair)
+    return replace(new, p=p, p_equivalence=same, looked=n, asked=asked)
 
 
 def _tested(pairs: Sequence[Pair], looks: Looks, declaration: Declaration) -> list[Comparison]:

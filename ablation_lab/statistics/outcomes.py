@@ -50,6 +50,10 @@ class Outcomes:
             finished=sum(r < replicates for r in self.values),
         )
 
+    def have_ended(self, replicates: int) -> bool:
+        """Whether each of the first so many runs has finished or failed."""
+        return self.ended >= set(range(replicates))
+
     @property
     def not_converged(self) -> int:
         """How many finished runs did not converge."""

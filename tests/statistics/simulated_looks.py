@@ -113,12 +113,9 @@ def committed() -> Iterator[tuple[Declaration, dict[str, Floats]]]:
 
 
 def drawn(runs: dict[str, Floats], rng: np.random.Generator, *, null: bool) -> Floats:
-    """As many runs of every cell as the last look has; around one mean for no effect."""
-    middle = np.mean([of.mean() for of in runs.values()])
-    columns = [
-        rng.choice(of, LOOKS[-1]) - (of.mean() - middle if null else 0.0) for of in runs.values()
-    ]
-    return np.column_stack(columns)
+    """As many runs of every cell as the last look has; of one cell for no effect."""
+    one = runs[str(rng.choice(sorted(runs)))]
+    return np.column_stack([rng.choice(one if null else of, LOOKS[-1]) for of in runs.values()])
 
 
 def table_of_looks(kinds: dict[str, Draw], studies: int) -> Iterator[str]:

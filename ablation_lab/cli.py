@@ -287,7 +287,7 @@ VERBS: dict[str, Verb] = {
     "plan": Verb("say what is missing, how it trains, what it can decide", WORDS, _plan, SETTINGS),
     "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
     "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
-    "values": Verb("say which reference values are reproduced", "[profile=NAME]", _values),
+    "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
     "import": Verb("report results that exist", f"{SOURCE} --factors …", _import, "", _of_columns),

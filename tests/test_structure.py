@@ -145,6 +145,7 @@ FORMER_WORDS: dict[str, tuple[str, ...]] = {
         *STORED,
         *("ablation_lab/study/record.py", "ablation_lab/store/", "ablation_lab/report/figure_"),
     ),
+    r"reproduced|arithmetic checked|erratum (not )?confirmed": (),  # equal, differs
     r"too few": ("ablation_lab/statistics/", "ablation_lab/report/"),  # needs n >=
 }
 

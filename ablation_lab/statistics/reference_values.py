@@ -117,7 +117,7 @@ def judge_run(printed: Sequence[float], runs: Floats, *, shares: bool | Sequence
     tested = np.array(printed, dtype=np.float64)
     given = np.broadcast_to(np.asarray(shares, dtype=bool), (count,))
     found = _by_ranks(tested, runs) if n >= RANKED else _by_normal(tested, runs, shares=given)
-    why = f"{found.said}; {_power_text(found.power, count)}"
+    why = f"{found.said}; {_power_text(found.power, exact=count == 1 and n < RANKED)}"
     if count == 1:
         why += _nearness(tested[0], runs[:, 0])
     if found.p <= LEVEL_OF_TESTS:
@@ -140,11 +140,12 @@ class Tested:
 
 
 def _by_ranks(printed: Floats, runs: Floats) -> Tested:
-    """The p of the printed run among ours; the power is that of each of ours, moved by SHIFT."""
+    """The p of the printed run among ours; the power is that of ours, moved to the worse side."""
     spread = _spread(runs)
-    moved = runs + np.where(spread > 0, SHIFT * spread, 1.0)
+    shift = np.where(spread > 0, SHIFT * spread, 1.0)
     p = float(rank_p(printed[None], runs)[0])
-    power = float((rank_p(moved, runs) <= LEVEL_OF_TESTS).mean())
+    moved = (rank_p(runs + side * shift, runs) for side in (1, -1))
+    power = min(float((each <= LEVEL_OF_TESTS).mean()) for each in moved)
     return Tested(p, power, 0, f"rank p = {p:.3g}")
 
 
@@ -255,9 +256,9 @@ def _looks_normal(values: Floats, level: float) -> bool:
     return bool(scipy_stats.shapiro(values).pvalue > level / 5)
 
 
-def _power_text(power: float, count: int) -> str:
+def _power_text(power: float, *, exact: bool) -> str:
     """What the test can see, in words."""
-    least = "at least " if count > 1 else ""
+    least = "" if exact else "at least "
     return f"would notice a run {SHIFT:g} standard deviations away in {least}{100 * power:.0f} %"
 
 

@@ -69,6 +69,9 @@ def test_the_whole_list_is_there_and_bound(ledger: tuple[ReferenceValue, ...]) -
     assert len(ledger) == len({claim.claim_id for claim in ledger}) == 241
     assert len({claim.source for claim in ledger}) == 5
     assert all(bool(claim.study) != bool(claim.not_attempted) for claim in ledger)
+    page = (CONF.parent / "docs" / "reference-values.md").read_text(encoding="utf-8")
+    printed = sum(claim.numbers > 0 for claim in ledger)
+    assert f"{len(ledger)} entries are the example: {printed} of them print numbers" in page
     assert Counter(claim.kind.value for claim in ledger) == {
         "exact": 88, "converged": 7, "dist": 77, "unspecified": 16, "erratum": 6, "cited": 47,
     }  # fmt: skip
@@ -83,6 +86,14 @@ def test_every_claim_finds_its_cell_under_some_profile(
             claims = declaration_of(declare(study, profile), {}).references
             bound |= {entry.claim_id for entries in claims.values() for entry in entries}
     assert bound == {claim.claim_id for claim in ledger if claim.study}
+
+
+def test_what_is_called_printed_is_counted_and_what_follows_from_it_is_not() -> None:
+    assert read(printed={1: 0.5, 2: 0.25, 3: 0.125}, updates_per_epoch=10).numbers == 3
+    assert read(printed="0.7708 / 0.7694 alternating", compare=0.7701).numbers == 2
+    assert read(printed="trains well with ReLU", compare=[1, 2]).values == (1, 2)
+    assert read(printed="trains well with ReLU", compare=[1, 2]).numbers == 0
+    assert read(printed=None, compare=8).numbers == 0
 
 
 def test_no_exact_claim_is_left_out(ledger: tuple[ReferenceValue, ...]) -> None:

@@ -5,10 +5,10 @@ The way of the data is one direction: ``study`` (what is declared: grid, runs, k
 ``statistics`` and ``report``. Importing the package costs nothing: its names are loaded when they
 are first used::
 
-    from ablation_lab import figure, load_study, table
-    frame = load_study("demo", profile="quick", store="sqlite:///runs/mlflow.db")
-    table(frame)
-    figure(frame)
+    from ablation_lab import Study
+    study = Study.load("demo", profile="quick", store="sqlite:///runs/mlflow.db")
+    study.table()
+    study.figure()
 
 What a study can name is registered by decorators, in a plug-in of one's own; the keyword arguments
 of what they decorate are its settings::
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablation_lab.data import DATASETS
-    from ablation_lab.report.notebook import STORE, figure, load_study, load_table, table
+    from ablation_lab.notebook import STORE, Study, across
     from ablation_lab.study.metric import CHECKS, metric
     from lightning_modules.registry import (
         ACTIVATIONS,
@@ -49,27 +49,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STORE",
+    "Study",
+    "across",
     "activation",
     "check",
     "dataset",
     "family",
-    "figure",
     "initializer",
-    "load_study",
-    "load_table",
     "metric",
     "optimizer",
     "reduction",
     "scheduler",
-    "table",
 ]
 
 # Public name -> the module that has it, and what it is there.
 _PLACES = {
-    **{
-        name: ("ablation_lab.report.notebook", name)
-        for name in ("STORE", "figure", "load_study", "load_table", "table")
-    },
+    **{name: ("ablation_lab.notebook", name) for name in ("STORE", "Study", "across")},
     "activation": ("lightning_modules.registry", "ACTIVATIONS.register"),
     "check": ("ablation_lab.study.metric", "CHECKS.register"),
     "dataset": ("ablation_lab.data", "DATASETS.register"),
@@ -88,3 +83,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
     module, inside = _PLACES[name]
     return attrgetter(inside)(import_module(module))
+
+
+def __dir__() -> list[str]:
+    """Name what is public."""
+    return __all__

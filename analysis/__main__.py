@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ablation_lab import STORE, load_table
+from ablation_lab import STORE, Study, across
 
 # A table of a study, or of all studies for None.
 Part = tuple[str | None, str]
@@ -61,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write(table: str, profile: str, store: str, folder: Path) -> int:
     """Print a table and keep it as a file; return 0, or 2 after one line of what is wrong."""
     try:
-        text = "\n".join(
-            load_table(study, name, profile=profile, store=store) for study, name in TABLES[table]
-        )
+        text = "\n".join(_printed(*part, profile, store) for part in TABLES[table])
     except (RuntimeError, ValueError) as error:  # of the store, or of a name
         sys.stderr.write(f"{table}: {error}\n")
         return 2
@@ -71,6 +69,12 @@ def _write(table: str, profile: str, store: str, folder: Path) -> int:
     (folder / f"{table}.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
     return 0
+
+
+def _printed(study: str | None, name: str, profile: str, store: str) -> str:
+    if study is None:
+        return across(name, profile=profile, store=store)
+    return Study.load(study, profile=profile, store=store).markdown(name)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ from ablation_lab.report.reference_tables import verdicts
 from ablation_lab.report.study import Study
 from ablation_lab.report.text import file_name
 
-Drawing = Callable[[Study], Axes]
+Drawing = Callable[..., Axes]
 MOST_POINTS = 24
 LETTER = 0.055  # inches of a letter at printed size
 HEAT_BESIDE = 0.95  # inches of a heat map's colour bar and of the label of its rows

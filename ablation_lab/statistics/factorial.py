@@ -23,6 +23,7 @@ from ablation_lab.study.factor import Factor
 from ablation_lab.study.schema import Design
 
 FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on
+MOST = 1000  # replicates that effects rest on: time and memory grow with their square
 Term = tuple[str, ...]  # the names of one factor (a main effect) or of two (an interaction)
 
 
@@ -132,6 +133,9 @@ def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factor
         return None
     if len(common) < most:
         left_out += (f"{len(common)} of {most} replicates, those that every cell finished",)
+    if len(common) > MOST:
+        left_out += (f"of {len(common)} replicates the first {MOST}",)
+        common = common[:MOST]
     return Factorial(
         levels=levels,
         reference=_reference(levels, declaration),

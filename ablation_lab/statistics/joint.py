@@ -26,6 +26,7 @@ from ablation_lab.statistics.planning import Procedure, procedure_for
 
 EXACT = 13  # replicates up to which every sign pattern is taken
 DRAWS = 10_000  # patterns beyond, the one seen among them
+LIMIT = 1_000  # replicates beyond which sums of flipped differences are as good as normal
 CHUNK = 1_000  # patterns at a time, so that memory stays small
 STEADIED = 10  # replicates up to which a share of the common spread steadies the statistic
 SHARE = 0.5
@@ -104,8 +105,7 @@ def _step_down(
     order = np.argsort(-seen, kind="stable")
     scaled, seen = scaled[:, order], seen[order]
     as_large, largest, patterns = np.zeros(len(seen)), [], 0
-    for signs in _patterns(len(d)):
-        sums = signs @ scaled
+    for sums in _flipped_sums(scaled):
         # Flipping all signs gives the same two-sided table, so half of the patterns are enough.
         flipped = np.abs(sums) if two_sided else np.vstack([sums, -sums])
         steps = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
@@ -178,6 +178,21 @@ def _t_equivalence(column: Floats, band: float) -> float:
     if error == 0:
         return 0.0 if abs(mean) < band else 1.0
     return float(scipy_stats.t.sf((band - abs(mean)) / error, len(d) - 1))
+
+
+def _flipped_sums(scaled: Floats) -> Iterator[Floats]:
+    """Sums of the columns (S, K) under sign patterns, in pieces.
+
+    Beyond a thousand replicates draws of their normal limit, which has the same covariance: time
+    and memory no longer grow with the replicates.
+    """
+    if len(scaled) <= LIMIT:
+        for signs in _patterns(len(scaled)):
+            yield signs @ scaled
+        return
+    factor = np.linalg.qr(scaled, mode="r")
+    drawn = np.random.default_rng(0).standard_normal((DRAWS - 1, len(factor)))
+    yield np.vstack([scaled.sum(axis=0), drawn @ factor])
 
 
 def _patterns(replicates: int) -> Iterator[Floats]:

@@ -106,9 +106,9 @@ def test_only_public_names_are_used() -> None:
 @pytest.mark.parametrize(
     ("study", "name", "words"),
     [
-        ("ladder", "heat", "study 'ladder' has no table 'heat' with profile 'quick'; it has: main"),
+        ("ladder", "heat", "study 'ladder' has no table 'heat'; it has: main"),
         ("lader", "main", "no study 'lader'"),
-        (None, "heat", "the report across all studies has no table 'heat'"),
+        (None, "heat", "profile 'quick' has no table across all studies 'heat'"),
     ],
 )
 def test_a_table_that_is_not_there_is_named_with_those_that_are(

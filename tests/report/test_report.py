@@ -244,17 +244,6 @@ def test_what_is_published_is_finite_and_complete(studies: dict[str, Study]) -> 
     assert sixth.text == f"test accuracy (%) {DASH}"
 
 
-def test_notebooks_get_a_table_and_a_figure_from_a_frame(golden_uri: str) -> None:
-    frame = ablation_lab.load_study("ladder", profile="quick", store=golden_uri)
-    assert len(frame) == 12
-    shown = ablation_lab.table(frame[frame["replicate"] < 2])
-    assert shown.iloc[0, 1].startswith("90.1 ± ")
-    assert "(2)" in shown.iloc[0, 1]
-    assert ablation_lab.figure(frame).axes[0].get_xlabel().startswith("test accuracy (%)")
-
-
-def test_a_foreign_table_is_refused(studies: dict[str, Study]) -> None:
-    with pytest.raises(ValueError, match=r"take it from ablation_lab\.load_study"):
-        ablation_lab.table(studies["ladder"].frame)
+def test_the_package_names_what_it_has() -> None:
     with pytest.raises(AttributeError, match="no attribute 'plot'"):
         _ = ablation_lab.plot

@@ -16,7 +16,7 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
-from ablation_lab import load_study
+from ablation_lab import Study
 from ablation_lab.study.run import Role, stream
 from tests.cli.lab import clean_environment
 from tests.truth.project.truth_modules import Case
@@ -69,7 +69,7 @@ class Truth:
         """Return what the lab made of a case."""
         study = study_of(case)
         if study not in self.frames:
-            frame = load_study(study, profile="smoke", store=self.uri)
+            frame = Study.load(study, profile="smoke", store=self.uri).frame
             self.frames[study] = frame.set_index("case")
         row = self.frames[study].loc[case.name]
         assert row["status"] == "finished", row["reason"]

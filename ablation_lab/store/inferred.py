@@ -135,7 +135,7 @@ def declared(table: Table, asked: Asked, read: Read) -> Declaration:
     first, *further = read.metrics
     content = {
         "title": asked.title or _title(asked),
-        "question": asked.question or f"{_title(asked)}?",
+        "question": asked.question or f"Which makes the difference in {_title(asked)}?",
         "source": f"{table.name}: {len(table.rows):,} rows",
         "metric": first.model_dump(),
         "metrics": [metric.model_dump() for metric in further],

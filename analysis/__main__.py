@@ -19,7 +19,7 @@ TABLES: Mapping[str, Sequence[Part]] = {
     # things at once: T3 and T4 stand beside it for what one choice is worth.
     "T2": (("ladder", "main"), ("ladder", "attribution"), (None, "accuracies")),
     # One factor at a time changed from the full model, 784-512×4-10: paired differences.
-    "T3": (("full_model", "main"), ("full_model", "attribution")),
+    "T3": (("full_model", "main"), ("full_model", "credits")),
     # Activation, initialisation, depth, dropout and learning rate, all combined, on
     # 784-256-256-10: main effects and interactions.
     "T4": (("factorial", "effects"), ("factorial", "main")),

@@ -23,7 +23,7 @@ from ablation_lab.study.grid import expand
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.schema import Study
 from ablation_lab.study.settings import resolve
-from ablation_lab.study.stacking import is_own_stack, why_alone
+from ablation_lab.study.stacking import is_function, is_own_stack, why_alone
 from ablation_lab.training import single
 from ablation_lab.training.fault import place_of, said, traced
 from ablation_lab.training.lightning import lightning_trainer, plain_trainer
@@ -88,7 +88,8 @@ def examine_family(name: str, studies: Iterable[Study]) -> Iterator[Answer]:
 
     Errors: UnknownName if there is no such family.
     """
-    if not isinstance(FAMILIES.get(name), type):
+    FAMILIES.get(name)
+    if is_function(name):
         yield Answer("family", "a function, which is called in a process of its own")
         return
     try:
@@ -111,8 +112,7 @@ def families_of(package: str) -> list[str]:
 
 
 def _is_of(family: Any, package: str) -> bool:
-    # A function is called, and not trained: there is nothing to ask of it.
-    module = str(getattr(family, "__module__", "")) if isinstance(family, type) else ""
+    module = str(getattr(family, "__module__", ""))
     return module == package or module.startswith(f"{package}.")
 
 

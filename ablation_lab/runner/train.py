@@ -256,7 +256,7 @@ def failures(failed: Iterable[Failed]) -> list[str]:
 
     Those that their device has no room for have one line for each study: each says another size.
     """
-    failed = list(failed)
+    failed = sorted(failed, key=lambda each: (*cell_of(each.record.run), each.record.run.replicate))
     raised = groups(
         (f for f in failed if f.record.fits), lambda f: (f.record.run.study, f.record.reason)
     )

@@ -8,10 +8,10 @@ replicates of one comparison without effect reaches c is 1 - P(|S_n| <= z √n a
 Φ^-1(1 - c/2), where S are the sums of a normal variable: integrated look by look (Armitage,
 McPherson and Rowe, 1969). Of K comparisons, tested jointly at c, each has 1 - (1 - c)^(1/K), and
 the chance of any is largest where they are independent, as is assumed here. A tenth is added, as
-sign flips of few runs that are not normal hang less together from look to look: without it up to
-5.5 % of tables erred that should be 5 % (docs/statistics.md). The level c is the one whose chance
-is 5 %; a corrected p is the chance that belongs to the smallest p of the looks so far: the lowest
-overall level at which a look would have decided.
+sign flips of few runs that are not normal hang less together from look to look; how many tables err
+with it stands in docs/statistics.md. The level c is the one whose chance is 5 %; a corrected p is
+the chance that belongs to the smallest p of the looks so far: the lowest overall level at which a
+look would have decided.
 """
 
 from __future__ import annotations

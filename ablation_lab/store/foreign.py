@@ -7,6 +7,8 @@ TensorBoard's logs. Out: a ``Table`` with a row for each run, and the curves whe
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from ablation_lab.errors import ConfigurationError, installing, nearest, redact
+from ablation_lab.errors import ConfigurationError, StoreError, installing, nearest, redact
 from ablation_lab.store.client import Store
-from ablation_lab.store.connect import file_of
+from ablation_lab.store.connect import connected, file_of
 from ablation_lab.store.places import validate_readable
 from ablation_lab.store.runs import points_of
 from ablation_lab.store.tables import Table, of_frame, read_table
@@ -56,13 +58,15 @@ def copied(uri: str) -> Iterator[str]:
 
 def _upgrade(uri: str) -> None:
     """Give the copy of an older version's store the tables of today."""
-    from mlflow.store.db.utils import _upgrade_db
-    from sqlalchemy import create_engine
-
-    if file_of(uri):
-        engine = create_engine(uri)
-        _upgrade_db(engine)
-        engine.dispose()
+    try:
+        with connected(uri):
+            return
+    except StoreError:
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().rpartition("\n")[2]
+            raise StoreError(f"store: its tables are not those of this MLflow: {said}") from None
 
 
 def of_mlflow(experiment: str, store: str | None = None) -> Table:
@@ -71,7 +75,8 @@ def of_mlflow(experiment: str, store: str | None = None) -> Table:
     A run that has children and no metric is their frame only, and left out.
     """
     with copied(store or MLFLOW) as uri:
-        _upgrade(uri)
+        if file_of(uri):
+            _upgrade(uri)
         opened = Store(uri)
         if not opened.find(experiment):
             known = [each.name for each in opened.client.search_experiments()]

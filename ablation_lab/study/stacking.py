@@ -7,7 +7,7 @@ of what a run is, as a stack rounds otherwise than its runs by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from inspect import isfunction
+from inspect import isfunction, signature
 from typing import Any
 
 from ablation_lab.data import DATASETS
@@ -93,8 +93,17 @@ def _obstacles(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_function(family: str) -> bool:
-    """Say whether a family is a function that is called, where others are classes to be trained."""
-    return isfunction(FAMILIES.loaded(family))
+    """Say whether a family is a function that is called for its values.
+
+    Others are trained: classes, and functions that build a module. These take ``input_shape``, or
+    say that they return a module.
+    """
+    found = FAMILIES.loaded(family)
+    if not isfunction(found):
+        return False
+    given = signature(found)
+    returned = str(given.return_annotation).rpartition(".")[2].rstrip("'>")
+    return "input_shape" not in given.parameters and not returned.endswith("Module")
 
 
 def is_own_stack(family: str) -> bool:

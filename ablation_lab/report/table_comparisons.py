@@ -119,13 +119,20 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
         return ""
     counts = ", ".join(f"{n} {word}" for word, n in made["verdict"].value_counts().items())
     decided = made["verdict"].isin([Standing.BETTER, Standing.WORSE])
-    stay = int((made.loc[decided, "q"] <= LEVEL_OF_TESTS).sum())
+    said = f"{len(made)} primary contrasts: {counts}."
+    if not decided.any():
+        return said
     families = made.loc[made["p"].notna(), "study"].nunique()
+    chance = "The chance that any better or worse is false is at most 5 %"
+    if families > 1:
+        chance += (
+            f" in each study: of these {families}, {LEVEL_OF_TESTS * families:.2g} are expected "
+            "to have a false one"
+        )
+    kept = int((made.loc[decided, "q"] <= LEVEL_OF_TESTS).sum())
     return (
-        f"{len(made)} primary contrasts: {counts}. The chance of any false better or worse is at "
-        f"most 5 % in each study, so {LEVEL_OF_TESTS * families:.2g} of {families} studies are "
-        f"expected to have one; {stay} of the {int(decided.sum())} stay at a false discovery rate "
-        f"of 5 % over the whole report (comparisons.csv, q)."
+        f"{said} {chance}. Where false ones are to be 5 % of all that are decided in this report "
+        f"(column q of comparisons.csv), {kept} of {int(decided.sum())} remain."
     )
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablation_lab.store.leases import Leases, Taken
+from ablation_lab.store.leases import Leases, Taken, locked
 from ablation_lab.store.trials import open_storage, report_steps, trial_id
 from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
@@ -41,6 +40,7 @@ class Queue:
         self.metric = metric or METRICS.get(SUCCESS).metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
+        self._uri = uri
         self._storage = open_storage(uri)
         self._study = optuna.create_study(
             study_name=f"{name} {digest}",
@@ -56,7 +56,7 @@ class Queue:
 
     def lease(self, cells: Mapping[str, Mapping[str, str]]) -> Taken:
         """Lease those of the cells (name → factor levels) that no other runner holds."""
-        with self._leases.locked():
+        with locked(self._uri):
             taken = self._leases.take(cells)
             mine = [name for name in cells if name in taken.cells]
             trials = self._open_trials()
@@ -66,21 +66,19 @@ class Queue:
                 self._begin(name, trials[name])
         return taken
 
-    @contextmanager
-    def writing(self, cells: Collection[str]) -> Iterator[frozenset[str]]:
-        """Say of which of the cells results may be written; that stays true for the body.
+    def held(self, cells: Collection[str]) -> frozenset[str]:
+        """Return those of the cells whose results may be written, while the queue is `locked`.
 
         A cell that was taken from this runner is not its own any more.
         """
-        with self._leases.locked():
-            held = self._leases.held(cells)
-            for cell in set(cells) - held:
-                self._trials.pop(cell, None)
-            yield held
+        held = self._leases.held(cells)
+        for cell in set(cells) - held:
+            self._trials.pop(cell, None)
+        return held
 
     def settle(self, wanted: Collection[str]) -> None:
         """Close the cells, but those that are wanted, of runners that died before they did."""
-        with self._leases.locked():
+        with locked(self._uri):
             left = {name: t for name, t in self._open_trials().items() if name not in wanted}
             started = [name for name, t in left.items() if t.state is TrialState.RUNNING]
             for name in self._leases.take(started).cells:
@@ -109,7 +107,7 @@ class Queue:
     def release(self) -> None:
         """Put every cell that is still leased back to waiting."""
         cells = list(self._trials)
-        with self._leases.locked():
+        with locked(self._uri):
             for cell in self._leases.held(cells):
                 self._storage.set_trial_state_values(self._trials[cell], TrialState.WAITING)
             self._leases.free(cells)

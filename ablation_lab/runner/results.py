@@ -30,7 +30,7 @@ from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.declaring import keep_declarations
 from ablation_lab.runner.planning import Cell, Missing, Stored, cell_of, groups, without_finished
 from ablation_lab.runner.train import Failed
-from ablation_lab.store.leases import BEAT
+from ablation_lab.store.leases import BEAT, locked
 from ablation_lab.store.runs import FAILED, FINISHED, stored_runs
 from ablation_lab.store.tags import File
 from ablation_lab.study.declare import Declared
@@ -155,12 +155,12 @@ class Results:
     def _writing(self, records: Sequence[Record]) -> Iterator[list[Record]]:
         """Yield the records whose cells are still leased, as they stay for the body."""
         cells = groups(records, lambda record: cell_of(record.run))
-        held: set[Cell] = set()
-        with ExitStack() as locks:
-            for study in sorted({study for study, _ in cells}):  # in one order for all runners
-                names = [cell for name, cell in cells if name == study]
-                writing = self._queues[study].writing(names)
-                held |= {(study, cell) for cell in locks.enter_context(writing)}
+        with locked(self._call.queue_uri):
+            held = {
+                (study, cell)
+                for study, queue in self._queues.items()
+                for cell in queue.held([cell for name, cell in cells if name == study])
+            }
             self._taken += [r.run for cell in cells.keys() - held for r in cells[cell]]
             yield [record for record in records if cell_of(record.run) in held]
 

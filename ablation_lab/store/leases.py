@@ -60,6 +60,16 @@ class Taken:
     known: bool
 
 
+@contextmanager
+def locked(uri: str) -> Iterator[None]:
+    """Let nobody else take cells of any queue at ``uri``, or write results of them.
+
+    A lock for each study would be held with others: results that come together are of several.
+    """
+    with alone(uri, "lease", patience=2 * EXPIRY):
+        yield
+
+
 class Leases:
     """The leases that this runner holds of the cells of the queue ``name``.
 
@@ -67,21 +77,15 @@ class Leases:
     """
 
     def __init__(self, uri: str, name: str, engine: Engine) -> None:
-        self._uri, self._name, self._engine = uri, name, engine
+        self._name, self._engine = name, engine
         self._token, self._holder = uuid.uuid4().hex, process.identity()
         # What was seen of the leases of others: fence and beat, and since when they stand still.
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
-        with self.locked():
+        with locked(uri):
             LEASES.create(engine, checkfirst=True)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Let nobody else take cells of this queue, or write results of them."""
-        with alone(self._uri, "lease", of=self._name, patience=2 * EXPIRY):
-            yield
-
     def take(self, cells: Collection[str]) -> Taken:
-        """Take the cells that nobody holds, or whose holder is dead. Within ``locked``."""
+        """Take the cells that nobody holds, or whose holder is dead. Within `locked`."""
         names = {self._digest(cell): cell for cell in cells}
         with self._engine.begin() as connection:
             found = {row.name: row for row in _rows(connection, list(names))}
@@ -104,7 +108,7 @@ class Leases:
             connection.execute(update(LEASES).where(ours).values(beat=LEASES.c.beat + 1))
 
     def held(self, cells: Collection[str]) -> frozenset[str]:
-        """Return those of the cells that are still ours. Within ``locked``."""
+        """Return those of the cells that are still ours. Within `locked`."""
         names = {self._digest(cell): cell for cell in cells}
         with self._engine.connect() as connection:
             rows = _rows(connection, list(names))

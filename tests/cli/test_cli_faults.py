@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.lab import (
     ONE_WORKER,
+    STUDY,
     Lab,
     ended,
     group_members,
@@ -194,6 +195,16 @@ def test_runners_that_begin_at_once_on_no_store_share_the_work(lab: Lab) -> None
     outcomes = [ended(runner) for runner in runners]
     assert [(outcome.status, outcome.err) for outcome in outcomes] == [(0, "")] * 4
     assert_every_run_once(lab)
+
+
+def test_results_that_come_together_are_kept_in_all_studies_that_declare_them(lab: Lab) -> None:
+    names = ("one", "another", "third")
+    for name in names:
+        lab.declare(name, STUDY)
+    call = lab.call(f"study=[{','.join(names)}]", "reports=null", ONE_WORKER)
+    assert (call.status, call.err) == (0, "")
+    for name in names:
+        assert [run.status for run in lab.runs(name)] == ["FINISHED"] * 4
 
 
 def killed_after_three_runs(lab: Lab) -> None:

@@ -192,10 +192,8 @@ def test_who_was_taken_for_dead_writes_nothing(open_as: Open, uri: str, clock: C
     held(taker, *CELLS)
     clock.now += leases.EXPIRY + 1
     assert held(taker, "a", "b") == set()
-    with asleep.writing(["a", "b", "c"]) as cells:
-        assert cells == {"c"}
-    with taker.writing(["a", "b", "c"]) as cells:
-        assert cells == {"a", "b"}
+    assert asleep.held(["a", "b", "c"]) == {"c"}
+    assert taker.held(["a", "b", "c"]) == {"a", "b"}
     asleep.report("a", {0: 0.1})
     asleep.finish("a")
     asleep.renew()
@@ -205,15 +203,15 @@ def test_who_was_taken_for_dead_writes_nothing(open_as: Open, uri: str, clock: C
     assert held(open_as("a third machine|1|1"), *CELLS) == {"a", "b"}
 
 
-def test_nobody_takes_a_cell_while_its_results_are_written(open_as: Open) -> None:
+def test_nobody_takes_a_cell_while_its_results_are_written(open_as: Open, uri: str) -> None:
     asleep, taker = open_as(f"{MINE.rsplit('|', 2)[0]}|0|1"), open_as(MINE)
     asleep.lease(CELLS)
     with ThreadPoolExecutor(1) as pool:
-        with asleep.writing(CELLS) as cells:
+        with leases.locked(uri):
             taking = pool.submit(held, taker, *CELLS)
             with pytest.raises(TimeoutError):
                 taking.result(timeout=0.3)
-        assert cells == set(CELLS)
+            assert asleep.held(CELLS) == set(CELLS)
         assert taking.result(timeout=60) == set()
 
 

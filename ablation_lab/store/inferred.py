@@ -18,7 +18,7 @@ from ablation_lab.store.tables import Table
 from ablation_lab.study import grid
 from ablation_lab.study.declaration import MEMBERS, Declaration, Imported
 from ablation_lab.study.declare import Declared, declaration_of
-from ablation_lab.study.factor import Factor
+from ablation_lab.study.factor import Factor, is_number
 from ablation_lab.study.metric import METRICS, Direction, Metric, MetricKind
 from ablation_lab.study.names import COLUMNS, KEY, OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.reading import read_model
@@ -213,7 +213,7 @@ def _levels(table: Table, name: str, read: Read, as_written: bool) -> list[str]:
     found = [str(level) for level in read.levels[name].unique() if level]
     if not found:
         raise ConfigurationError(f"{table.name}: column {name!r} has no value in any row")
-    ascends = not as_written and all(map(_is_number, found))
+    ascends = not as_written and all(map(is_number, found))
     return sorted(found, key=float) if ascends else found
 
 
@@ -239,17 +239,9 @@ def _baseline(
 
 
 def _equal(level: str, given: str) -> bool:
-    if _is_number(level) and _is_number(given):
+    if is_number(level) and is_number(given):
         return float(level) == float(given)
     return level == given or level.lower() == given.lower() in ("true", "false")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_one_at_a_time(study: Study, kinds: Mapping[str, Mapping[str, str]]) -> bool:

@@ -91,7 +91,7 @@ class Factor(Written):
     @property
     def numeric(self) -> bool:
         """Whether every level reads as a number."""
-        return all(_is_number(level) for level in self.levels)
+        return all(is_number(level) for level in self.levels)
 
     def place_of(self, level: str) -> Key:
         """Return where in the study's file the settings of a level stand."""
@@ -228,10 +228,11 @@ def _value(level: object) -> str:
     if isinstance(level, list | tuple):
         return f"[{', '.join(map(_value, level))}]"
     text = label_of(level).strip()
-    return repr(float(text) + 0.0) if _is_number(text) else text
+    return repr(float(text) + 0.0) if is_number(text) else text
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a level's text is a number."""
     try:
         float(text)
     except ValueError:

@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ablation_lab.errors import ConfigurationError, Stopped, nearest
+from ablation_lab.ending import carried_out
+from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
 
 if TYPE_CHECKING:
@@ -82,28 +83,26 @@ class Verb:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one call and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if not given or given[0] in ("-h", "--help"):
-            say(overview())
-            return 0
-        if given[0] == "--version":
-            say(f"ablation-lab {version('ablation-lab')}")
-            return 0
-        name, *rest = given
-        if name not in VERBS:
-            raise ConfigurationError(f"unknown command {name!r}; {nearest(name, VERBS)}")
-        return _act(name, rest)
-    except KeyboardInterrupt as stopped:
-        print("stopped; everything finished so far is kept", file=sys.stderr)  # noqa: T201
-        return stopped.status if isinstance(stopped, Stopped) else 130
-    except Exception as error:
-        from ablation_lab.runner.composition import is_refusal, line_of
+    return carried_out(lambda: _call(given), mendable=_mendable)
 
-        if not is_refusal(error):
-            raise
 
-        print(f"error: {line_of(error)}", file=sys.stderr)  # noqa: T201 - the line a user is owed
-        return 2
+def _call(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help"):
+        say(overview())
+        return 0
+    if given[0] == "--version":
+        say(f"ablation-lab {version('ablation-lab')}")
+        return 0
+    name, *rest = given
+    if name not in VERBS:
+        raise ConfigurationError(f"unknown command {name!r}; {nearest(name, VERBS)}")
+    return _act(name, rest)
+
+
+def _mendable(error: Exception) -> str:
+    from ablation_lab.runner.composition import is_refusal, line_of
+
+    return line_of(error) if is_refusal(error) else ""
 
 
 def overview() -> str:

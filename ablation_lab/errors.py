@@ -18,12 +18,15 @@ SECRETS = (
     re.compile(r"(://[^\s/:@?]*:)\S*(?=@)"),
     # https://token@host
     re.compile(r"(\bhttps?://)[^\s/:@?]+(?=@)", re.IGNORECASE),
-    # ?password=..., and libpq's password='...'
+    # ?password=..., libpq's password='...', and "password": "..." of a file of settings
     re.compile(
-        r"((?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key)[\w-]*\s*=\s*)"
+        r"((?:(?:passw(?:or)?d|passphrase|pwd|secret|api[_-]?key|access[_-]?key)[\w-]*['\"]?\s*[=:]|"
+        r"(?:token|credentials?|signature)[\w-]*['\"]?\s*=)\s*)"
         r"(?:'[^']*'|\"[^\"]*\"|[^&\s,;'\"]+)",
         re.IGNORECASE,
     ),
+    # a header of HTTP
+    re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]+"),
 )
 
 

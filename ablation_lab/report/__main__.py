@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ablation_lab.ending import carried_out
 from ablation_lab.errors import StoreError
 from ablation_lab.report.formatting import DASH, decimals, label_of, measured_text
 from ablation_lab.report.report import BASE_URL, ReportError, write_report
@@ -134,4 +135,4 @@ def _line(study: Study) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(carried_out(main, mendable=lambda _: ""))

@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,8 +125,25 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     command += ["--conf", str(call.conf)] if call.every_study else []
     # By the environment, where other users of the machine do not see a password.
     environment = os.environ | {"MLFLOW_TRACKING_URI": call.tracking_uri}
-    done = subprocess.run([*command, "--studies", *studies], env=environment, check=False)
-    return done.returncode == 0
+    with _deaf_to_ctrl_c():
+        writing = subprocess.Popen([*command, "--studies", *studies], env=environment)
+    try:
+        return writing.wait() == 0
+    finally:
+        writing.kill()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Have what is started meanwhile not hear Ctrl-C, which is this process's to answer."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _held(folder: Path) -> set[str]:

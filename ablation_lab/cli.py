@@ -38,24 +38,19 @@ settings (key=value, as in conf/config.yaml):
   now.where.FACTOR=L   train only cells with this level now
   now.minutes=M        hand out no more work after this long
 """
-
-
 SOURCE = "FILE.csv|FOLDER|mlflow:NAME|optuna:NAME"
 CLOSELY = "[PACKAGE | family=NAME]"
 CARE = """\
 Of a package, or a family by its name: what it does with the settings of the first cell that uses
-it. Is it repeatable, do its outputs fit the targets, does it keep epochs, does it leave anything
-behind for the next run of a worker, can it be copied, do its replicates train as one program.
+it: is it repeatable, does it fit the targets, keep epochs, leave nothing behind, can it be stacked.
 """
 MOVE = """\
-Runs whose code changed have another key, and count as missing. This gives those that the store has
-today's key, where that is right:
+Runs whose code changed have another key, and count as missing. Those in the store get today's:
   ablation rekey              train one run of each such cell again; the cell's runs get today's
                               key if its curves come out the same
   ablation rekey keys=FILE    write down the keys of all declared runs: at the commit before a
                               change that is known to compute the same
-  ablation rekey from=FILE    carry the runs over from those keys: at the commit after it; the
-                              store must be a database, not an MLflow server
+  ablation rekey from=FILE    carry the runs over from it at the commit after; needs a database
 """
 
 
@@ -206,6 +201,14 @@ def _values(call: Call) -> int:
     return summarise(invocation.tracking_uri, invocation.profile, invocation.conf)
 
 
+def _check(call: Call) -> int:
+    from ablation_lab.report.manuscript import check
+    from ablation_lab.study.project import open_project
+
+    given, others = _apart(call, "profile", "reports")
+    return check([Path(word) for word in others.words], open_project(call.project), given)
+
+
 def _serve(call: Call) -> int:
     given, others = _apart(call, "port")
     port = given.get("port", "5000")
@@ -286,6 +289,7 @@ VERBS: dict[str, Verb] = {
     "plan": Verb("say what is missing, how it trains, what it can decide", WORDS, _plan, SETTINGS),
     "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
     "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
+    "check": Verb("say which numbers of a manuscript are stale", "FILE ... [profile=NAME]", _check),
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),

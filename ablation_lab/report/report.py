@@ -37,6 +37,7 @@ from ablation_lab.report.document import (
     section,
 )
 from ablation_lab.report.figures import figures_for
+from ablation_lab.report.numbers import numbers_of, write_all_numbers, write_numbers
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
@@ -89,6 +90,7 @@ def write_report(
         others = keep_others(reports / profile, folder) if beside else ()
         across = Across.over(studies, references=references, listed=listed)
         across.write(folder)
+        write_all_numbers(across.answers, folder, profile=profile)
         pages.write(studies, sections, across, folder=folder, others=others)
     return reports / profile / "index.html"
 
@@ -167,6 +169,7 @@ def write_study(study: Study, folder: Path) -> tuple[list[Table], list[Drawn]]:
     for name, table in data.items():
         if len(table):
             csv_frame(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    write_numbers(numbers_of(study), folder)
     tables = tables_for(study)
     for made in tables:
         write_table(made, folder)

@@ -191,6 +191,7 @@ def _report(call: Call) -> int:
     words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
     words += ["--reports", str(invocation.reports or "reports")]
     words += ["--conf", str(invocation.conf)] if invocation.every_study else []
+    words += ["--order", *invocation.named]
     return write([*words, "--studies", *(study.name for study in invocation.studies)])
 
 

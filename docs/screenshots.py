@@ -134,21 +134,22 @@ def main() -> None:
         command += ["--reports", reports, "--profile", options.profile]
         command += ["--base-url", base, "--publish"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        report = (Path(reports) / options.profile / "index.html").as_uri()
-        pictures(report, options.study, options.into)
+        pictures(Path(reports) / options.profile, options.study, options.into)
 
 
-def pictures(report: str, study: str, into: Path) -> None:
+def pictures(report: Path, study: str, into: Path) -> None:
     """The report, and MLflow's pages as its links lead there."""
+    page = (report / f"{study}.html").as_uri()
     with browser(*PHONE) as driver:
-        driver.get(f"{report}#{study}")
+        driver.get(page)
         settled(driver, "Initialisation")
         shot(driver, into / "report_phone.png")
     with browser(*DESK) as driver:
-        driver.get(report)
+        driver.get((report / "index.html").as_uri())
         settled(driver, "Ablation report")
         shot(driver, into / "report.png")
-        links = driver.find_elements(By.CSS_SELECTOR, f"#{study} .served-links a")
+        driver.get(page)
+        links = driver.find_elements(By.CSS_SELECTOR, ".served")[: len(MLFLOW)]
         addresses = {link.text: link.get_attribute("href") or "" for link in links}
         for name, words in MLFLOW.items():
             driver.get("about:blank")  # else only the part behind # changes, and nothing reloads

@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             references=references,
             listed=catalogue(options.profile, [options.conf]) if options.conf else (),
             beside=bool(options.studies),
+            order=options.order,
         )
     except ReportError as error:
         sys.stderr.write(f"{error}; the report that was there is untouched\n")
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", required=True, help="such as quick")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports")
     parser.add_argument("--studies", nargs="*", default=[], help="only these, in the report too")
+    parser.add_argument("--order", nargs="*", default=[], help="studies that come first, in order")
     parser.add_argument("--conf", type=Path, help="list what is declared here and has no run")
     parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
     parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")

@@ -7,11 +7,12 @@ and paper cannot disagree.
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.captions import SHOWN, caption_of
@@ -42,6 +43,8 @@ from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
 SUMMARY = "summary.json"
+MOST_OPENING = 5  # findings that a page opens with
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 FEWEST_DRAWN = 5  # printed runs whose p make a figure
 NO_FONT = (
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "
@@ -51,29 +54,36 @@ NO_FONT = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: what it shows, its file, an address without one, inches across and down."""
+    """A drawn figure: what it shows, its file, inches across and down."""
 
     name: str
     caption: str
     file: str
-    data: str
     width: float
     height: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What the overview says of a study, whose runs are counted in the order of `COUNTS`.
+    """The card of a study, whose runs are counted in the order of `COUNTS`.
 
-    `to_know` counts what a reader must know before believing its tables.
+    `figure` is the file of its main figure; `to_know` counts what a reader must know before
+    believing its tables.
     """
 
     name: str
     title: str
+    question: str = ""
     finding: str = ""
+    figure: str = ""
     counts: tuple[int, ...] = ()
     to_know: int = 0
     served: tuple[Link, ...] = ()
+
+    @property
+    def first_sentence(self) -> str:
+        """What its finding says first."""
+        return SENTENCES.split(self.finding)[0]
 
     def write(self, folder: Path) -> None:
         """Keep it beside the study's files."""
@@ -121,9 +131,17 @@ class Section:
 
     @property
     def summary(self) -> Summary:
-        """Its row in the overview."""
-        to_know = len(self.problems) + len(self.lacking)
-        return Summary(self.name, self.title, self.finding, self.counts, to_know, self.served)
+        """Its card."""
+        return Summary(
+            self.name,
+            self.title,
+            self.question,
+            self.finding,
+            figure=self.pictures[0].file if self.pictures else "",
+            counts=self.counts,
+            to_know=len(self.problems) + len(self.lacking),
+            served=self.served,
+        )
 
 
 @dataclass(frozen=True)
@@ -131,8 +149,8 @@ class Document:
     """The whole report; `totals` are in the order of `COUNTS`, `lacking` says what is missing.
 
     `untrained` has a row for each study of which runs have no result, `accuracies` one for each
-    accuracy among the reference values; `facts` are names with values; `others` are studies that
-    have a page beside this one.
+    accuracy among the reference values; `facts` are names with values; `cards` are of all studies
+    that have a page, in the order of the project.
     """
 
     profile: str
@@ -151,8 +169,12 @@ class Document:
     facts: tuple[tuple[str, str], ...]
     references: tuple[str, ...]
     lacking: tuple[str, ...]
-    others: tuple[Summary, ...]
-    columns: tuple[str, ...] = COUNTS
+    cards: tuple[Summary, ...]
+
+    @property
+    def opening(self) -> list[Summary]:
+        """The first studies that found something."""
+        return [card for card in self.cards if card.finding][:MOST_OPENING]
 
 
 def document(
@@ -162,14 +184,15 @@ def document(
     *,
     profile: str,
     others: Sequence[Summary] = (),
+    order: Sequence[str] = (),
     pictures: tuple[Picture, ...] = (),
 ) -> Document:
-    """The report about studies, each of which has a section."""
+    """The report about studies, each of which has a section; cards are in `order`."""
     totals = _totals([each.counts for each in sections])
     values = all_values(value_table(across.answers))
     verdicts = verdict_counts(across.answers)
     sentence = untrained_sentence(across.untrained)
-    held = [*(each.summary for each in sections), *others]
+    held = in_order([*(each.summary for each in sections), *others], order)
     lost = korean_font() is None and needs_korean(map(str, sections))
     return Document(
         profile=profile,
@@ -190,8 +213,17 @@ def document(
         facts=facts(studies, profile=profile),
         references=tuple(work.text for work in cited(studies)),
         lacking=(NO_FONT,) if lost else (),
-        others=tuple(others),
+        cards=tuple(held),
     )
+
+
+Named = TypeVar("Named", Study, Summary)
+
+
+def in_order(each: Iterable[Named], order: Sequence[str]) -> list[Named]:
+    """Studies or their cards in an order of names; those that it does not name as they come."""
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(each, key=lambda one: places.get(one.name, len(places)))
 
 
 def _totals(each: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -199,9 +231,9 @@ def _totals(each: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
 
 def section(
-    study: Study, tables: Sequence[Table], figures: Sequence[Drawn], *, server: Server, folder: Path
+    study: Study, tables: Sequence[Table], figures: Sequence[Drawn], *, server: Server
 ) -> Section:
-    """What the report says of a study, whose figures lie in `folder/<study>/`."""
+    """What the report says of a study, whose figures lie in a folder of its name."""
     declaration = study.declaration
     # In the order of the cells' names, as `ablation serve` prints them.
     shown = [run for _, run in sorted(study.published.cell_runs.items())]
@@ -215,7 +247,7 @@ def section(
         counts=counts(study),
         tables=tuple(tables),
         pictures=tuple(
-            _picture(folder, f"{study.name}/", caption_of(study, figure.name), figure)
+            _picture(figure, caption_of(study, figure.name), place=f"{study.name}/")
             for figure in figures
         ),
         cells=cell_runs(study, server),
@@ -245,11 +277,9 @@ def draw_calibration(across: Across, folder: Path) -> tuple[Picture, ...]:
     if len(judged.p) < FEWEST_DRAWN:
         return ()
     drawn = save(calibration(judged), folder, "calibration")
-    return (_picture(folder, "", SHOWN["calibration"], drawn),)
+    return (_picture(drawn, SHOWN["calibration"]),)
 
 
-def _picture(folder: Path, place: str, caption: str, figure: Drawn) -> Picture:
-    file = f"{place}figure_{figure.name}.svg"
-    data = base64.b64encode((folder / file).read_bytes()).decode()
-    address = f"data:image/svg+xml;base64,{data}"
-    return Picture(figure.name, caption, file, address, figure.width, figure.height)
+def _picture(drawn: Drawn, caption: str, *, place: str = "") -> Picture:
+    file = f"{place}figure_{drawn.name}.svg"
+    return Picture(drawn.name, caption, file, drawn.width, drawn.height)

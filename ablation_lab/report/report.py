@@ -1,4 +1,4 @@
-"""Writes a report folder: data, tables and figures per study, one page over all of them.
+"""Writes a report folder: data, tables, figures and a page per study, and pages over all of them.
 
 In: studies as read from the store. Out: `<reports>/<profile>/`. Everything is written to a new
 folder beside the target, which takes its place only when it is complete: whatever breaks, the old
@@ -8,7 +8,6 @@ report stays. The same store gives the same bytes.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -29,11 +28,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import (
+    SENTENCES,
     Document,
     Section,
     Summary,
     document,
     draw_calibration,
+    in_order,
     section,
 )
 from ablation_lab.report.figures import figures_for
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
 PAPER = "paper.typ"
-SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
+INDEX, STUDY, VALUES = "index", "study", "values"
+FURTHER = ("methods", "provenance")  # pages of every report
 COUNTED = ("steps", "parameters", "not_converged", "not_converged_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
@@ -72,19 +74,21 @@ class ReportError(RuntimeError):
 def write_report(
     studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES, references: Sequence[ReferenceValue] = (),
-    listed: Sequence[Listed] = (), beside: bool = False,
+    listed: Sequence[Listed] = (), beside: bool = False, order: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
-    Every study has a page and a paper of its own; index.html and paper.pdf are about all of
-    `studies`. `values.csv` has every reference value of the references, and those that the studies
-    carry; of the declared studies that are `listed`, those that have no runs are rows that say why.
-    With `beside`, what was reported of other studies before stays, and the index leads to it.
+    Every study has a page and a paper of its own; index.html has a card of each, first those that
+    `order` names, and paper.pdf is about all of `studies`. `values.csv` has every reference value
+    of the references, and those that the studies carry; of the declared studies that are `listed`,
+    those that have no runs are rows that say why. With `beside`, what was reported of other studies
+    before stays, and the index leads to it.
 
     Raises ReportError for a template that does not work; whatever is raised, the report that was
     there before is untouched.
     """
-    pages = Pages(profile, Server(base_url), templates)
+    pages = Pages(profile, Server(base_url), templates, tuple(order))
+    studies = in_order(studies, order)
     with replaced_folder(reports / profile) as folder:
         sections = write_studies(studies, folder, pages=pages)
         others = keep_others(reports / profile, folder) if beside else ()
@@ -97,11 +101,12 @@ def write_report(
 
 @dataclass(frozen=True)
 class Pages:
-    """How a page and its paper are written: all but what stands on them."""
+    """How pages and papers are written: all but what stands on them."""
 
     profile: str
     server: Server
     templates: Path = TEMPLATES
+    order: tuple[str, ...] = ()
 
     def write(
         self,
@@ -113,19 +118,21 @@ class Pages:
         name: str = "",
         others: Sequence[Summary] = (),
     ) -> None:
-        """Write the page and the paper about these studies; index and paper without a name."""
-        pictures = () if name else draw_calibration(across, folder)
+        """Write page and paper of the study with that name; without one, those over all studies."""
         model = document(
-            studies, sections, across, profile=self.profile, others=others, pictures=pictures
-        )
-        text = html(model, templates=self.templates)
-        (folder / f"{name or 'index'}.html").write_text(text, encoding="utf-8")
+            studies, sections, across, profile=self.profile, others=others, order=self.order,
+            pictures=() if name else draw_calibration(across, folder),
+        )  # fmt: skip
+        made = {name: STUDY} if name else {page: page for page in pages_over(model)}
+        for page, template in made.items():
+            text = html(model, template, templates=self.templates)
+            (folder / f"{page}.html").write_text(text, encoding="utf-8")
         write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
 
     def write_study(self, study: Study, folder: Path) -> Section:
         """Write the folder of a study, its page and its paper."""
         tables, figures = write_study(study, folder / study.name)
-        made = section(study, tables, figures, server=self.server, folder=folder)
+        made = section(study, tables, figures, server=self.server)
         made.summary.write(folder / study.name)
         self.write([study], [made], Across.over([study]), folder=folder, name=study.name)
         return made
@@ -183,8 +190,13 @@ def with_further(study: Study) -> pd.DataFrame:
     return pd.concat([study.cells, more], ignore_index=True) if len(more) else study.cells
 
 
-def html(model: Document, *, templates: Path = TEMPLATES) -> str:
-    """The page as one self-contained text; ReportError where its template does not work."""
+def pages_over(model: Document) -> tuple[str, ...]:
+    """The pages about all studies, each of which has a template of its name."""
+    return (INDEX, *FURTHER, *((VALUES,) if model.values else ()))
+
+
+def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
+    """A page that needs only the figures beside it; ReportError for a template that breaks."""
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -194,9 +206,9 @@ def html(model: Document, *, templates: Path = TEMPLATES) -> str:
         finalize=_plain,
     )
     try:
-        return environment.get_template("index.html.j2").render(page=model)
+        return environment.get_template(f"{page}.html.j2").render(page=model)
     except TemplateError as error:
-        raise _broken(str(getattr(error, "name", None) or "index.html.j2"), error) from error
+        raise _broken(str(getattr(error, "name", None) or f"{page}.html.j2"), error) from error
 
 
 def write_paper(

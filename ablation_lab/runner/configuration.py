@@ -94,8 +94,8 @@ class Call(Written):
 class Invocation:
     """One call, resolved.
 
-    ``conf`` is the project's; ``every_study`` says that the call covers all that the project trains
-    when no study is named, so that its report may speak of the others too.
+    ``conf`` is the project's; ``named`` are the studies that the project trains when a call names
+    none, in its order.
     """
 
     studies: tuple[Study, ...]
@@ -110,7 +110,12 @@ class Invocation:
     now: Now
     reports: Path | None
     conf: Path
-    every_study: bool
+    named: tuple[str, ...]
+
+    @property
+    def every_study(self) -> bool:
+        """Whether the call covers those, so that its report may speak of all others too."""
+        return {study.name for study in self.studies} >= set(self.named)
 
     @property
     def root(self) -> Path | None:
@@ -141,8 +146,8 @@ def read(config: DictConfig, project: Project) -> Invocation:
     of_call = [study.model_copy(update={"of_call": overrides}) for study in studies]
     invocation = Invocation(
         studies=tuple(with_references(each, references) for each in of_call),
-        every_study={study.name for study in studies} >= set(project.studies),
         conf=project.conf,
+        named=project.studies,
         references=references,
         profile=asked.profile,
         tracking_uri=asked.tracking.uri,

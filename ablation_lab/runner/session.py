@@ -123,6 +123,7 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     command = [sys.executable, "-m", "ablation_lab.report", "--publish"]
     command += ["--profile", call.profile, "--reports", str(call.reports)]
     command += ["--conf", str(call.conf)] if call.every_study else []
+    command += ["--order", *call.named]
     # By the environment, where other users of the machine do not see a password.
     environment = os.environ | {"MLFLOW_TRACKING_URI": call.tracking_uri}
     with _deaf_to_ctrl_c():

@@ -44,7 +44,7 @@ COLUMNS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, *CELL_COLUMNS, *NUMBERS))
 # Of these, what a metric cannot be called; "nc" and "nc_step" are what stores have of former ones.
 NO_METRICS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, "nc", "nc_step")) - {"steps", "seconds"}
 # Experiments and files of the lab's own.
-TAKEN = frozenset(("claims", "default", "index", "paper", "values"))
+TAKEN = frozenset(("claims", "default", "index", "methods", "paper", "provenance", "values"))
 
 
 def wrong_text(text: str) -> str:

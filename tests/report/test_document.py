@@ -139,9 +139,7 @@ def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path)
     (study,) = publish_cells(load(uri, "quick", only=["ladder"]), store=uri)
     assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
     server = Server("http://127.0.0.1:5000")
-    served = [
-        link.address for link in section(study, (), (), server=server, folder=tmp_path).served
-    ]
+    served = [link.address for link in section(study, (), (), server=server).served]
     printed = links(Publisher(uri), "http://127.0.0.1:5000")
     assert served == [line.split()[-1] for line in printed[1:]]
     (again,) = load(uri, "quick", only=["ladder"])
@@ -158,7 +156,7 @@ def written(chosen: Sequence[Study], folder: Path) -> Document:
     for study in chosen:
         tables, figures = write_study(study, folder / study.name)
         server = Server("http://x")
-        sections.append(section(study, tables, figures, server=server, folder=folder))
+        sections.append(section(study, tables, figures, server=server))
     return document(chosen, sections, Across.over(chosen), profile="quick")
 
 

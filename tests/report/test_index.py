@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import html
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ablation_lab.report.findings import finding
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study
 from tests.report.pages import Reader
+
+
+def cards(index: Path) -> list[str]:
+    """The studies that have a card, in its order."""
+    return re.findall(r'class="card" id="(\w+)"', index.read_text(encoding="utf-8"))
 
 
 def test_the_index_tells_of_every_study_that_the_folder_holds_and_of_no_other(
@@ -18,17 +25,28 @@ def test_the_index_tells_of_every_study_that_the_folder_holds_and_of_no_other(
     first, second = studies["ladder"], studies["keep_prob"]
     write_report([first, second], profile="quick", reports=tmp_path)
     index = write_report([first], profile="quick", reports=tmp_path, beside=True)
+    assert cards(index) == ["ladder", "keep_prob"]
     text = index.read_text(encoding="utf-8")
     page = Reader(text)
-    assert {"#ladder", "keep_prob.html", "keep_prob.html#keep_prob-problems"} <= set(page.links)
+    assert {"ladder.html", "keep_prob.html", "keep_prob.html#to-know"} <= set(page.links)
+    assert "keep_prob/figure_by_keep_prob.svg" in page.sources
     assert html.escape(finding(second)) in text
-    runs = sum(len(study.frame) for study in (first, second))
-    assert f'<td>all</td><td class="number">{runs}</td>' in text
+    assert html.escape(second.declaration.question) in text
 
     shutil.rmtree(index.parent / "keep_prob")
     again = write_report([first], profile="quick", reports=tmp_path, beside=True)
     assert "keep_prob" not in again.read_text(encoding="utf-8")
     assert not (again.parent / "keep_prob.html").exists()
+
+
+def test_cards_stand_in_the_order_of_the_project_whichever_call_wrote_them(
+    studies: dict[str, Study], tmp_path: Path
+) -> None:
+    order = ("xor_depth", "unknown", "ladder")
+    given: dict[str, Any] = {"profile": "quick", "reports": tmp_path, "order": order}
+    write_report([studies["keep_prob"], studies["xor_depth"]], **given)
+    index = write_report([studies["ladder"]], **given, beside=True)
+    assert cards(index) == ["xor_depth", "ladder", "keep_prob"]
 
 
 def test_a_study_whose_summary_is_damaged_keeps_its_page(

@@ -86,25 +86,29 @@ def test_values_csv_has_every_reference_value(report: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_page_leads_to_every_run_and_needs_no_network(
+def test_pages_lead_to_each_other_and_to_every_run_and_need_no_network(
     report: Path, studies: dict[str, Study]
 ) -> None:
-    page = Reader((report / "index.html").read_text(encoding="utf-8"))
-    assert page.open == []
-    inner = {link[1:] for link in page.links if link.startswith("#")}
-    assert inner <= page.anchors
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
-    for link in page.links:
-        if not link.startswith(("#", "data:,", "http://127.0.0.1:5000/#/")):
-            assert (report / link).is_file()
+    pages = {path.name: Reader(path.read_text(encoding="utf-8")) for path in report.glob("*.html")}
+    over_all = {"index.html", "values.html", "methods.html", "provenance.html"}
+    assert set(pages) == over_all | {f"{name}.html" for name in studies}
+    for name, page in pages.items():
+        assert page.open == []
+        assert all((report / source).suffix == ".svg" for source in page.sources)
+        for link in {*page.links, *page.sources}:
+            file, _, anchor = link.partition("#")
+            if not link.startswith(("data:,", "http://127.0.0.1:5000/#/")):
+                assert (report / (file or name)).is_file()
+                assert not anchor or anchor in pages[file or name].anchors
+    assert {page for page in pages if page in pages["index.html"].links} == set(pages)
     for study in studies.values():
         root = f"http://127.0.0.1:5000/#/experiments/{study.experiment_id}/runs"
         for run in study.frame.loc[study.frame["run_id"] != "", "run_id"]:
-            assert f"{root}/{run}" in page.links
+            assert f"{root}/{run}" in pages[f"{study.name}.html"].links
 
 
-def test_the_page_names_what_went_wrong_and_escapes_it(report: Path) -> None:
-    text = (report / "index.html").read_text(encoding="utf-8")
+def test_a_page_names_what_went_wrong_and_escapes_it(report: Path) -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in report.glob("*.html"))
     assert "out of &lt;memory&gt;" in text
     assert "out of <memory>" not in text
     for words in ("excluded: never trains", "2 finished runs", "still running or killed", "abc123",
@@ -193,7 +197,7 @@ def test_nothing_run_one_replicate_and_no_finite_value(
             lost = dict.fromkeys(accuracy(0), float("nan"))
             writer.run(made, "width=8", 0, metrics=lost, rule="non_finite")
     index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
-    text = index.read_text(encoding="utf-8")
+    text = (index.parent / "none.html").read_text(encoding="utf-8")
     assert "no experiment none.replicates" in text
     rows = {row["cell"]: row for row in read(index.parent / "half" / "cells.csv")}
     assert (rows["width=4"]["n"], rows["width=4"]["interval"]) == ("1", "none (one run)")

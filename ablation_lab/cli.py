@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -44,14 +45,6 @@ CARE = """\
 Of a package, or a family by its name: what it does with the settings of the first cell that uses
 it: is it repeatable, does it fit the targets, keep epochs, leave nothing behind, can it be stacked.
 """
-MOVE = """\
-Runs whose code changed have another key, and count as missing. Those in the store get today's:
-  ablation rekey              train one run of each such cell again; the cell's runs get today's
-                              key if its curves come out the same
-  ablation rekey keys=FILE    write down the keys of all declared runs: at the commit before a
-                              change that is known to compute the same
-  ablation rekey from=FILE    carry the runs over from it at the commit after; needs a database
-"""
 
 
 @dataclass(frozen=True)
@@ -66,13 +59,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Verb:
-    """A subcommand: what it does in one line, what may follow it, its function, its options."""
+    """A subcommand: what it does in one line, what may follow it, its function."""
 
     about: str
     words: str
     act: Callable[[Call], int]
     more: str = ""
-    add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
+    options: str = ""  # the module of the runner whose add_options is called
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +129,8 @@ def _act(name: str, arguments: list[str]) -> int:
         "-p", "--plugin", metavar="PACKAGE", action="append", default=[], help="import it first"
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    verb.add_options(parser)
+    if verb.options:
+        import_module(f"ablation_lab.runner.{verb.options}").add_options(parser)
     options = parser.parse_intermixed_args(arguments, argparse.Namespace(typed=arguments))
     folder = Path(options.project) if options.project else Path.cwd()
     if not folder.is_dir():
@@ -144,8 +138,8 @@ def _act(name: str, arguments: list[str]) -> int:
     return verb.act(Call(folder.resolve(), tuple(options.plugin), tuple(options.words), options))
 
 
-def _enter(call: Call) -> Project:
-    """Open the project, go to its folder, import its plug-ins.
+def _enter(call: Call, beside: tuple[Path, ...] = ()) -> Project:
+    """Open the project, with studies that lie elsewhere, go to its folder, import its plug-ins.
 
     Every path of a call (store, reports, data) is relative to the project.
     """
@@ -156,15 +150,15 @@ def _enter(call: Call) -> Project:
     os.chdir(call.project)
     sys.path.insert(0, str(call.project))
     plugins = import_plugins(project, [*call.plugins, *typed_plugins(call.words)])
-    return replace(project, settings={**project.settings, "plugins": plugins})
+    return replace(project, settings={**project.settings, "plugins": plugins}, beside=beside)
 
 
-def _invocation(call: Call) -> Invocation:
+def _invocation(call: Call, beside: tuple[Path, ...] = ()) -> Invocation:
     """Compose and check what is asked for."""
     from ablation_lab.runner.composition import compose
     from ablation_lab.runner.configuration import read
 
-    project = _enter(call)
+    project = _enter(call, beside)
     words = [word for word in call.words if not word.lstrip("+").startswith("plugins=")]
     return read(compose(project, words), project)
 
@@ -258,18 +252,20 @@ def _import(call: Call) -> int:
     return write(words)
 
 
-def _of_columns(parser: argparse.ArgumentParser) -> None:
-    from ablation_lab.runner.importing import add_options
-
-    add_options(parser)
-
-
 def _apart(call: Call, *names: str) -> tuple[dict[str, str], Call]:
     """Return the words of these names, which are no settings, and the call without them."""
     pairs = {word: word.partition("=") for word in call.words}
     own = {word: pair for word, pair in pairs.items() if pair[0] in names and pair[1]}
     others = tuple(word for word in call.words if word not in own)
     return {name: value for name, _, value in own.values()}, replace(call, words=others)
+
+
+def _gate(call: Call) -> int:
+    from ablation_lab.runner.gate import gate
+    from ablation_lab.runner.proposal import wanted
+
+    asked = wanted(call.options, call.words)
+    return gate(_invocation(replace(call, words=asked.settings), asked.beside), asked)
 
 
 def _doctor(call: Call) -> int:
@@ -294,7 +290,10 @@ VERBS: dict[str, Verb] = {
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
-    "import": Verb("report results that exist", f"{SOURCE} --factors …", _import, "", _of_columns),
-    "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, MOVE),
+    "import": Verb(
+        "report results that exist", f"{SOURCE} --factors …", _import, options="importing"
+    ),
+    "gate": Verb("say if a candidate is kept", "STUDY|FILE.yaml[:CELL]", _gate, options="gate"),
+    "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, options="rekey"),
     "doctor": Verb("say what is installed and answers, or how a family is", CLOSELY, _doctor, CARE),
 }

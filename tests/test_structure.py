@@ -137,7 +137,13 @@ FORMER_WORDS: dict[str, tuple[str, ...]] = {
         *("ablation_lab/study/references.py", "ablation_lab/study/names.py"),
     ),
     r"printed values?": (),  # reference value
-    r"ledgers?": STORED,  # queue
+    r"ledgers?": (  # queue; a gate's is one of levels
+        *STORED,
+        *(
+            f"ablation_lab/{place}.py"
+            for place in ("store/alpha", "runner/gate", "runner/proposal")
+        ),
+    ),
     r"drivers?": ("ablation_lab/store/", "ablation_lab/engines/devices.py"),  # runner
     r"n/c": (),  # not converged
     r"adopt(s|ed|ing)?": (*STORED, "ablation_lab/runner/composition.py"),  # rekey

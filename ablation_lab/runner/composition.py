@@ -22,11 +22,19 @@ from typing import Any
 
 import hydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation_lab.errors import ConfigurationError, StoreError, nearest
-from ablation_lab.study.files import PRODUCT, files_of, flat, read_root, read_yaml, refuse_resolvers
+from ablation_lab.study.files import (
+    PRODUCT,
+    files_of,
+    flat,
+    read_root,
+    read_study,
+    read_yaml,
+    refuse_resolvers,
+)
 from ablation_lab.study.project import SETTINGS, Project, open_project
 from ablation_lab.study.settings import SECTIONS
 from ablation_lab.training.fault import RAISED, place_of, said, traced
@@ -65,12 +73,27 @@ def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
         read_yaml(path)
     _refuse_two_of_one_name(project)
     _refuse_no_choice(arguments, project)
+    beside = {path.stem: _read_beside(path, project) for path in project.beside}
     chosen = {_key(argument) for argument in arguments}
-    studies = [] if "study" in chosen else [f"+study=[{','.join(project.studies)}]"]
+    studies = [] if "study" in chosen or beside else [f"+study=[{','.join(project.studies)}]"]
     search = f"hydra.searchpath=[{_quoted(f'file://{project.conf.resolve()}')}]"
     overrides = [*_of_project(project, chosen), *studies, *map(_in_hydras_words, arguments), search]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(PRODUCT)):
-        return hydra.compose("config", overrides=overrides)
+        config = hydra.compose("config", overrides=overrides)
+    OmegaConf.update(config, "study", beside, force_add=True)
+    return config
+
+
+def _read_beside(path: Path, project: Project) -> Any:
+    """Read a study that lies elsewhere, and has a name of its own."""
+    if not path.is_file():
+        raise ConfigurationError(f"study: no file {path}")
+    known = files_of("study", [project.conf]).get(path.stem, path)
+    if not known.samefile(path):
+        raise ConfigurationError(
+            f"{path}: study {path.stem!r} stands in {known} as well; rename it"
+        )
+    return read_study(path)
 
 
 def names(group: str, project: Project) -> list[str]:

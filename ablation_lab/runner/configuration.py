@@ -137,7 +137,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
     refuse_directives(content, "command line")
     asked = read_model(Call, content, "config.yaml")
     folders = [project.conf]
-    files = files_of("study", folders)
+    files = files_of("study", folders) | {path.stem: path for path in project.beside}
     # Not through OmegaConf, which reads what is used: it takes ten times as long.
     contents = {name: {name: read_study(path)} for name, path in files.items()}
     references = _references(folders, contents)

@@ -8,14 +8,12 @@ runs get today's key; if not, they are trained anew like any other missing run. 
 their members, of which they are a fixed function.
 
 For a change that is known to compute the same, such as another way to take keys, the keys of all
-declared runs are written down before it and after, and runs go from one to the other::
-
-    ablation rekey keys=BEFORE.json      # at the commit before
-    ablation rekey from=BEFORE.json      # at the commit after it
+declared runs are written down before it and after, and runs go from one to the other.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,12 +43,27 @@ from ablation_lab.training.plan import estimated, plan
 if TYPE_CHECKING:
     from ablation_lab.store.keys import Archive, CarriedOver, Trained
 
+MORE = """\
+Runs whose code changed have another key, and count as missing. This gives those that the store has
+today's key, where that is right:
+  ablation rekey              train one run of each such cell again; the cell's runs get today's
+                              key if its curves come out the same
+  ablation rekey keys=FILE    write down the keys of all declared runs: at the commit before a
+                              change that is known to compute the same
+  ablation rekey from=FILE    carry the runs over from those keys: at the commit after it; the
+                              store must be a database, not an MLflow server
+"""
 # One machine computes the same float32 numbers again; this is for how they are written down.
 # Another processor rounds otherwise, which an epoch makes visible: so the latest run is tried.
 TOLERANCE = 1e-6
 # A run that takes longer, in seconds, is tried for one epoch only.
 SHORT = 10.0
 CURVES = ("train_loss", "val_accuracy", "val_loss")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Say more of a verb that has no options."""
+    parser.epilog = MORE
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def joint_test(differences: ArrayLike, *, level: float = LEVEL_OF_TESTS) -> Join
     n = (~np.isnan(given)).sum(axis=0)
     procedure = procedure_for(int(n.max(initial=0)))
     by = _by_sign_flips if procedure is Procedure.SIGN_FLIPS else _by_t
-    p, half, normal = by(_limits(given), n, level)
+    p, half, normal = by(limits(given), n, level)
     p, half = np.where(n > 0, p, np.nan), np.where(n > 1, half, np.nan)
     with np.errstate(invalid="ignore"):
         mean = np.nansum(given, axis=0) / np.where(n > 0, n, np.nan)
@@ -77,7 +77,7 @@ def equivalence_p(differences: ArrayLike, band: float) -> Floats:
     d = np.asarray(differences, dtype=np.float64)
     n = (~np.isnan(d)).sum(axis=0)
     if procedure_for(int(n.max(initial=0))) is Procedure.SIGN_FLIPS:
-        sides = _limits(np.hstack([band - d, band + d]))
+        sides = limits(np.hstack([band - d, band + d]))
         p, _ = _step_down(sides, np.tile(n, 2), two_sided=False)
         worse = p.reshape(2, -1).max(axis=0)
     else:
@@ -162,7 +162,7 @@ def _normal(family: int, level: float) -> float:
     return float(scipy_stats.norm.isf(level / (2 * family)))
 
 
-def _limits(d: Floats) -> Floats:
+def limits(d: Floats) -> Floats:
     """Finite stand-ins for columns with infinite differences: their signs, and 0 beside them."""
     infinite = np.isinf(d)
     signs = np.where(infinite, np.sign(d), np.where(np.isnan(d), np.nan, 0.0))

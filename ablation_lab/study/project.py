@@ -25,10 +25,14 @@ SETTINGS = "config.yaml"
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with ``conf/study/``, and what its ``conf/config.yaml`` says."""
+    """A folder with ``conf/study/``, and what its ``conf/config.yaml`` says.
+
+    ``beside`` are files of studies that lie elsewhere, each of which a call is about.
+    """
 
     folder: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[Path, ...] = ()
 
     @property
     def conf(self) -> Path:

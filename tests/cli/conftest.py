@@ -24,7 +24,7 @@ from tests.cli.lab import (
 # Imports the command line once and forks for every call, which saves a second each.
 CALLS = """
 import json, os, sys, traceback
-import ablation_lab.runner.session, hydra, pooch
+import ablation_lab.runner.gate, hydra, pooch
 from ablation_lab.cli import main
 for line in sys.stdin:
     folder, arguments = json.loads(line)

@@ -23,6 +23,7 @@ from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.planning import smallest_difference
 from ablation_lab.statistics.robustness import Rule, shown
 from tests.report.grids import declared, drawn, frame
+from tests.statistics.simulated_gates import table_of_gates
 from tests.statistics.simulated_items import table_of_items
 from tests.statistics.simulated_looks import table_of_looks, table_of_rivals
 
@@ -267,6 +268,7 @@ TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "shares": lambda studies: table_of_shares(int(studies)),
     "residuals": table_of_residuals,
     "sequential": lambda studies: table_of_looks(KINDS, int(studies)),
+    "gates": lambda loops: table_of_gates(KINDS, int(loops)),
     "adastop": lambda studies: table_of_rivals(int(studies)),
 }
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation_lab.statistics.comparisons import Comparison, best_cell
+from ablation_lab.statistics.comparisons import Comparison, Standing, against_best
 from ablation_lab.statistics.intervals import median_interval, two_kinds
 from ablation_lab.statistics.outcomes import Outcomes, bounds_of, estimate
 from ablation_lab.study.declaration import Declaration
@@ -28,7 +28,7 @@ def cell_rows(
     Differences are to the baseline cell, p-values corrected over the study. Shares are in 0..1.
     """
     against = {made.first.cell: made for made in comparisons}
-    best = best_cell(found, declaration)
+    best = _best(found, declaration)
     rows = [
         {
             "study": declaration.study,
@@ -48,6 +48,12 @@ def cell_rows(
         f.name: pd.CategoricalDtype(list(f.levels), ordered=True) for f in declaration.factors
     }
     return table.astype(levels)
+
+
+def _best(found: Mapping[str, Outcomes], declaration: Declaration) -> str | None:
+    """The best cell, if a test supports it against the runner-up."""
+    made = against_best(found, declaration)[:1]
+    return next((each.first.cell for each in made if each.standing is Standing.BETTER), None)
 
 
 def _estimates(found: Outcomes, declaration: Declaration) -> dict[str, Any]:

@@ -16,16 +16,9 @@ from typing import TypeVar
 
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.captions import SHOWN, caption_of
+from ablation_lab.report.cautions import GENERAL, PRINTED, problems, threats, without_result
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
-from ablation_lab.report.findings import (
-    GENERAL,
-    PRINTED,
-    abstract,
-    finding,
-    problems,
-    threats,
-    without_result,
-)
+from ablation_lab.report.findings import abstract, finding
 from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.reference_tables import (

@@ -1,29 +1,36 @@
-"""What a study found, what went wrong, and what a reader should hold against it, in sentences.
+"""What a study found: up to three sentences, the strongest first, each of which a test supports.
 
-In: a Study. Out: plain sentences whose every number stands in its frame, its configurations or its
-data; nothing is typed in by hand for one study.
+In: a Study. Out: plain English. Where the study asks, the sentences are the answers; else they are
+chosen by its design: effects that survive, the largest interaction, the best against the baseline.
+What no test decides is said to be undecided, with the runs that it would take.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
 
-from ablation_lab.report.formatting import decimals, estimate_text, metric_label
+from ablation_lab.report.design_findings import of_design, of_one_cell
+from ablation_lab.report.reference_values import answers
+from ablation_lab.report.sentences import (
+    MOST_NAMED,
+    Sides,
+    Statement,
+    levels_text,
+    listed,
+    sentence,
+    tested,
+    within_text,
+    wording_of,
+)
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import survival_sentence, verdicts_sentence
+from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.report.tabular import Table
-from ablation_lab.statistics.comparisons import Standing
-from ablation_lab.statistics.factorial import too_few_in_common
-from ablation_lab.statistics.planning import Procedure
-from ablation_lab.store.frame import overruled
-from ablation_lab.study.declaration import Cell, Declaration, Imported
-from ablation_lab.study.files import flat
-from ablation_lab.study.record import NoConvergence, Status
+from ablation_lab.statistics.answers import Place, Reply
+from ablation_lab.statistics.comparisons import Comparison, Standing
+from ablation_lab.statistics.reference_values import Word
+from ablation_lab.study.record import Status
 
-NAMED_CELLS = 3
+MOST = 3
 
 
 def abstract(
@@ -51,247 +58,103 @@ def abstract(
     return tuple(said)
 
 
-def findings(studies: Sequence[Study]) -> tuple[str, ...]:
-    """What each study found, after its title."""
-    found = ((study.declaration.title, finding(study)) for study in studies)
-    return tuple(f"{title}: {text}" for title, text in found if text)
-
-
 def finding(study: Study) -> str:
-    """The best cell in one sentence, and whether a test sets it apart; empty without results."""
-    declaration = study.declaration
+    """What a study found, in at most three sentences; empty without results."""
+    return " ".join(statement.text for statement in statements(study))
+
+
+def statements(study: Study) -> list[Statement]:
+    """The sentences of the finding, the strongest first."""
     cells = study.cells.dropna(subset=["estimate"])
-    if cells.empty or declaration.computes:
-        return ""
-    if (cells["not_converged"] == cells["finished"]).all():
-        return "No finished run converged."
-    ordered = cells.sort_values(
-        "estimate", ascending=not declaration.higher_is_better, kind="stable"
-    )
-    row = {str(name): value for name, value in ordered.iloc[0].items()}
-    text = estimate_text(row, declaration, digits=decimals(study.cells, declaration))
-    metric, named = metric_label(declaration), _named(study, str(row["cell"]))
-    if len(cells) == 1:
-        return f"{metric[:1].upper()}{metric[1:]} of {named}: {text}."
-    word = "Highest" if declaration.higher_is_better else "Lowest"
-    equal = int((cells["estimate"] == row["estimate"]).sum())
-    if equal > 1:
-        best = f"{word} {metric}: {text} in {equal} of {len(cells)} cells alike, such as {named}."
-    elif row["n"] == 1:
-        best = f"{word} {metric}: {text} for {named}, of one run and so without a test."
-    else:
-        apart = "better than the runner-up" if row["best"] else "not set apart from the runner-up"
-        best = f"{word} {metric}: {text} for {named}, {apart} by the corrected test."
-    return " ".join(filter(None, (best, against_baseline(study), survival_sentence(study))))
-
-
-def against_baseline(study: Study) -> str:
-    """How the other cells compare with the baseline, counted by verdict; empty without one."""
-    counts = Counter(made.standing for made in study.comparisons)
-    words = {word: word.value for word in Standing}
-    needed = max((made.needs or 0 for made in study.comparisons), default=0)
-    words[Standing.NEEDS] = f"without a verdict, since they need n ≥ {needed}"
-    said = ", ".join(f"{counts[word]} {text}" for word, text in words.items() if counts[word])
-    return f"Against the baseline: {said}." if said else ""
-
-
-def problems(study: Study) -> tuple[str, ...]:
-    """Everything that a reader must know before believing the tables, in plain sentences."""
-    said = list(study.problems)
-    if study.declaration.imported:
-        said += imported_sentences(study.declaration.imported)
-    elif not study.experiment_id:
-        said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
-    said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
-    if len(study.extra):
-        cells = ", ".join(sorted(set(study.extra["cell"])))
-        said.append(
-            f"{len(study.extra)} stored runs have a key that is not declared (the study or its "
-            f"code changed since); not used: {cells}"
-        )
-    return tuple(said)
-
-
-def imported_sentences(imported: Imported) -> Iterator[str]:
-    """What a reader should know of runs that nobody here trained."""
-    yield (
-        f"Runs were imported from {imported}: how they were trained, and what was chosen by these "
-        "values, is not known here."
-    )
-    if not imported.paired:
-        yield (
-            "Not every cell has the same replicates, so differences are not paired: cells are "
-            "compared by unpaired tests, and no effects of factors are given."
-        )
-
-
-def without_result(study: Study) -> tuple[str, ...]:
-    """Which cells lack runs, and why, one sentence for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for row in study.cells.to_dict("records"):
-        if row["reason"]:
-            by_reason.setdefault(str(row["reason"]), []).append(str(row["cell"]))
-    return tuple(f"{_several(cells)}: {reason}" for reason, cells in by_reason.items())
-
-
-def _several(cells: Sequence[str]) -> str:
-    if len(cells) <= NAMED_CELLS:
-        return "; ".join(cells)
-    return f"{'; '.join(cells[:NAMED_CELLS])} and {len(cells) - NAMED_CELLS} more cells"
-
-
-def _named(study: Study, cell: str) -> str:
-    """The cell by the labels of its factors."""
-    factors = {c.cell: c.factors for c in study.declaration.cells}[cell]
-    labels = {f.name: f.label for f in study.declaration.factors}
-    return ", ".join(f"{labels[name]} {level}" for name, level in factors.items()) or cell
-
-
-MOST_SETTINGS = 6
-GENERAL = (
-    "Intervals show the spread over seeds on one fixed test set; the captions say how much another "
-    "test set would add.",
-    "Settings that a study does not vary are those of its source; they were not tuned for each "
-    "cell, so a cell may lose by a setting that suits it badly.",
-)
-PRINTED = (
-    "A reference value is one run of unknown seed: it can contradict a recipe, not confirm it."
-)
-RULES: dict[str, str] = {
-    NoConvergence.NON_FINITE: "a loss or parameter was not finite",
-    NoConvergence.LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",
-    NoConvergence.ACCURACY_AT_CHANCE: "the accuracy was at most five points above chance",
-}
-
-
-def threats(study: Study) -> tuple[str, ...]:
-    """What a reader should hold against the study's numbers."""
-    said = (_unfinished, _one_run, _too_few, _tested_on_training, _rules, _effects, _confounded)
-    return tuple(sentence for look in said for sentence in look(study))
-
-
-def confounded(declaration: Declaration) -> dict[str, tuple[str, ...]]:
-    """Per step between neighbouring levels, 'factor: a → b', the settings that change: if several.
-
-    Neighbours are cells that differ in one factor only, by one level.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    for factor in declaration.compared:
-        for first, second in pairwise(factor.levels):
-            step = f"{factor.label}: {first} → {second}"
-            for one, other in _neighbours(declaration, factor.name, first, second):
-                changed = changed_settings(one.config, other.config)
-                if len(changed) > 1:
-                    found.setdefault(step, changed)
-    return found
-
-
-def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
-    """The dotted names of the settings in which two configurations differ."""
-    one, other = dict(flat(first)), dict(flat(second))
-    return tuple(sorted(k for k in {*one, *other} if one.get(k) != other.get(k)))
-
-
-def common_settings(declaration: Declaration) -> dict[str, Any]:
-    """The settings that all cells of a study share."""
-    each = [dict(sorted(flat(cell.config))) for cell in declaration.cells if cell.config]
-    if not each:
-        return {}
-    return {
-        name: value
-        for name, value in each[0].items()
-        if value is not None and all(name in c and c[name] == value for c in each)
-    }
-
-
-def _neighbours(
-    declaration: Declaration, factor: str, first: str, second: str
-) -> Iterator[tuple[Cell, Cell]]:
-    cells = {
-        tuple(sorted(cell.factors.items())): cell
-        for cell in declaration.cells
-        if not cell.trains_members
-    }
-    for levels, cell in cells.items():
-        if (factor, first) in levels:
-            wanted = tuple(sorted({**dict(levels), factor: second}.items()))
-            if wanted in cells:
-                yield cell, cells[wanted]
-
-
-def _unfinished(study: Study) -> Iterator[str]:
-    status = study.frame["status"]
-    lost = int(status.isin([Status.MISSING, Status.FAILED]).sum())
-    needed = int((status != Status.NOT_NEEDED).sum())
-    if needed < len(status):
-        yield (
-            f"{len(status) - needed} of {len(status)} declared runs are not needed so far: their "
-            f"cells are decided, or not yet looked at with so many."
-        )
-    if lost:
-        yield (
-            f"{lost} of {needed} declared runs are missing or failed; cells with few runs "
-            f"have wide intervals or none."
-        )
-
-
-def _one_run(study: Study) -> Iterator[str]:
-    cells = study.cells
-    one = int((cells["n"] == 1).sum())
-    if one and not study.declaration.is_success:
-        yield f"{_cells_have(one)} a single run: no interval, no test."
-
-
-def _too_few(study: Study) -> Iterator[str]:
-    pairs = study.compared.every
-    if few := [each.needs for each in pairs if each.needs]:
-        yield (
-            f"{len(few)} of {len(pairs)} comparisons have fewer than the {max(few)} "
-            f"replicates without which no verdict is possible."
-        )
-    if any(each.test == Procedure.NORMAL for each in pairs):
-        yield (
-            "With fewer than six replicates differences are tested by t tests, which assume normal "
-            "spread."
-        )
-
-
-def _tested_on_training(study: Study) -> Iterator[str]:
-    names = [data.name for data in study.declaration.data if data.test_is_train]
-    if names:
-        yield (
-            f"On {', '.join(names)} the training set is the test set: what is called accuracy is "
-            f"training accuracy and says nothing about new data."
-        )
-
-
-def _rules(study: Study) -> Iterator[str]:
-    finished = study.frame[study.frame["status"] == Status.FINISHED]
-    fired = finished.loc[finished["not_converged"] != "", "not_converged"].value_counts(sort=False)
-    if len(fired):
-        parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
-        text = "; ".join(parts)
-        yield f"{fired.sum()} of {len(finished)} finished runs did not converge: {text}."
-    if count := overruled(finished):
-        yield (
-            f"{count} of {len(finished)} finished runs ended with a training loss above that of "
-            f"guessing and an accuracy well above it: they count as converged."
-        )
-
-
-def _effects(study: Study) -> Iterator[str]:
-    if said := too_few_in_common(study.outcomes, study.declaration):
-        yield said
-
-
-def _confounded(study: Study) -> Iterator[str]:
     if study.declaration.computes:
-        return  # checks are no steps
-    for step, names in confounded(study.declaration).items():
-        more = len(names) - MOST_SETTINGS
-        listed = ", ".join(names[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
-        yield f"Confounded step, {step} changes {len(names)} settings at once: {listed}."
+        return _of_references(study)
+    if cells.empty:
+        return []
+    if (cells["not_converged"] == cells["finished"]).all():
+        return [Statement("No finished run converged.")]
+    if len(cells) == 1:
+        return [*_of_references(study), of_one_cell(study)][:MOST]
+    found = [_answer(study, reply) for reply in study.replies]
+    if not found:
+        found = [*_of_references(study), *of_design(study)]
+    return sorted(found, key=lambda statement: statement.rank)[:MOST]
 
 
-def _cells_have(count: int) -> str:
-    return "1 cell has" if count == 1 else f"{count} cells have"
+def _answer(study: Study, reply: Reply) -> Statement:
+    """The sentence that answers an ask."""
+    words = wording_of(study, sum(1 + len(each.places) for each in study.replies))
+    factors = {factor.name: factor for factor in study.declaration.factors}
+    ask, steps, made = reply.asked.ask, reply.asked.steps, tested(reply.whole)
+    apart = list(reply.places[0].where) if reply.places else []
+    averaged = [factors[name].label for name in apart]
+    upper, lower = (dict(zip(ask.compare, steps[end], strict=True)) for end in (-1, 0))
+    sides = Sides(
+        " and ".join(upper.values()) if reply.is_slope else levels_text(upper, factors),
+        " and ".join(lower.values()),
+        within_text(levels_text(reply.asked.kept, factors), averaged),
+        (words.value(reply.ends[1]), words.value(reply.ends[0])),
+    )
+    places = _places(study, reply.places, reply.whole)
+    if not reply.is_slope:
+        return Statement(words.difference(made, sides, places), made)
+    names = " and ".join(factors[name].label for name in ask.compare)
+    along = f"{names} {', '.join(' and '.join(step) for step in steps)}"
+    return Statement(words.slope(made, sides, along, places), made, len(steps) - 1)
+
+
+def _places(study: Study, places: Sequence[Place], whole: Comparison) -> str:
+    """Where the answer holds and where not; empty where there is one place."""
+    if not places:
+        return ""
+    label = " and ".join(study.declaration.factor(name).label for name in places[0].where)
+    by: dict[str, list[str]] = {}
+    for place in places:
+        levels = " with ".join(place.where.values())
+        by.setdefault(place_word(place.comparison), []).append(levels)
+    if list(by) == [place_word(whole)]:
+        (names,) = by.values()
+        many = f"each of the {len(names)} levels of {label}"
+        return f"; alike for {many if len(names) > MOST_NAMED else f'{label} {listed(names)}'}"
+    said = (f"{word} for {listed(names)}" for word, names in by.items())
+    return f"; by {label}: {', '.join(said)}"
+
+
+def place_word(made: Comparison) -> str:
+    """Which way a difference goes, as far as its test says."""
+    if made.standing in (Standing.BETTER, Standing.WORSE):
+        return "higher" if made.difference.estimate > 0 else "lower"
+    return "equivalent" if made.standing is Standing.EQUIVALENT else "not decided"
+
+
+UNHELD = (Word.REPORTED, Word.NOT_ATTEMPTED, Word.LOST)
+AGREE = (Word.EQUAL, Word.CONSISTENT)
+
+
+def _of_references(study: Study) -> list[Statement]:
+    """How many of the values that sources print come out; of checks, whether all were computed."""
+    said = [_computed(study)] if study.declaration.computes else []
+    words = [(each.reference.claim_id, each.verdict.word) for each in answers([study])]
+    if held := [(name, word) for name, word in words if word not in UNHELD]:
+        said.append(_held(held))
+    return [Statement(sentence("; ".join(said)), first=True)] if said else []
+
+
+def _held(verdicts: Sequence[tuple[str, Word]]) -> str:
+    """How reference values end: 'of 8 reference values 6 agree with our runs, 2 differ (a, b)'."""
+    apart = [name for name, word in verdicts if word is Word.DIFFERS]
+    agree = sum(word in AGREE for _, word in verdicts)
+    parts = (
+        (agree, "agrees with our runs", "agree with our runs"),
+        (len(apart), f"differs ({listed(apart)})", f"differ ({listed(apart)})"),
+        (len(verdicts) - agree - len(apart), *["cannot be decided"] * 2),
+    )
+    told = [(count, one if count == 1 else many) for count, one, many in parts if count]
+    if len(told) == 1:
+        every = f"all {len(verdicts)} reference values" if len(verdicts) > 1 else ""
+        return f"{every or 'the one reference value'} {told[0][1]}"
+    return f"of {len(verdicts)} reference values {', '.join(f'{n} {what}' for n, what in told)}"
+
+
+def _computed(study: Study) -> str:
+    done, every = int((study.frame["status"] == Status.FINISHED).sum()), len(study.frame)
+    return f"all {every} checks were computed" if done == every else f"{done} of {every} checks ran"

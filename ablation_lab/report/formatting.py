@@ -50,8 +50,13 @@ def measured_text(value: object, metric: Metric, *, digits: int) -> str:
     if not isfinite(found):
         return DASH
     if metric.format:
-        return format(found, metric.format)
-    return f"{100 * found:.{digits}f}" if in_percent(metric) else plain_text(found)
+        return unsigned_zero(format(found, metric.format))
+    return unsigned_zero(f"{100 * found:.{digits}f}") if in_percent(metric) else plain_text(found)
+
+
+def unsigned_zero(text: str) -> str:
+    """A number that rounds to zero without the sign that it had before."""
+    return text.removeprefix("-") if set(text) <= set("-0.") else text
 
 
 def plain_text(value: object) -> str:
@@ -77,7 +82,8 @@ def uncertain_text(value: float, half: float) -> str:
 def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
     """A difference with its sign, in points for shares."""
     text = value_text(value, declaration, digits=digits)
-    return f"+{text}" if number(value) > 0 else text
+    zero = set(text) <= set("0.")
+    return f"+{text}" if number(value) > 0 and not zero else text
 
 
 def printed_text(value: object, declaration: Declaration) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ablation_lab.report.findings import common_settings
+from ablation_lab.report.cautions import common_settings
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import MCNEMAR
 from ablation_lab.statistics.planning import Procedure

@@ -18,6 +18,7 @@ import pandas as pd
 
 from ablation_lab.errors import redact
 from ablation_lab.report.cells import cell_rows
+from ablation_lab.statistics.answers import Reply, replies
 from ablation_lab.statistics.attribution import Credit, credits_of
 from ablation_lab.statistics.comparisons import (
     Attribution,
@@ -102,6 +103,11 @@ class Study:
     def contrasts(self) -> list[Comparison]:
         """The primary contrasts: those with the baseline, else those of its steps."""
         return self.comparisons or [each.comparison for each in self.attributions]
+
+    @cached_property
+    def replies(self) -> list[Reply]:
+        """The answers to what the study asks, tested as one family."""
+        return replies(self.outcomes, self.declaration)
 
     @cached_property
     def survivals(self) -> list[Survival]:

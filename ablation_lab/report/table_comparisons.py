@@ -6,7 +6,6 @@ a verdict.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -20,15 +19,14 @@ from ablation_lab.report.formatting import (
     decimals,
     difference_text,
     p_text,
-    rule_caption,
     sortable,
 )
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.statistics.answers import Reply
 from ablation_lab.statistics.comparisons import Comparison, Standing
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval
 from ablation_lab.statistics.planning import Procedure
-from ablation_lab.statistics.robustness import NO_TEST, Rule, Survival
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.schema import Design
 
@@ -69,6 +67,44 @@ def _caption(declaration: Declaration) -> str:
         "Each cell minus the one that has the baseline's levels and otherwise its own. "
         f"{comparison_caption(declaration)}"
     )
+
+
+def answers_table(study: Study) -> Table:
+    """What the study asks, each question answered on average and at every place."""
+    declaration, notes = study.declaration, Notes()
+    digits = decimals(study.cells, declaration)
+    rows: list[tuple[Entry, ...]] = []
+    for reply in study.replies:
+        steps = " → ".join(" and ".join(step) for step in reply.asked.steps)
+        unit = "a step along " if reply.is_slope else ""
+        every = [({}, reply.whole), *((place.where, place.comparison) for place in reply.places)]
+        kept = reply.asked.kept
+        rows += [
+            (
+                Entry(reply.asked.ask.question),
+                Entry(f"{unit}{steps}"),
+                Entry(" · ".join([*kept.values(), *(where or _averaged(reply)).values()])),
+                *comparison_entries(made, declaration, digits=digits, notes=notes),
+            )
+            for where, made in every
+        ]
+    return Table.of(
+        "answers",
+        "What the study asks",
+        caption=(
+            "Each question as a difference between levels, the last minus the first, on average "
+            "over the other levels that it leaves (all) and at each of them; of several steps the "
+            f"change from each to the next. {comparison_caption(declaration)}"
+        ),
+        header=(("question", "from → to", "at", *COLUMNS),),
+        rows=rows,
+        notes=notes,
+    )
+
+
+def _averaged(reply: Reply) -> dict[str, str]:
+    """The factors over which an answer is on average."""
+    return {name: f"all of {name}" for place in reply.places[:1] for name in place.where}
 
 
 def contrasts(study: Study) -> pd.DataFrame:
@@ -133,65 +169,6 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
     return (
         f"{said} {chance}. Where false ones are to be 5 % of all that are decided in this report "
         f"(column q of comparisons.csv), {kept} of {int(decided.sum())} remain."
-    )
-
-
-def survival_sentence(study: Study) -> str:
-    """How many verdicts other rules would change, in one sentence; empty without a verdict."""
-    made = study.survivals
-    if not made:
-        return ""
-    changed = sum(bool(each.changed) for each in made)
-    counts = Counter(rule for each in made for rule in each.changed)
-    each_rule = ", ".join(f"{rule} {counts[rule]}" for rule in made[0].under)
-    verb = "changes" if changed == 1 else "change"
-    return f"{changed} of {len(made)} verdicts {verb} under other rules of testing ({each_rule})."
-
-
-def survival_table(study: Study) -> Table:
-    """The primary contrasts under other rules: the same, or what each would say instead."""
-    several = bool(study.declaration.baselines) or not study.comparisons
-    rules = list(study.survivals[0].under)
-
-    def said(each: Survival, rule: Rule) -> Entry:
-        new = rule in each.changed
-        return Entry(each.under[rule] if new or each.under[rule] == NO_TEST else "same", bold=new)
-
-    return Table.of(
-        "survival",
-        "Which verdicts survive other rules",
-        caption=_survival_caption(study, rules),
-        header=(("cell", *(("minus",) if several else ()), "verdict", *rules),),
-        rows=[
-            (
-                Entry(each.comparison.first.cell, cell=each.comparison.first.cell),
-                *([Entry(each.comparison.second.cell)] if several else []),
-                Entry(each.comparison.verdict),
-                *(said(each, rule) for rule in rules),
-            )
-            for each in study.survivals
-        ],
-    )
-
-
-MEANING = {
-    Rule.CONVERGED: "runs that did not converge are dropped, which favours cells that lose many",
-    Rule.MEDIAN: "Wilcoxon's signed ranks, joint as ours, so that no single run weighs much; "
-    "it shows little with few replicates and many comparisons",
-    Rule.T: "every pair by itself, corrected by Holm, which assumes normal spread",
-    Rule.UNPAIRED: "all runs of both cells without their pairs, by Welch's test (of successes by "
-    "Fisher's), corrected by Holm",
-}
-
-
-def _survival_caption(study: Study, rules: Sequence[Rule]) -> str:
-    meaning = "; ".join(f"{rule}: {MEANING[rule]}" for rule in rules)
-    return (
-        f"Each verdict of this study under rules that others would defend: 'same', or what that "
-        f"rule says instead. A verdict that changes rests on the rule as much as on the runs. "
-        f"{survival_sentence(study)} The rules were not chosen by their results: {meaning}. They "
-        f"have no test of sameness, so equivalent and undecided both count as no difference shown. "
-        f"{rule_caption(study.declaration)}"
     )
 
 

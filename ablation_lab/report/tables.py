@@ -32,11 +32,12 @@ from ablation_lab.report.layout import header, level_columns, levels_of, narrow
 from ablation_lab.report.reference_tables import checks_table, values_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import (
+    answers_table,
     attribution_table,
     comparisons_table,
-    survival_table,
 )
 from ablation_lab.report.table_items import cell_errors, items_sentence, items_table
+from ablation_lab.report.table_survival import survival_table
 from ablation_lab.report.table_training import (
     differs,
     gradients_table,
@@ -214,6 +215,7 @@ def _numbers(
 
 
 FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = (
+    (lambda study: bool(study.replies), answers_table),
     (lambda study: bool(study.comparisons), comparisons_table),
     # What changes are worth alone stands in the table of credits, where there is one.
     (lambda study: bool(study.attributions and not study.credits), attribution_table),

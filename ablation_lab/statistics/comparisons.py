@@ -37,6 +37,7 @@ from ablation_lab.statistics.unpaired import (
 from ablation_lab.study.declaration import Declaration
 
 Pair = tuple[Outcomes, Outcomes]
+ROUNDING = 1e-12  # of a value
 MCNEMAR = "McNemar by joint sign flips"
 
 
@@ -171,7 +172,8 @@ def _joint(
 def paired(pairs: Sequence[Pair]) -> Floats:
     """The differences (R, K) of every pair in every replicate; NaN where one of both lacks it.
 
-    Two runs that are both not finite, and count at an infinite worst, do not differ.
+    Two runs that are both not finite, and count at an infinite worst, do not differ, and neither do
+    means that differ by rounding.
     """
     replicates = sorted({r for pair in pairs for each in pair for r in each.values})
     first, second = (
@@ -179,28 +181,25 @@ def paired(pairs: Sequence[Pair]) -> Floats:
         for side in (0, 1)
     )
     with np.errstate(invalid="ignore"):
-        made = np.where((first == second) & np.isinf(first), 0.0, first - second)
+        alike = np.isclose(first, second, rtol=ROUNDING, atol=0)
+        made = np.where(alike, 0.0, first - second)
     return made.reshape(len(replicates), len(pairs))
 
 
-def best_cell(found: Mapping[str, Outcomes], declaration: Declaration) -> str | None:
-    """The best cell, if a test supports it against the runner-up; None otherwise.
+def against_best(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Comparison]:
+    """The best cell minus every other one, the runner-up first; [] without a single best one.
 
-    The best cell is compared with every other one as one family, since choosing the best is itself
-    a look at all of them (Hsu, 1984: comparisons with the best).
+    They are one family, since choosing the best is itself a look at all of them (Hsu, 1984:
+    comparisons with the best).
     """
     sign = -1 if declaration.higher_is_better else 1
-    estimates = {name: estimate(each, declaration).estimate for name, each in found.items()}
-    ranked = sorted(
-        (name for name, value in estimates.items() if np.isfinite(value)),
-        key=lambda name: sign * estimates[name],
-    )
+    estimates = {name: sign * estimate(each, declaration).estimate for name, each in found.items()}
+    finite = [name for name, value in estimates.items() if np.isfinite(value)]
+    ranked = sorted(finite, key=lambda name: estimates[name])
     if len(ranked) < 2 or estimates[ranked[0]] == estimates[ranked[1]]:
-        return None
+        return []
     best, *others = ranked
-    _, joint = _joint([(found[best], found[other]) for other in others], declaration)
-    level = Looks(declaration.looks, len(others)).level
-    return best if joint.p[0] <= level and _tells(joint, 0, declaration) else None
+    return compare([(found[best], found[other]) for other in others], declaration)
 
 
 def _difference(
@@ -208,7 +207,7 @@ def _difference(
 ) -> Interval:
     """The mean difference with the bounds that hold for all comparisons together."""
     n, test = joint.n[k], f"simultaneous, {joint.procedure.value}"
-    if declaration.is_success:
+    if declaration.is_success and all(each.are_counted for each in pair):
         first, second = (wilson(o.successes, len(o.values), z=joint.normal) for o in pair)
         return share_difference(first, second)
     known = column[~np.isnan(column)]
@@ -224,7 +223,7 @@ def _equivalence(pairs: Sequence[Pair], differences: Floats, declaration: Declar
     band = declaration.equivalence
     if band is None:
         return np.full(len(pairs), nan)
-    if declaration.is_success:
+    if declaration.is_success and all(each.are_counted for pair in pairs for each in pair):
         counts = [(a.successes, len(a.values), b.successes, len(b.values)) for a, b in pairs]
         return np.array(holm([share_equivalence(*each, band=band) for each in counts]))
     if not declaration.paired:

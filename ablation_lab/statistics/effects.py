@@ -25,6 +25,8 @@ from ablation_lab.statistics.intervals import (
 )
 from ablation_lab.statistics.joint import joint_test
 
+ROUNDING = 1e-12  # of the largest value: sums of equal ones differ by it
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -76,6 +78,7 @@ def contrasts(data: Factorial) -> list[Contrast]:
     if not found:
         return []
     values = data.values @ np.array([weights for *_, weights in found]).T
+    values[np.abs(values) <= ROUNDING * np.abs(data.values).max()] = 0.0
     joint = joint_test(values)
     return [
         Contrast(
@@ -281,3 +284,13 @@ def forest(data: Factorial, means: Floats) -> dict[str, float]:
     ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
     parts = dict(zip(names, np.split(weights, ends), strict=True))
     return {name: float(parts[name].sum()) for name in data.levels}
+
+
+def effect_at(data: Factorial, name: str, level: str, other: str, at: str) -> float:
+    """A level of a factor minus its reference, at one level of another factor, on average."""
+    rows = [
+        _profile(data, data.paired.terms, {name: chosen, other: at})
+        for chosen in (level, data.reference[name])
+    ]
+    weights, _ = _estimator(data.paired, rows[0] - rows[1])
+    return float((data.values @ weights).mean())

@@ -66,6 +66,11 @@ class Outcomes:
         return {r: value for r, value in self.values.items() if r not in lost}
 
     @property
+    def are_counted(self) -> bool:
+        """Whether each value is one run's success or failure, and no mean over cells."""
+        return all(value in (0, 1) for value in self.values.values())
+
+    @property
     def successes(self) -> int:
         """How many runs have it, where the metric is a success."""
         return sum(value >= 0.5 for value in self.values.values())

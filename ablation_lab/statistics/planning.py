@@ -7,6 +7,7 @@ show with a given power. How far the formula is from simulated power stands in d
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, inf, log2, sqrt
@@ -15,6 +16,7 @@ from scipy import stats as scipy_stats
 
 LEVEL = 0.05
 POWER = 0.8
+MOST = 1_000_000  # replicates that anybody is told to have
 EXTREME = 7  # replicates up to which only the most extreme sign patterns decide
 
 
@@ -66,6 +68,23 @@ def smallest_difference(
         alike = scipy_stats.norm.ppf(power ** (1 / replicates)) * sqrt(replicates)
         reach = max(reach, alike)
     return spread * sqrt(2 / replicates) * float(reach)
+
+
+def replicates_to_show(
+    difference: float, comparisons: int, *, spread: float, level: float = LEVEL
+) -> int | None:
+    """The fewest replicates that show a difference with 80 %; None beyond a million.
+
+    ``spread`` is the standard deviation of paired differences, so √2 that of a cell's runs.
+    """
+
+    def shows(replicates: int) -> bool:
+        found = smallest_difference(comparisons, replicates, spread=spread / sqrt(2), level=level)
+        return found <= difference
+
+    fewest = replicates_needed(level)
+    place = bisect_left(range(fewest, MOST), True, key=shows)
+    return fewest + place if difference > 0 and fewest + place < MOST else None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ablation_lab.study.asks import Ask
 from ablation_lab.study.factor import Factor, FactorRole
 from ablation_lab.study.former import of_today
 from ablation_lab.study.metric import Metric
@@ -110,6 +111,7 @@ class Declaration(Stored):
     chance: float | None = None
     baseline: str | None = None
     baselines: dict[str, str] = Field({})
+    asks: tuple[Ask, ...] = ()
     selection: str = "last_epoch"
     replicates: int
     looks: tuple[int, ...] = ()
@@ -170,6 +172,11 @@ class Declaration(Stored):
     def baseline_of(self, cell: str) -> str | None:
         """The cell that this one is compared with: of its own other levels, or that of all."""
         return self.baselines.get(cell) if self.baselines else self.baseline
+
+    def levels_of(self, cell: Cell) -> dict[str, str]:
+        """The levels that make a cell what it is, without those that were tuned for it."""
+        tuned = {f.name for f in self.factors if f.role is FactorRole.NUISANCE}
+        return {name: level for name, level in cell.factors.items() if name not in tuned}
 
     def factor(self, name: str) -> Factor:
         """The factor of that name (KeyError if the study has none)."""

@@ -13,10 +13,12 @@ from typing import Any
 from ablation_lab.data import DATASETS, checksum
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study import declaration
+from ablation_lab.study.asks import unanswered
 from ablation_lab.study.declaration import DataSet, Declaration, DeclaredRun, Excluded
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import named, run_key
 from ablation_lab.study.metric import ACCURACIES, METRICS, Metric
+from ablation_lab.study.reading import Lines
 from ablation_lab.study.record import chance
 from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.run import Run
@@ -48,6 +50,7 @@ def declare(study: Study, profile: str, *, choices: Choices | None = None) -> De
     cells = tuple(_measured(study, cell) for cell in expand(study, profile, choices=choices))
     for cell in cells:
         _check_selection(study, cell)
+    _check_asks(study, profile, cells)
     keys = {
         cell.name: [
             run_key(cell.config, study.seed, replicate) for replicate in range(cell.replicates)
@@ -78,6 +81,19 @@ def _measured(study: Study, cell: Cell) -> Cell:
         return cell
     training = {**cell.config["training"], "metrics": functions}
     return replace(cell, config={**cell.config, "training": training})
+
+
+def _check_asks(study: Study, profile: str, cells: tuple[Cell, ...]) -> None:
+    """Refuse a question that no cells answer; a profile may leave levels out, and so the answer."""
+    if study.budget(profile).levels:
+        return
+    levels = {cell.name: cell.factors for cell in cells if not (cell.implicit or cell.reason)}
+    lines = Lines(study.place, study.path)
+    wrong = list(unanswered(study.asks, levels))
+    for place, said in wrong:
+        lines.add((study.name, *place), f"asks[{place[1]}]", said)
+    if wrong:
+        raise lines.error
 
 
 def _check_selection(study: Study, cell: Cell) -> None:
@@ -170,6 +186,7 @@ def declaration_of(declared: Declared, provenance: Mapping[str, Any]) -> Declara
         chance=_chance(study.metric, included),
         baseline=_baseline(study, included),
         baselines=_baselines(study, included),
+        asks=study.asks,
         selection=common_rule(
             cell.config["training"] for cell in included if "training" in cell.config
         ),

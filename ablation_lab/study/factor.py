@@ -66,6 +66,13 @@ WrittenWhere = dict[Label, Labels]
 Settings = dict[str, Any]
 
 
+class Exclusion(Written):
+    """Combinations that are declared not to run, with the reason that the report prints."""
+
+    where: WrittenWhere = Field(description="Levels of factors, all of which a cell has.")
+    reason: str = Field(description="Why they do not run.")
+
+
 class Factor(Written):
     """What varies. ``settings`` are the configuration keys that each level sets.
 

@@ -17,7 +17,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.study.asks import Ask, unknown_in
 from ablation_lab.study.factor import (
+    Exclusion,
     Factor,
     FactorRole,
     Label,
@@ -72,13 +74,6 @@ class Layout(Written):
 
     rows: Names = Field(description="Factors whose levels are rows.")
     columns: Names = Field((), description="Factors whose levels are columns.")
-
-
-class Exclusion(Written):
-    """Combinations that are declared not to run, with the reason that the report prints."""
-
-    where: WrittenWhere = Field(description="Levels of factors, all of which a cell has.")
-    reason: str = Field(description="Why they do not run.")
 
 
 class Adjustment(Written):
@@ -142,6 +137,9 @@ class Study(Written):
     seed: Whole = Field(0, description="The number from which all random streams come.")
     baseline: dict[str, Label] = Field(
         {}, description="The level of each factor with which cells are compared."
+    )
+    asks: tuple[Ask, ...] = Field(
+        (), description="Questions about levels, of which the finding is the answer."
     )
     layout: Layout | None = Field(None, description="How the main table is laid out.")
     run: Settings = Field(
@@ -221,6 +219,7 @@ class Study(Written):
             yield from unknown_levels(factor.when, every[:index], ("factors", factor.name, "when"))
         baseline = {name: (label,) for name, label in self.baseline.items()}
         yield from unknown_levels(baseline, made, ("baseline",))
+        yield from unknown_in(self.asks, made)
         for index, exclusion in enumerate(self.exclusions):
             yield from unknown_levels(exclusion.where, made, ("exclude", index, "where"))
         for name, budget in self.budgets.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ablation_lab.report.findings import threats
+from ablation_lab.report.cautions import threats
 from ablation_lab.report.study import load
 from ablation_lab.store.declared import declarations
 from ablation_lab.store.frame import load_frame, overruled

@@ -13,9 +13,9 @@ import typst
 
 from ablation_lab.report import text as literal
 from ablation_lab.report.__main__ import publish_cells
+from ablation_lab.report.cautions import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import Document, document, section
-from ablation_lab.report.findings import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.methods import cited, duration, facts, methods
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table

@@ -158,7 +158,7 @@ def test_a_check_is_compared_with_all_its_numbers(studies: dict[str, Study]) -> 
 
 def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
     study = studies["keep_prob"]
-    assert finding(study)
+    assert "higher" in finding(study) or "lower" in finding(study)
     checks = replace(
         study,
         declaration=study.declaration.model_copy(
@@ -166,7 +166,11 @@ def test_nobody_ranks_the_numbers_of_checks(studies: dict[str, Study]) -> None:
         ),
         frame=study.frame.assign(value_0=1.0),
     )
-    assert finding(checks) == ""
+    finished = int((study.frame["status"] == "finished").sum())
+    said = (
+        f"{finished} of {len(study.frame)} checks ran; the one reference value cannot be decided."
+    )
+    assert finding(checks) == said
     assert list(figures_for(checks)) == ["verdicts"]
 
 

@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import survival_sentence, survival_table
+from ablation_lab.report.table_survival import survival_sentence, survival_table
 from ablation_lab.statistics.robustness import NO_DIFFERENCE, NO_TEST, Rule, shown
 from tests.report.grids import declared, frame
 from tests.statistics.simulations import cells_of, shown_by

@@ -1,0 +1,214 @@
+"""What a reader should know before believing a study's tables, in sentences.
+
+In: a Study. Out: plain sentences whose every number stands in its frame, its configurations or its
+data; nothing is typed in by hand for one study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ablation_lab.report.study import Study
+from ablation_lab.statistics.factorial import too_few_in_common
+from ablation_lab.statistics.planning import Procedure
+from ablation_lab.store.frame import overruled
+from ablation_lab.study.declaration import Cell, Declaration, Imported
+from ablation_lab.study.files import flat
+from ablation_lab.study.record import NoConvergence, Status
+
+NAMED_CELLS = 3
+MOST_SETTINGS = 6
+GENERAL = (
+    "Intervals show the spread over seeds on one fixed test set; the captions say how much another "
+    "test set would add.",
+    "Settings that a study does not vary are those of its source; they were not tuned for each "
+    "cell, so a cell may lose by a setting that suits it badly.",
+)
+PRINTED = (
+    "A reference value is one run of unknown seed: it can contradict a recipe, not confirm it."
+)
+RULES: dict[str, str] = {
+    NoConvergence.NON_FINITE: "a loss or parameter was not finite",
+    NoConvergence.LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",
+    NoConvergence.ACCURACY_AT_CHANCE: "the accuracy was at most five points above chance",
+}
+
+
+def problems(study: Study) -> tuple[str, ...]:
+    """Everything that a reader must know before believing the tables, in plain sentences."""
+    said = list(study.problems)
+    if study.declaration.imported:
+        said += imported_sentences(study.declaration.imported)
+    elif not study.experiment_id:
+        said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
+    said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
+    if len(study.extra):
+        cells = ", ".join(sorted(set(study.extra["cell"])))
+        said.append(
+            f"{len(study.extra)} stored runs have a key that is not declared (the study or its "
+            f"code changed since); not used: {cells}"
+        )
+    return tuple(said)
+
+
+def imported_sentences(imported: Imported) -> Iterator[str]:
+    """What a reader should know of runs that nobody here trained."""
+    yield (
+        f"Runs were imported from {imported}: how they were trained, and what was chosen by these "
+        "values, is not known here."
+    )
+    if not imported.paired:
+        yield (
+            "Not every cell has the same replicates, so differences are not paired: cells are "
+            "compared by unpaired tests, and no effects of factors are given."
+        )
+
+
+def without_result(study: Study) -> tuple[str, ...]:
+    """Which cells lack runs, and why, one sentence for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for row in study.cells.to_dict("records"):
+        if row["reason"]:
+            by_reason.setdefault(str(row["reason"]), []).append(str(row["cell"]))
+    return tuple(f"{_several(cells)}: {reason}" for reason, cells in by_reason.items())
+
+
+def _several(cells: Sequence[str]) -> str:
+    if len(cells) <= NAMED_CELLS:
+        return "; ".join(cells)
+    return f"{'; '.join(cells[:NAMED_CELLS])} and {len(cells) - NAMED_CELLS} more cells"
+
+
+def threats(study: Study) -> tuple[str, ...]:
+    """What a reader should hold against the study's numbers."""
+    said = (_unfinished, _one_run, _too_few, _tested_on_training, _rules, _effects, _confounded)
+    return tuple(sentence for look in said for sentence in look(study))
+
+
+def confounded(declaration: Declaration) -> dict[str, tuple[str, ...]]:
+    """Per step between neighbouring levels, 'factor: a → b', the settings that change: if several.
+
+    Neighbours are cells that differ in one factor only, by one level.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for factor in declaration.compared:
+        for first, second in pairwise(factor.levels):
+            step = f"{factor.label}: {first} → {second}"
+            for one, other in _neighbours(declaration, factor.name, first, second):
+                changed = changed_settings(one.config, other.config)
+                if len(changed) > 1:
+                    found.setdefault(step, changed)
+    return found
+
+
+def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    """The dotted names of the settings in which two configurations differ."""
+    one, other = dict(flat(first)), dict(flat(second))
+    return tuple(sorted(k for k in {*one, *other} if one.get(k) != other.get(k)))
+
+
+def common_settings(declaration: Declaration) -> dict[str, Any]:
+    """The settings that all cells of a study share."""
+    each = [dict(sorted(flat(cell.config))) for cell in declaration.cells if cell.config]
+    if not each:
+        return {}
+    return {
+        name: value
+        for name, value in each[0].items()
+        if value is not None and all(name in c and c[name] == value for c in each)
+    }
+
+
+def _neighbours(
+    declaration: Declaration, factor: str, first: str, second: str
+) -> Iterator[tuple[Cell, Cell]]:
+    cells = {
+        tuple(sorted(cell.factors.items())): cell
+        for cell in declaration.cells
+        if not cell.trains_members
+    }
+    for levels, cell in cells.items():
+        if (factor, first) in levels:
+            wanted = tuple(sorted({**dict(levels), factor: second}.items()))
+            if wanted in cells:
+                yield cell, cells[wanted]
+
+
+def _unfinished(study: Study) -> Iterator[str]:
+    status = study.frame["status"]
+    lost = int(status.isin([Status.MISSING, Status.FAILED]).sum())
+    needed = int((status != Status.NOT_NEEDED).sum())
+    if needed < len(status):
+        yield (
+            f"{len(status) - needed} of {len(status)} declared runs are not needed so far: their "
+            f"cells are decided, or not yet looked at with so many."
+        )
+    if lost:
+        yield (
+            f"{lost} of {needed} declared runs are missing or failed; cells with few runs "
+            f"have wide intervals or none."
+        )
+
+
+def _one_run(study: Study) -> Iterator[str]:
+    cells = study.cells
+    one = int((cells["n"] == 1).sum())
+    if one and not study.declaration.is_success:
+        yield f"{_cells_have(one)} a single run: no interval, no test."
+
+
+def _too_few(study: Study) -> Iterator[str]:
+    pairs = study.compared.every
+    if few := [each.needs for each in pairs if each.needs]:
+        yield (
+            f"{len(few)} of {len(pairs)} comparisons have fewer than the {max(few)} "
+            f"replicates without which no verdict is possible."
+        )
+    if any(each.test == Procedure.NORMAL for each in pairs):
+        yield (
+            "With fewer than six replicates differences are tested by t tests, which assume normal "
+            "spread."
+        )
+
+
+def _tested_on_training(study: Study) -> Iterator[str]:
+    names = [data.name for data in study.declaration.data if data.test_is_train]
+    if names:
+        yield (
+            f"On {', '.join(names)} the training set is the test set: what is called accuracy is "
+            f"training accuracy and says nothing about new data."
+        )
+
+
+def _rules(study: Study) -> Iterator[str]:
+    finished = study.frame[study.frame["status"] == Status.FINISHED]
+    fired = finished.loc[finished["not_converged"] != "", "not_converged"].value_counts(sort=False)
+    if len(fired):
+        parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
+        text = "; ".join(parts)
+        yield f"{fired.sum()} of {len(finished)} finished runs did not converge: {text}."
+    if count := overruled(finished):
+        yield (
+            f"{count} of {len(finished)} finished runs ended with a training loss above that of "
+            f"guessing and an accuracy well above it: they count as converged."
+        )
+
+
+def _effects(study: Study) -> Iterator[str]:
+    if said := too_few_in_common(study.outcomes, study.declaration):
+        yield said
+
+
+def _confounded(study: Study) -> Iterator[str]:
+    if study.declaration.computes:
+        return  # checks are no steps
+    for step, names in confounded(study.declaration).items():
+        more = len(names) - MOST_SETTINGS
+        listed = ", ".join(names[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
+        yield f"Confounded step, {step} changes {len(names)} settings at once: {listed}."
+
+
+def _cells_have(count: int) -> str:
+    return "1 cell has" if count == 1 else f"{count} cells have"

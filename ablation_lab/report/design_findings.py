@@ -1,0 +1,190 @@
+"""What a study found that asks nothing in its own words: what its design asks, by tests.
+
+In: a Study. Out: statements, one of each kind that the design has before a second one: main effects
+that survive, the largest interaction, the steps of a ladder, the best against the baseline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from math import isfinite
+
+from ablation_lab.report.formatting import decimals, estimate_text, metric_label
+from ablation_lab.report.sentences import (
+    Sides,
+    Statement,
+    Tested,
+    level_text,
+    levels_text,
+    sentence,
+    tested,
+    within_text,
+    wording_of,
+)
+from ablation_lab.report.study import Study
+from ablation_lab.statistics.attribution import Kind
+from ablation_lab.statistics.comparisons import Comparison, Standing, against_best
+from ablation_lab.statistics.effects import Contrast, effect_at
+from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
+from ablation_lab.statistics.planning import Procedure
+from ablation_lab.study.schema import Design
+
+
+def of_design(study: Study) -> list[Statement]:
+    """One statement of each kind that the design has, then more of them up to three."""
+    kinds = [_main_effects(study), _interactions(study)[:1], _steps(study), _to_baseline(study)]
+    found = [kind for kind in kinds if kind] or [_best(study)]
+    first, more = [kind[0] for kind in found], [each for kind in found for each in kind[1:]]
+    return [*first, *sorted(more, key=lambda statement: statement.rank)]
+
+
+def _main_effects(study: Study) -> list[Statement]:
+    """The largest main effect of every factor that has one, the largest first."""
+    found: dict[str, Contrast] = {}
+    for each in _surviving(study, terms=1):
+        found.setdefault(each.term[0], each)
+    return [_main_effect(study, each) for each in found.values()]
+
+
+def _surviving(study: Study, *, terms: int) -> list[Contrast]:
+    """The effects of so many factors that their test supports, the largest first."""
+    kept = [
+        each
+        for each in study.effects
+        if each.kind is Kind.EFFECT and len(each.term) == terms and each.p <= LEVEL_OF_TESTS
+    ]
+    return sorted(kept, key=lambda each: -abs(each.interval.estimate))
+
+
+def _effect(study: Study, made: Contrast) -> Tested:
+    higher = made.interval.estimate > 0
+    better = higher == study.declaration.higher_is_better
+    standing = Standing.BETTER if better else Standing.WORSE
+    few = made.interval.method == Procedure.NORMAL
+    return Tested(made.interval, made.p, standing, assumes=few)
+
+
+def _main_effect(study: Study, made: Contrast) -> Statement:
+    words, found = wording_of(study, len(study.effects)), _effect(study, made)
+    factor = study.declaration.factor(made.term[0])
+    reference = study.factorial.reference[factor.name] if study.factorial else ""
+    within = within_text("", ["all other factors"])
+    sides = Sides(level_text(factor, made.levels[0]), reference, within)
+    return Statement(words.difference(found, sides), found)
+
+
+def _interactions(study: Study) -> list[Statement]:
+    """Every interaction of two factors that its test supports, the largest first."""
+    return [_interaction(study, each) for each in _surviving(study, terms=2)]
+
+
+def _interaction(study: Study, made: Contrast) -> Statement:
+    """What a level changes at two levels of another factor, and by how much these differ."""
+    words, found, data = (
+        wording_of(study, len(study.effects)),
+        _effect(study, made),
+        study.factorial,
+    )
+    if data is None:
+        raise ValueError(f"study {study.name}: expected a factorial, found none")
+    one, other = (study.declaration.factor(name) for name in made.term)
+    level, at = made.levels
+    before, there = data.reference[one.name], data.reference[other.name]
+    here, elsewhere = (
+        f"{words.signed(effect_at(data, one.name, level, other.name, place))}{words.unit}"
+        for place in (at, there)
+    )
+    text = (
+        f"{level_text(one, level)} instead of {before} changes {words.subject} by {here} with "
+        f"{level_text(other, at)}, but by {elsewhere} with {there} (between them "
+        f"{words.amount(found.size)}, {words.evidence(found)})"
+    )
+    return Statement(sentence(text), found)
+
+
+def _steps(study: Study) -> list[Statement]:
+    """The steps of a ladder that a test tells from the step before, the largest first."""
+    if study.declaration.design is not Design.LADDER:
+        return []
+    made = [each.comparison for each in study.attributions]
+    found = [_compared(study, each, len(made)) for each in made if each.decided]
+    return sorted(found, key=lambda statement: statement.rank)
+
+
+def _to_baseline(study: Study) -> list[Statement]:
+    """The largest gain over the baseline and the largest loss; else what is not decided."""
+    if study.declaration.design is Design.LADDER:
+        return []
+    made, family = study.comparisons, len(study.compared.every)
+    counts = Counter(_counted_as(each) for each in made)
+    tally = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    said = f"; of {len(made)} comparisons with the baseline: {tally}" if len(made) > 1 else ""
+    found: list[Statement] = []
+    for word in (Standing.BETTER, Standing.WORSE):
+        largest = _largest(each for each in made if each.standing is word)
+        found += [_compared(study, each, family, "" if found else said) for each in largest]
+    return found or [_compared(study, each, family, said) for each in _largest(made)]
+
+
+def _largest(made: Iterable[Comparison]) -> list[Comparison]:
+    """The comparison with the largest difference, the first of equal ones; [] of none."""
+    known = [each for each in made if isfinite(each.difference.estimate)]
+    return sorted(known, key=lambda each: -abs(each.difference.estimate))[:1]
+
+
+def _counted_as(made: Comparison) -> str:
+    """The verdict as it is counted: what needs runs is not decided either."""
+    return str(made.standing) if made.decided else "not decided"
+
+
+def _compared(study: Study, made: Comparison, family: int, places: str = "") -> Statement:
+    """The sentence on a cell against another one."""
+    words, found, declaration = wording_of(study, family), tested(made), study.declaration
+    factors = {factor.name: factor for factor in declaration.factors}
+    levels = {cell.cell: declaration.levels_of(cell) for cell in declaration.cells}
+    upper, lower = levels[made.first.cell], levels[made.second.cell]
+    shared = {name: level for name, level in upper.items() if lower.get(name) == level}
+    own, other = ({k: v for k, v in each.items() if k not in shared} for each in (upper, lower))
+    of_all = made.second.cell == declaration.baseline and not declaration.baselines
+    several = of_all and len(other) > 1
+    sides = Sides(
+        levels_text(own, factors) or made.first.cell,
+        "the baseline" if several else " and ".join(other.values()) or made.second.cell,
+        within_text(levels_text(shared, factors)) if shared and not of_all else "",
+        (words.value(made.first), words.value(made.second)),
+    )
+    return Statement(words.difference(found, sides, places), found)
+
+
+def _best(study: Study) -> list[Statement]:
+    """The best cell against the runner-up, where no other comparison is asked for."""
+    made = against_best(study.outcomes, study.declaration)
+    if not made:
+        return [_alike(study)]
+    beaten = sum(each.standing is Standing.BETTER for each in made)
+    said = f"; better than {beaten} of the {len(made)} others" if len(made) > 1 else ""
+    return [_compared(study, made[0], len(made), said)]
+
+
+def _alike(study: Study) -> Statement:
+    """Of several cells that are equally good, or of which one alone has a result."""
+    cells = study.cells.dropna(subset=["estimate"])
+    best = (
+        cells["estimate"].max() if study.declaration.higher_is_better else cells["estimate"].min()
+    )
+    equal = cells[cells["estimate"] == best]
+    words = wording_of(study, 1)
+    value = words.value(study.outcomes[str(equal.iloc[0]["cell"])])
+    highest = "highest" if study.declaration.higher_is_better else "lowest"
+    return Statement(sentence(
+        f"{words.subject} is {highest} in {len(equal)} of {len(cells)} cells alike: {value}"
+    ))  # fmt: skip
+
+
+def of_one_cell(study: Study) -> Statement:
+    """The estimate of the only cell that has one."""
+    (row,) = study.cells.dropna(subset=["estimate"]).to_dict("records")
+    digits = decimals(study.cells, study.declaration)
+    text = estimate_text({str(k): v for k, v in row.items()}, study.declaration, digits=digits)
+    return Statement(sentence(f"{metric_label(study.declaration)}: {text}"))

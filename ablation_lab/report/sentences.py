@@ -1,0 +1,272 @@
+"""A tested difference as a sentence that a student understands: which way, how much, how sure.
+
+In: a comparison or an effect, and what its two sides are called. Out: plain English. A sentence
+says "higher" or "lower" only of what its test decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from ablation_lab.report.formatting import (
+    decimals,
+    difference_text,
+    in_percent,
+    p_text,
+    value_text,
+)
+from ablation_lab.report.study import Study
+from ablation_lab.statistics.comparisons import Comparison, Standing, paired
+from ablation_lab.statistics.intervals import Interval
+from ablation_lab.statistics.outcomes import Outcomes, estimate
+from ablation_lab.statistics.planning import Procedure, replicates_to_show
+from ablation_lab.study.declaration import Declaration
+from ablation_lab.study.factor import Factor
+
+Levels = Mapping[str, str]
+MOST_NAMED = 4  # places or levels that a sentence spells out
+NOT_DECIDED = (Standing.EQUIVALENT, Standing.UNDECIDED, Standing.NEEDS)  # the surest first
+OUT_OF_REACH = "no bearable number of runs"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a difference is between: the one side minus the other, within what, and their values."""
+
+    upper: str
+    lower: str
+    within: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A difference with what its test says; ``spread`` is that of its values by replicate."""
+
+    interval: Interval
+    p: float
+    standing: Standing
+    needs: int | None = None
+    spread: float = 0.0
+    assumes: bool = False
+
+    @property
+    def decided(self) -> bool:
+        """Whether one side is better."""
+        return self.standing in (Standing.BETTER, Standing.WORSE)
+
+    @property
+    def size(self) -> float:
+        """How large the difference is."""
+        return abs(self.interval.estimate)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence of a finding, with the test that it rests on; None for a count or an estimate."""
+
+    text: str
+    rests_on: Tested | None = None
+    steps: int = 1
+    first: bool = False
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """What is decided before what is not, the largest difference first."""
+        if self.rests_on is None:
+            return -1 if self.first else len(NOT_DECIDED) + 1, 0.0
+        if self.rests_on.decided:
+            return 0, -self.steps * self.rests_on.size
+        return 1 + NOT_DECIDED.index(self.rests_on.standing), 0.0
+
+
+def tested(made: Comparison) -> Tested:
+    """What a comparison says."""
+    column = paired([(made.first, made.second)]).ravel()
+    known = column[np.isfinite(column)]
+    spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    same = made.standing is Standing.EQUIVALENT
+    return Tested(
+        interval=made.difference,
+        p=made.p_equivalence if same else made.p,
+        standing=made.standing,
+        needs=made.needs,
+        spread=spread,
+        assumes=made.test == Procedure.NORMAL,
+    )
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a study's differences are said: its metric, its unit, its digits, its family of tests."""
+
+    declaration: Declaration
+    digits: int
+    family: int = 1
+
+    @property
+    def subject(self) -> str:
+        """What is measured."""
+        if self.declaration.is_success:
+            return "the share of runs that succeed"
+        return "the first number" if self.declaration.computes else self.declaration.primary.words
+
+    def difference(self, found: Tested, sides: Sides, places: str = "") -> str:
+        """The sentence on one side minus the other."""
+        evidence = f"({self.evidence(found)})"
+        if found.decided:
+            values = f": {' against '.join(sides.values)}" if sides.values else ""
+            said = (
+                f"{self.subject} is {self.amount(found.size)} {self.way(found)} with {sides.upper} "
+                f"than with {sides.lower}{values} {evidence}"
+            )
+        elif found.standing is Standing.EQUIVALENT:
+            said = (
+                f"{self.subject} is equivalent with {sides.upper} and with {sides.lower}: it "
+                f"differs by less than the margin of {self.amount(self.margin)} {evidence}"
+            )
+        else:
+            said = (
+                f"it is not decided whether {self.subject} differs between {sides.upper} and "
+                f"{sides.lower} {evidence}{self.lacking(found)}"
+            )
+        return sentence(f"{sides.within}{said}{places}")
+
+    def slope(self, found: Tested, sides: Sides, steps: str, places: str = "") -> str:
+        """The sentence on a change by step from the lower to the upper side."""
+        evidence = f"({self.evidence(found)})"
+        if found.decided:
+            verb = "rises" if found.interval.estimate > 0 else "falls"
+            last, first = sides.values
+            said = (
+                f"{self.subject} {verb} by {self.amount(found.size)} a step{self.goodness(found)} "
+                f"along {steps}: {first} at {sides.lower}, {last} at {sides.upper} {evidence}"
+            )
+        else:
+            said = (
+                f"it is not decided whether {self.subject} rises or falls along {steps} "
+                f"{evidence}{self.lacking(found)}"
+            )
+        return sentence(f"{sides.within}{said}{places}")
+
+    @property
+    def margin(self) -> float:
+        """The declared margin of equivalence; 0 without one."""
+        return float(self.declaration.equivalence or 0)
+
+    def way(self, found: Tested) -> str:
+        """'higher', and whether that is better where the metric does not tell."""
+        higher = found.interval.estimate > 0
+        return f"{'higher' if higher else 'lower'}{self.goodness(found)}"
+
+    def goodness(self, found: Tested) -> str:
+        """Whether it is better, where a reader could not know."""
+        declaration = self.declaration
+        plain = declaration.is_share and declaration.higher_is_better
+        return "" if plain else f" ({found.standing.value})"
+
+    def amount(self, size: float) -> str:
+        """A size in the unit of the metric."""
+        return f"{self.amount_alone(size)}{self.unit}"
+
+    def amount_alone(self, size: float) -> str:
+        """A size without its unit, with as many digits as it takes to be none of zero."""
+        texts = (value_text(size, self.declaration, digits=self.digits + more) for more in range(3))
+        return next(filter(is_some, texts), "0")
+
+    def signed(self, difference: float) -> str:
+        """A difference with its sign, without its unit."""
+        return difference_text(difference, self.declaration, digits=self.digits)
+
+    @property
+    def unit(self) -> str:
+        """' points' for shares."""
+        return " points" if in_percent(self.declaration.primary) else ""
+
+    def evidence(self, found: Tested) -> str:
+        """The difference with its interval, the replicates and p."""
+        interval, said = found.interval, []
+        sign = -1 if found.decided and interval.estimate < 0 else 1
+        if not found.decided and isfinite(interval.estimate):
+            said.append(f"difference {self.signed(interval.estimate)}{self.unit}")
+        if isfinite(interval.low):
+            ends = sorted((sign * interval.low, sign * interval.high))
+            show = self.amount_alone if found.decided and ends[0] >= 0 else self.signed
+            said.append(f"95 % interval {' to '.join(map(show, ends))}")
+        said.append(f"n = {interval.n}")
+        if isfinite(found.p) and found.standing is not Standing.NEEDS:
+            text, same = p_text(found.p), found.standing is Standing.EQUIVALENT
+            of = " of equivalence" if same else ""
+            said.append(f"p{of} {text}" if text.startswith("<") else f"p{of} = {text}")
+        if found.assumes and found.standing is not Standing.NEEDS:
+            said.append("assuming normal spread")
+        return ", ".join(said)
+
+    def lacking(self, found: Tested) -> str:
+        """What it would take to decide."""
+        if found.needs:
+            return f": any verdict needs n ≥ {found.needs}"
+        wanted = self.margin or found.size
+        if not found.spread or not is_some(self.signed(wanted)):
+            return ": hardly any difference was seen"
+        needed = replicates_to_show(wanted, self.family, spread=found.spread)
+        enough = f"n ≥ {needed:,}" if needed else OUT_OF_REACH
+        what = "the margin of equivalence" if self.margin else "as large as was seen"
+        return f": to show one of {self.amount(wanted)}, {what}, takes {enough}"
+
+    def value(self, found: Outcomes) -> str:
+        """What one side came to."""
+        if self.declaration.is_success and found.are_counted:
+            return f"{found.successes} of {len(found.values)} runs"
+        mean = (
+            float(np.mean(list(found.values.values())))
+            if self.declaration.is_success and found.values
+            else estimate(found, self.declaration).estimate
+        )
+        text = value_text(mean, self.declaration, digits=self.digits)
+        return f"{text} %" if in_percent(self.declaration.primary) else text
+
+
+def is_some(text: str) -> bool:
+    """Whether a number that is written so is none of zero."""
+    return any(digit in "123456789" for digit in text)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def levels_text(levels: Levels, factors: Mapping[str, Factor]) -> str:
+    """'9 weight layers and activation relu'."""
+    return " and ".join(level_text(factors[name], level) for name, level in levels.items())
+
+
+def level_text(factor: Factor, level: str) -> str:
+    """'9 weight layers' of what is counted, else 'activation relu'."""
+    counted = factor.label.endswith("s") and not factor.label.endswith("ss")
+    return f"{level} {factor.label}" if counted and level.isdigit() else f"{factor.label} {level}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """'a, b and c', and of many how many more."""
+    shown = list(names[:MOST_NAMED])
+    more = [f"{len(names) - len(shown)} more"] if len(names) > MOST_NAMED else []
+    *first, last = [*shown, *more] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def within_text(kept: str, averaged: Sequence[str] = ()) -> str:
+    """What holds for both sides, as the beginning of a sentence."""
+    over = f"on average over {' and '.join(averaged)}" if averaged else ""
+    said = " and ".join(filter(None, (f"with {kept}" if kept else "", over)))
+    return f"{said}, " if said else ""
+
+
+def wording_of(study: Study, family: int) -> Wording:
+    """How a study's differences are said, of a family of so many tests."""
+    return Wording(study.declaration, decimals(study.cells, study.declaration), max(family, 1))

@@ -1,0 +1,175 @@
+"""A finding says what its tests support, in three sentences at most, the same for the same data."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ablation_lab.report.findings import finding, statements
+from ablation_lab.report.sentences import Statement
+from ablation_lab.report.study import Study
+from ablation_lab.report.table_comparisons import answers_table
+from ablation_lab.statistics.comparisons import Standing
+from ablation_lab.statistics.planning import replicates_to_show, smallest_difference
+from tests.report.grids import AB, declared, frame
+
+ASKS = [
+    {"question": "Does 3 beat 1?", "compare": {"a": ["1", "3"]}},
+    {"question": "Does y beat x?", "compare": {"b": ["x", "y"]}, "within": {"a": ["2"]}},
+    {"question": "Does a help?", "compare": {"a": ["1", "2", "3"]}},
+    {"question": "Do both help?", "compare": {"a": ["1", "3"], "b": ["x", "y"]}},
+]
+DIRECTION = re.compile(r"\b(higher|lower|rises|falls|changes)\b")
+UP = re.compile(r"\b(higher|rises)\b")
+
+
+def study_of(values: Any, **changes: Any) -> Study:
+    made = declared(AB, len(next(iter(values.values()))), **changes)
+    return Study(made, frame(made, values))
+
+
+def drawn(*, seed: int, n: int, effect: float = 0.0, noise: float = 0.01) -> dict[str, Any]:
+    """Accuracies of six cells; `effect` is that of every level of a, and of b where a is 3."""
+    rng, made = np.random.default_rng(seed), {}
+    for a in AB["a"]:
+        for b in AB["b"]:
+            middle = 0.5 + effect * (int(a) + (b == "y" and a == "3"))
+            made[f"a={a},b={b}"] = np.clip(middle + noise * rng.normal(size=n), 0, 1)
+    return made
+
+
+DESIGNS = st.sampled_from(
+    [{"asks": ASKS}, {"asks": ASKS[:1], "equivalence": 0.02}, {}, {"baseline": "a=1,b=x"}]
+)
+
+
+def supported(statement: Statement) -> bool:
+    """Whether what a sentence says of a direction is what its test decides."""
+    said = DIRECTION.search(statement.text.split(";")[0].replace("rises or falls", ""))
+    if said is None or statement.rests_on is None:
+        return said is None
+    found = statement.rests_on
+    way = said[0] == "changes" or (found.interval.estimate > 0) == bool(UP.match(said[0]))
+    return found.decided and found.p <= 0.05 and way
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.sampled_from([1, 3, 6, 10]),
+    effect=st.sampled_from([-0.03, 0.0, 0.01, 0.1]),
+    design=DESIGNS,
+)
+def test_every_statement_is_backed_by_a_test_in_its_direction(
+    seed: int, n: int, effect: float, design: dict[str, Any]
+) -> None:
+    made = statements(study_of(drawn(seed=seed, n=n, effect=effect), **design))
+    assert 1 <= len(made) <= 3
+    assert [statement.text for statement in made if not supported(statement)] == []
+    ranks = [statement.rank for statement in made]
+    assert ranks == sorted(ranks)
+    assert all(re.fullmatch(r"[A-Z0-9].*[^.]\.", statement.text) for statement in made)
+    assert "-0.0 " not in finding(study_of(drawn(seed=seed, n=n, effect=effect), **design))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), design=DESIGNS)
+def test_equal_data_give_equal_findings_in_any_order_of_rows(
+    seed: int, design: dict[str, Any]
+) -> None:
+    values = drawn(seed=seed, n=8, effect=0.01)
+    study = study_of(values, **design)
+    rows = study.frame.sample(frac=1, random_state=seed)
+    shuffled = Study(study.declaration, rows)
+    assert finding(shuffled) == finding(study) == finding(study_of(values, **design))
+
+
+@pytest.mark.parametrize(
+    ("design", "families"), [({"asks": ASKS}, 1), ({"baseline": "a=1,b=x"}, 2)]
+)
+def test_without_any_effect_hardly_any_finding_claims_one(
+    design: dict[str, Any], families: int
+) -> None:
+    studies, claimed = 60, 0
+    for seed in range(studies):
+        made = statements(study_of(drawn(seed=seed, n=8), **design))
+        claimed += any(
+            statement.rests_on is not None and statement.rests_on.decided for statement in made
+        )
+    # Each family errs in 5 % of studies; two standard errors of 60 draws are 5.6 points.
+    assert claimed / studies <= 0.05 * families + 0.056
+
+
+def test_an_answer_is_the_mean_of_its_differences_and_a_slope_that_of_the_line() -> None:
+    values = drawn(seed=1, n=10, effect=0.02)
+    first, _, slope, both = study_of(values, asks=ASKS).replies
+    mean = {a: np.mean([values[f"a={a},b={b}"] for b in "xy"]) for a in AB["a"]}
+    assert first.whole.difference.estimate == pytest.approx(mean["3"] - mean["1"])
+    assert [place.where for place in first.places] == [{"b": "x"}, {"b": "y"}]
+    line = np.polyfit([1, 2, 3], [mean[a] for a in AB["a"]], 1)[0]
+    assert slope.whole.difference.estimate == pytest.approx(line)
+    change = values["a=3,b=y"].mean() - values["a=1,b=x"].mean()
+    assert both.whole.difference.estimate == pytest.approx(change)
+    assert both.places == ()
+
+
+def test_a_finding_says_direction_size_interval_n_p_and_where_it_holds() -> None:
+    lost = [1.0] * 4 + [0.0] * 196
+    won = [1.0] * 190 + [0.0] * 10
+    values = dict.fromkeys(drawn(seed=0, n=1), won) | {"a=3,b=x": lost}
+    asks = [
+        {"question": "?", "compare": {"a": ["1", "3"]}, "within": {"b": "x"}},
+        {"question": "?", "compare": {"a": ["1", "3"]}},
+    ]
+    study = study_of(values, asks=asks, metric="success")
+    assert statements(study)[0].text == (
+        "With b x, the share of runs that succeed is 93.0 points lower with a 3 than with 1: 4 of "
+        "200 runs against 190 of 200 runs (95 % interval 88.0 to 95.6, n = 200, p < 0.001)."
+    )
+    assert "; by b: lower for x, not decided for y." in statements(study)[1].text
+    table = answers_table(study)
+    assert [row[2].text for row in table.rows] == ["x", "all of b", "x", "y"]
+
+
+def test_what_is_not_decided_is_said_with_the_runs_that_it_takes() -> None:
+    few = finding(study_of(drawn(seed=1, n=1), asks=ASKS[:1]))
+    assert "It is not decided whether" in few or "it is not decided whether" in few
+    assert few.endswith("any verdict needs n ≥ 6; alike for b x and y.")
+    (statement,) = statements(
+        study_of(drawn(seed=2, n=6, noise=0.05), asks=ASKS[1:2], equivalence=0.01)
+    )
+    assert statement.rests_on is not None
+    assert statement.rests_on.standing is Standing.UNDECIDED
+    wanted = re.search(r"to show one of 1.0 points, the margin of equivalence, takes n ≥ (\d+)",
+                       statement.text)  # fmt: skip
+    assert wanted is not None
+    assert int(wanted[1]) == replicates_to_show(0.01, 1, spread=statement.rests_on.spread)
+
+
+@given(spread=st.floats(0.1, 10), comparisons=st.integers(1, 50), difference=st.floats(0.01, 10))
+@settings(max_examples=30, deadline=None)
+def test_the_runs_that_it_takes_are_the_fewest_that_the_plan_says(
+    spread: float, comparisons: int, difference: float
+) -> None:
+    n = replicates_to_show(difference, comparisons, spread=spread)
+    assert n is not None
+
+    def reach(replicates: int) -> float:
+        return smallest_difference(comparisons, replicates, spread=spread / 2**0.5)
+
+    assert reach(n) <= difference
+    assert n == 6 or reach(n - 1) > difference
+    assert replicates_to_show(0.0, comparisons, spread=spread) is None
+
+
+def test_cells_alike_and_runs_that_never_converged_are_said_to_be_so() -> None:
+    same = {name: [0.9] * 8 for name in drawn(seed=0, n=1)}
+    assert finding(study_of(same)) == ("Test accuracy is highest in 6 of 6 cells alike: 90.0 %.")
+    made = declared(AB, 8)
+    lost = frame(made, same, {name: set(range(8)) for name in same})
+    assert finding(Study(made, lost)) == "No finished run converged."

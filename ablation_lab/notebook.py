@@ -77,9 +77,9 @@ class Study:
         """Make a study of a table with a row for each run.
 
         ``factors`` and ``metric`` name columns, the first metric is compared; ``direction`` is
-        maximize or minimize where its name does not say it. Further: ``replicate``, ``baseline``,
-        ``title``, ``rows``, ``columns``, ``chance``, ``equivalence``. ``wide`` maps a new column to
-        the columns that are its values: ``{"seed": "acc_*"}``.
+        maximize or minimize where its name does not say it. Further: ``replicate``, ``task``,
+        ``baseline``, ``title``, ``rows``, ``columns``, ``chance``, ``equivalence``. ``wide`` maps a
+        new column to the columns that are its values: ``{"seed": "acc_*"}``.
         Raises ConfigurationError for columns and rows that are wrong.
         """
         table = of_frame(frame)

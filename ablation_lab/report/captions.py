@@ -46,6 +46,10 @@ SHOWN = {
     "gradients_entries": "Magnitudes of the entries of each layer's gradient before the first "
     f"step; what lies below an axis, such as zero, is in its lowest row. {DARKNESS}",
     "gradients_entries_trained": "The same magnitudes after training; darkness as before it.",
+    "profiles": "Share of runs whose score is above the threshold, mean over tasks, with pointwise "
+    "95 % bands of runs drawn again by task: a line that lies higher is better there.",
+    "ranks": "Mean rank over tasks, 1 is best; methods that one bar joins are not told apart "
+    "(Nemenyi, 5 %).",
     "samples": "Generated images after training, of the first replicate of each cell of which the "
     "store has them; x: none.",
     "members": "Ensembles by size with 95 % intervals; the band holds 80 % of single members.",

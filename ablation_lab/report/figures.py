@@ -33,6 +33,7 @@ from ablation_lab.report.figure_curves import (
     training_curves,
 )
 from ablation_lab.report.figure_layers import layer_figures
+from ablation_lab.report.figure_tasks import mean_ranks, profiles
 from ablation_lab.report.formatting import in_percent, metric_label
 from ablation_lab.report.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from ablation_lab.report.marks import (
@@ -267,6 +268,8 @@ FURTHER: dict[str, tuple[Callable[[Study], bool], Drawing]] = {
     "effects": (lambda study: study.factorial is not None, main_effects),
     "credits": (lambda study: bool(study.credits), credit),
     "importance": (lambda study: bool(study.shares), importance),
+    "profiles": (lambda study: study.tasks is not None, profiles),
+    "ranks": (lambda study: study.tasks is not None, mean_ranks),
     "training": (lambda study: not study.curves.empty, training_curves),
     "samples": (lambda study: bool(study.samples.images), sample_grids),
 }

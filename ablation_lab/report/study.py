@@ -32,6 +32,7 @@ from ablation_lab.statistics.intervals import Interval
 from ablation_lab.statistics.needed import with_what_is_needed
 from ablation_lab.statistics.outcomes import Outcomes, outcomes
 from ablation_lab.statistics.robustness import Survival, survivals
+from ablation_lab.statistics.tasks import Tasks, tasks_of
 from ablation_lab.store.client import readable
 from ablation_lab.store.declared import declarations, load_protocol
 from ablation_lab.store.frame import load_curves, load_runs
@@ -98,6 +99,11 @@ class Study:
     def attributions(self) -> list[Attribution]:
         """What each step, or each single change of the baseline, gains."""
         return self.compared.attributions
+
+    @cached_property
+    def tasks(self) -> Tasks | None:
+        """The scores of methods over tasks, where the study has enough of both."""
+        return tasks_of(self.outcomes, self.declaration)
 
     @property
     def contrasts(self) -> list[Comparison]:

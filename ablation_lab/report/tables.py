@@ -38,6 +38,7 @@ from ablation_lab.report.table_comparisons import (
 )
 from ablation_lab.report.table_items import cell_errors, items_sentence, items_table
 from ablation_lab.report.table_survival import survival_table
+from ablation_lab.report.table_tasks import tasks_sentence, tasks_table
 from ablation_lab.report.table_training import (
     differs,
     gradients_table,
@@ -81,7 +82,7 @@ def pivot_table(study: Study) -> Table:
     return Table.of(
         "main",
         declaration.title,
-        caption=f"{caption(declaration)} {items_sentence(study)}".strip(),
+        caption=f"{caption(declaration)} {items_sentence(study)} {tasks_sentence(study)}".strip(),
         header=header(declaration, made, metric_label(declaration)),
         rows=[
             (*down, *_said_once([entry(down, across) for across in made.across]))
@@ -226,6 +227,7 @@ FURTHER: tuple[tuple[Callable[[Study], bool], Callable[[Study], Table]], ...] = 
     (has_steps, steps_table),
     (differs, parameters_table),
     (lambda study: any(study.declaration.references.values()), values_table),
+    (lambda study: study.tasks is not None, tasks_table),
     (lambda study: bool(cell_errors(study)), items_table),
     (lambda study: bool(study.survivals), survival_table),
 )

@@ -68,6 +68,7 @@ def asked_of(table: Table, options: argparse.Namespace, source: str) -> tuple[Ta
         factors=dict(_labelled(word) for word in _list(options.factors)),
         metrics=metrics,
         replicate=options.replicate or "",
+        task=options.task or "",
         baseline=dict(_pair(word, "--baseline", "lr=0.1") for word in _list(options.baseline)),
         title=options.title or "",
         rows=_list(options.rows),
@@ -116,6 +117,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             help=f"{word} the first metric",
         )  # fmt: skip
     add("--replicate", metavar="SEED", help="the column that tells runs of a cell apart")
+    add("--task", metavar="A", help="the factor whose levels methods are compared on: data sets")
     add("--baseline", metavar="A=X,B=Y", help="levels that cells are compared with")
     add("--study", metavar="NAME", help="the study's name; without it, the file's")
     add("--title", metavar="TEXT", help="the heading of the report")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.store.frame import ACCURACY_MARGIN, typed
 from ablation_lab.store.inferred import (
     PROFILE,
@@ -64,6 +64,10 @@ def _validate_names(table: Table, asked: Asked) -> None:
         raise ConfigurationError(
             f"{table.name}: expected at least one {lacking}, found none; columns: "
             f"{', '.join(table.names)}"
+        )
+    if asked.task and asked.task not in asked.factors:
+        raise ConfigurationError(
+            f"{table.name}: task {asked.task!r} is no factor; {nearest(asked.task, asked.factors)}"
         )
     wanted = [*asked.factors, *asked.metrics, *filter(None, [asked.replicate])]
     for name in wanted:

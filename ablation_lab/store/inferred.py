@@ -18,7 +18,7 @@ from ablation_lab.store.tables import Table
 from ablation_lab.study import grid
 from ablation_lab.study.declaration import MEMBERS, Declaration, Imported
 from ablation_lab.study.declare import Declared, declaration_of
-from ablation_lab.study.factor import Factor, is_number
+from ablation_lab.study.factor import FactorRole, is_number
 from ablation_lab.study.metric import METRICS, Direction, Metric, MetricKind
 from ablation_lab.study.names import COLUMNS, KEY, OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.reading import read_model
@@ -48,6 +48,7 @@ class Asked:
     """Which columns are what. ``factors`` map a column to its label, "" for its own name.
 
     ``metrics`` map a column to its direction, None where its name says it; the first is compared.
+    ``task`` is the factor whose levels methods are compared on, such as data sets.
     ``chance`` is the accuracy of guessing, ``rows`` and ``columns`` lay the main table out, and
     ``selection`` names the state of a run that the values are of, where that is known.
     """
@@ -56,6 +57,7 @@ class Asked:
     factors: Mapping[str, str]
     metrics: Mapping[str, Direction | None]
     replicate: str = ""
+    task: str = ""
     baseline: Mapping[str, object] = field(default_factory=dict)
     title: str = ""
     question: str = ""
@@ -141,10 +143,15 @@ def declared(table: Table, asked: Asked, read: Read) -> Declaration:
         "metrics": [metric.model_dump() for metric in further],
         "run": {},
         "factors": {
-            name: {"label": label or column, "levels": {level: {} for level in levels[name]}}
+            name: {
+                "label": label or column,
+                "levels": {level: {} for level in levels[name]},
+                "role": FactorRole.TASK if column == asked.task else FactorRole.SCIENTIFIC,
+            }
             for name, (column, label) in names.items()
         },
         "profiles": {PROFILE: {"replicates": int(read.cells.value_counts().max())}},
+        "baseline": _baseline(table, levels, asked.baseline),
         "equivalence": asked.equivalence,
         "design": asked.design,
     }
@@ -153,11 +160,7 @@ def declared(table: Table, asked: Asked, read: Read) -> Declaration:
             "rows": [*map(factor_name, asked.rows)],
             "columns": [*map(factor_name, asked.columns)],
         }
-    study = read_model(Study, content, table.name)
-    base = {factor_name(name): level for name, level in asked.baseline.items()}
-    study = study.model_copy(
-        update={"name": asked.study, "baseline": _baseline(table, study.factors, base)}
-    )
+    study = read_model(Study, content, table.name).model_copy(update={"name": asked.study})
     study = with_references(study, asked.references)
     if _is_one_at_a_time(study, kinds):
         study = study.model_copy(update={"design": Design.ONE_AT_A_TIME})
@@ -218,12 +221,12 @@ def _levels(table: Table, name: str, read: Read, as_written: bool) -> list[str]:
 
 
 def _baseline(
-    table: Table, factors: Sequence[Factor], given: Mapping[str, object]
+    table: Table, known: Mapping[str, Sequence[str]], given: Mapping[str, object]
 ) -> dict[str, str]:
     """Return the baseline's levels as they are labelled: 0.1 is .1. Errors name the nearest."""
-    known = {factor.name: factor.levels for factor in factors}
     found = {}
-    for name, value in given.items():
+    for column, value in given.items():
+        name = factor_name(column)
         if name not in known:
             raise ConfigurationError(
                 f"{table.name}: baseline: unknown factor {name!r}; {nearest(name, known)}"

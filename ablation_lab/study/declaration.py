@@ -165,9 +165,9 @@ class Declaration(Stored):
 
     @property
     def compared(self) -> tuple[Factor, ...]:
-        """The scientific factors with more than one level."""
-        scientific = (f for f in self.factors if f.role is FactorRole.SCIENTIFIC)
-        return tuple(f for f in scientific if len(f.levels) > 1)
+        """The factors whose cells are compared, scientific ones and tasks, of several levels."""
+        made = (f for f in self.factors if f.role in (FactorRole.SCIENTIFIC, FactorRole.TASK))
+        return tuple(f for f in made if len(f.levels) > 1)
 
     def baseline_of(self, cell: str) -> str | None:
         """The cell that this one is compared with: of its own other levels, or that of all."""

@@ -25,11 +25,15 @@ from ablation_lab.study.reading import Key, Problem, Written, refuse
 
 
 class FactorRole(StrEnum):
-    """What a factor is for: compared between cells, tuned for each, or held at one level."""
+    """What a factor is for: compared between cells, tuned for each, or held at one level.
+
+    The levels of a task factor (data sets, say) are what the others are compared on.
+    """
 
     SCIENTIFIC = "scientific"
     NUISANCE = "nuisance"
     FIXED = "fixed"
+    TASK = "task"
 
 
 def label_of(value: object) -> str:
@@ -84,7 +88,8 @@ class Factor(Written):
     name: SkipJsonSchema[str] = ""
     label: str = Field("", description="What tables call it; its name where nothing is said.")
     role: FactorRole = Field(
-        FactorRole.SCIENTIFIC, description="What it is for: compared, tuned, or held."
+        FactorRole.SCIENTIFIC,
+        description="What it is for: compared, tuned, held, or the tasks that methods have.",
     )
     key: str | None = Field(
         None, exclude=True, description="The setting that a list of levels gives the values of."
@@ -207,6 +212,22 @@ def undone(factors: Sequence[Factor]) -> Iterator[Problem]:
                     "them set it, or make one factor of both"
                 )
                 yield ("factors", factor.name), said
+
+
+def misused_tasks(factors: Sequence[Factor], baseline: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a second factor of tasks, and a baseline that names one task."""
+    tasks = [factor.name for factor in factors if factor.role is FactorRole.TASK]
+    for name in tasks[1:]:
+        yield (
+            ("factors", name, "role"),
+            f"one factor has the tasks that methods are compared on, here {tasks[0]!r}; "
+            "make one factor of both",
+        )
+    for name in set(tasks) & set(baseline):
+        yield (
+            ("baseline", name),
+            "methods are compared on every task, and not one task with another; leave it out",
+        )
 
 
 def unknown_levels(where: Where, factors: Iterable[Factor], at: Key) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from ablation_lab.study.factor import (
     Settings,
     Varied,
     WrittenWhere,
+    misused_tasks,
     undone,
     unknown_levels,
     with_homes,
@@ -208,7 +209,7 @@ class Study(Written):
         every = tuple(self.declared.values())
         measured = [metric.name for metric in (self.metric, *self.further)]
         named = wrong_names({f.name: f.levels for f in every}, tuple(self.budgets), measured)
-        refuse((*named, *undone(every)))
+        refuse((*named, *undone(every), *misused_tasks(every, self.baseline)))
         refuse((*self._unknown(), *self._undesigned(), *self._untuned()))
         return self
 

@@ -17,7 +17,8 @@ from typing import Any
 from ablation_lab.ending import carried_out
 from ablation_lab.errors import StoreError
 from ablation_lab.report.formatting import DASH, decimals, label_of, measured_text
-from ablation_lab.report.report import BASE_URL, ReportError, write_report
+from ablation_lab.report.paper import ReportError
+from ablation_lab.report.report import BASE_URL, write_report
 from ablation_lab.report.study import Study, UnknownStudyError, load
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.store.declared import load_references

@@ -89,27 +89,17 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
     """The sentences on methods that these studies used, with reference numbers."""
     if not studies:
         return ()
-    used, works = used_words(studies), cited(studies)
+    used, called = used_words(studies), cited(studies)
     trained = [study for study in studies if not study.declaration.imported]
-    said = [*protocols(studies), CONVERGENCE if trained else IMPORTED]
+    said = [CONVERGENCE if trained else IMPORTED]
     for word, text in STATEMENTS:
         if word in used:
-            said.append(text + _numbers([word], works))
-    ideas = [work for work in works if not set(work.words) & {word for word, _ in STATEMENTS}]
+            said.append(text + _numbers([word], called))
+    ideas = [work for work in called if not set(work.words) & {word for word, _ in STATEMENTS}]
     if ideas:
-        listed = ", ".join(str(works.index(work) + 1) for work in ideas)
+        listed = ", ".join(str(called.index(work) + 1) for work in ideas)
         said.append(f"Data, models and training follow [{listed}].")
     return tuple(said)
-
-
-def protocols(studies: Sequence[Study]) -> list[str]:
-    """What each study promised before its first run, if it did, and what it changed since."""
-    return [
-        sentence if len(studies) == 1 else f"{study.name}: {sentence}"
-        for study in studies
-        if study.protocol
-        for sentence in study.protocol.sentences
-    ]
 
 
 def cited(studies: Sequence[Study]) -> tuple[Work, ...]:
@@ -147,28 +137,64 @@ def _leaves(config: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _numbers(words: Sequence[str], works: Sequence[Work]) -> str:
-    found = [str(i) for i, work in enumerate(works, 1) if set(work.words) & set(words)]
+def _numbers(words: Sequence[str], called: Sequence[Work]) -> str:
+    found = [str(i) for i, work in enumerate(called, 1) if set(work.words) & set(words)]
     return f" [{', '.join(found)}]" if found else ""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A published work, and the words whose use in a study calls for it."""
+    """A published work, where it appeared, and the words whose use in a study calls for it."""
 
-    text: str
+    key: str
+    authors: tuple[str, ...]
+    title: str
+    year: int
     words: tuple[str, ...]
+    journal: str = ""
+    volume: int | None = None
+    conference: str = ""
+    publisher: str = ""
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The work as a list of references has it."""
+        where = self.journal or self.conference or self.publisher or self.note
+        placed = f"{where} {self.volume}" if self.volume else where
+        when = f"{placed}, {self.year}" if placed else str(self.year)
+        return f"{', '.join(self.authors)}. {self.title}. {when}."
+
+    @property
+    def bibtex(self) -> str:
+        """The work as an entry of BibTeX; braces keep the letters of its title as they are."""
+        kinds = {"article": self.journal, "inproceedings": self.conference, "book": self.publisher}
+        kind = next((kind for kind, place in kinds.items() if place), "misc")
+        fields = {
+            "author": " and ".join(self.authors),
+            "title": f"{{{self.title}}}",
+            "journal": self.journal,
+            "volume": self.volume,
+            "booktitle": self.conference,
+            "publisher": self.publisher,
+            "note": self.note,
+            "year": self.year,
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+        return "\n".join([f"@{kind}{{{self.key},", *lines, "}", ""])
 
 
 @cache
-def _works() -> tuple[Work, ...]:
+def works() -> tuple[Work, ...]:
+    """Every work that a study may call for."""
     listed = yaml.safe_load(WORKS.read_text(encoding="utf-8"))
-    return tuple(Work(each["text"], tuple(each["words"])) for each in listed)
+    pairs = ((tuple(each.pop("authors")), tuple(each.pop("words")), each) for each in listed)
+    return tuple(Work(authors=authors, words=words, **each) for authors, words, each in pairs)
 
 
 def references(words: Collection[str]) -> tuple[Work, ...]:
     """The works that any of the words calls for, in the order in which they are listed."""
-    return tuple(work for work in _works() if set(work.words) & set(words))
+    return tuple(work for work in works() if set(work.words) & set(words))
 
 
 FIRST = ("commit", "machine", "python")
@@ -187,6 +213,12 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
         *_data(studies),
         *((f"time of {study.name}", _time(study)) for study in studies),
         *((f"settings of {study.name}", _configuration(study)) for study in studies),
+        *(
+            # What it promised before its first run, and what it changed since.
+            (f"protocol of {study.name}", " ".join(study.protocol.sentences))
+            for study in studies
+            if study.protocol
+        ),
     )
 
 

@@ -7,7 +7,6 @@ report stays. The same store gives the same bytes.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tempfile
@@ -28,7 +27,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import (
-    SENTENCES,
     Document,
     Section,
     Summary,
@@ -39,18 +37,12 @@ from ablation_lab.report.document import (
 )
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.numbers import numbers_of, write_all_numbers, write_numbers
+from ablation_lab.report.paper import ReportError, write_paper, write_references
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table, write_table
-from ablation_lab.report.text import (
-    FAMILY,
-    csv_frame,
-    korean_font,
-    needs_korean,
-    plain,
-    plain_values,
-)
+from ablation_lab.report.text import csv_frame, plain
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.store.pages import Server
 from ablation_lab.study.references import ReferenceValue
@@ -60,15 +52,10 @@ if TYPE_CHECKING:
 
 BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
-PAPER = "paper.typ"
 INDEX, STUDY, VALUES = "index", "study", "values"
 FURTHER = ("methods", "provenance")  # pages of every report
 COUNTED = ("steps", "parameters", "not_converged", "not_converged_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
-
-
-class ReportError(RuntimeError):
-    """A report that could not be written, with the template and the reason in one line."""
 
 
 def write_report(
@@ -95,6 +82,7 @@ def write_report(
         across = Across.over(studies, references=references, listed=listed)
         across.write(folder)
         write_all_numbers(across.answers, folder, profile=profile)
+        write_references(folder)
         pages.write(studies, sections, across, folder=folder, others=others)
     return reports / profile / "index.html"
 
@@ -208,67 +196,13 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
     try:
         return environment.get_template(f"{page}.html.j2").render(page=model)
     except TemplateError as error:
-        raise _broken(str(getattr(error, "name", None) or f"{page}.html.j2"), error) from error
-
-
-def write_paper(
-    model: Document, *, folder: Path, templates: Path = TEMPLATES, name: str = "paper"
-) -> None:
-    """Compile `templates/paper.typ` with the model into `folder/<name>.pdf`.
-
-    Typst reads the model as JSON, so no text of a study can be taken for markup; only fonts that
-    come with it are used (and one for Korean where it is needed), and no date, so that the same
-    store gives the same bytes. ReportError for a template that does not compile.
-    """
-    # Not before it is needed: it starts threads of its own, after which no process may fork.
-    import typst
-
-    text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
-    font = korean_font() if needs_korean([text]) else None
-    source: Any = (templates / PAPER).read_bytes()
-    try:
-        typst.compile(
-            source,
-            folder / f"{name}.pdf",
-            root=folder,
-            font_paths=[font.parent] if font else [],
-            ignore_system_fonts=True,
-            sys_inputs={"paper": text, "korean": FAMILY if font else ""},
-        )
-    except typst.TypstError as error:
-        raise _broken(PAPER, error) from error
-
-
-def paper_values(model: Document) -> dict[str, Any]:
-    """The document as what JSON knows, each sentence of its tables' captions in it once.
-
-    A table refers by `like` to an earlier one of its kind for the sentences that both captions
-    have, and only where the captions have equally many: else one of the earlier ones would seem to
-    hold here too.
-    """
-    values: dict[str, Any] = plain_values(model)
-    earlier: dict[str, tuple[str, list[str]]] = {}
-    for study in values["studies"]:
-        for table in study["tables"]:
-            label = f"table-{study['name']}-{table['name']}"
-            sentences = SENTENCES.split(table["caption"])
-            place, said = earlier.setdefault(table["name"], (label, sentences))
-            if place != label and len(said) == len(sentences):
-                own = [mine for mine, other in zip(sentences, said, strict=True) if mine != other]
-                table.update(caption=" ".join(own), like=place)
-    return values
+        name = str(getattr(error, "name", None) or f"{page}.html.j2")
+        raise ReportError.of(name, error) from error
 
 
 def _plain(value: Any) -> Any:
     """What a template prints, but for markup, as text that any page can hold."""
     return plain(value) if type(value) is str else value
-
-
-def _broken(template: str, error: Exception) -> ReportError:
-    line = getattr(error, "lineno", None)
-    place = f"{template}, line {line}" if line else template
-    said = " ".join(str(error).split())
-    return ReportError(f"report not written: template {place}: {said}; repair the template")
 
 
 def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:

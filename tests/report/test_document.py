@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typst
 
 from ablation_lab.report import text as literal
 from ablation_lab.report.__main__ import publish_cells
 from ablation_lab.report.cautions import changed_settings, common_settings, confounded, threats
-from ablation_lab.report.cross_study import Across
-from ablation_lab.report.document import Document, document, section
+from ablation_lab.report.document import section
 from ablation_lab.report.methods import cited, duration, facts, methods
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.report import (
-    SENTENCES,
-    TEMPLATES,
-    paper_values,
     write_report,
-    write_study,
 )
 from ablation_lab.report.study import Study, load
 from ablation_lab.store.pages import Server
@@ -150,65 +143,6 @@ def test_nothing_published_means_no_links() -> None:
     assert Server("http://127.0.0.1:5000").study("3", [], "quick") == ()
 
 
-def written(chosen: Sequence[Study], folder: Path) -> Document:
-    """The document about studies whose files it writes."""
-    sections = []
-    for study in chosen:
-        tables, figures = write_study(study, folder / study.name)
-        server = Server("http://x")
-        sections.append(section(study, tables, figures, server=server))
-    return document(chosen, sections, Across.over(chosen), profile="quick")
-
-
-def queried(model: Document, folder: Path, selector: str) -> list[dict[str, Any]]:
-    """What the typesetter has of a document under a selector of its own."""
-    source: Any = (TEMPLATES / "paper.typ").read_bytes()
-    values = {"paper": json.dumps(paper_values(model)), "korean": ""}
-    found: list[dict[str, Any]] = json.loads(
-        typst.query(source, selector, root=folder, sys_inputs=values)
-    )
-    return found
-
-
-def test_the_paper_has_the_tables_and_figures_that_tell_most(
-    studies: dict[str, Study], tmp_path: Path
-) -> None:
-    chosen = list(studies.values())
-    model = written(chosen, tmp_path)
-    values = paper_values(model)
-    for study in values["studies"]:
-        places = {cell["cell"]: cell["anchor"] for cell in study["cells"]}
-        linked = {e["cell"] for t in study["tables"] for row in t["rows"] for e in row} - {""}
-        assert linked
-        assert linked <= set(places)
-    assert values["values"]["spans"][0][0] == ["study", 1]
-    counted = {row[0]["text"]: int(row[1]["text"]) for row in values["verdicts"]["rows"]}
-    assert sum(counted.values()) == len(values["values"]["rows"]) == 5
-    for word, count in counted.items():
-        assert f"{count} {word}" in model.abstract[-1]
-
-    drawn = queried(model, tmp_path, "image")
-    assert [Path(image["source"]).stem for image in drawn][:4] == [
-        "figure_by_keep_prob", "figure_effects", "figure_importance", "figure_training",
-    ]  # fmt: skip
-    tables = queried(model, tmp_path, "figure.where(kind: table)")
-    places = [table.get("label", "") for table in tables]
-    assert places.index("<table-xor_depth-main>") < places.index("<table-keep_prob-cells>")
-    assert not [place for place in places if place.endswith("-values>")]
-    said = json.dumps(queried(model, tmp_path, "<abstract>"))
-    assert all(json.dumps(finding)[1:-1] in said for finding in model.findings)
-
-
-def test_findings_that_fill_the_abstract_stand_in_their_sections(
-    studies: dict[str, Study], tmp_path: Path
-) -> None:
-    model = written([studies["ladder"]], tmp_path)
-    many = replace(model, findings=("one more",) * 9)
-    said = json.dumps(queried(many, tmp_path, "<abstract>"))
-    assert "one more" not in said
-    assert "What each study found stands in its section." in said
-
-
 def test_reference_values_that_no_study_of_the_report_answers_are_rows_that_say_so(
     studies: dict[str, Study],
 ) -> None:
@@ -217,22 +151,6 @@ def test_reference_values_that_no_study_of_the_report_answers_are_rows_that_say_
     assert table is not None
     assert [row[6].text for row in table.rows] == ["not attempted"] * len(values)
     assert all_values(values[:0]) is None
-
-
-def test_a_caption_of_the_paper_loses_no_sentence_to_the_one_it_refers_to(
-    studies: dict[str, Study], tmp_path: Path
-) -> None:
-    model = written(list(studies.values()), tmp_path)
-    whole = {f"table-{s.name}-{t.name}": t.caption for s in model.studies for t in s.tables}
-    shown = {}
-    for study in paper_values(model)["studies"]:
-        for table in study["tables"]:
-            label = f"table-{study['name']}-{table['name']}"
-            shown[label] = table["caption"]
-            told = f"{table['caption']} {shown.get(table.get('like', ''), '')}"
-            for sentence in SENTENCES.split(whole[label]):
-                assert sentence in told
-    assert sum(map(len, shown.values())) < sum(len(whole[label]) for label in shown)
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -246,7 +164,7 @@ def test_korean_texts_are_set_or_their_font_is_named_as_missing(
     writer.declare(made)
     if not installed:
         monkeypatch.setattr("ablation_lab.report.document.korean_font", lambda: None)
-        monkeypatch.setattr("ablation_lab.report.report.korean_font", lambda: None)
+        monkeypatch.setattr("ablation_lab.report.paper.korean_font", lambda: None)
     elif literal.korean_font() is None:
         pytest.skip("no Korean font is installed (koreanize-matplotlib or fonts-nanum)")
     index = write_report(load(writer.uri, "quick"), profile="quick", reports=tmp_path / "r")
@@ -266,27 +184,3 @@ def test_a_declaration_keeps_configurations_and_data(new_writer: Callable[[], Wr
     read = parse(json.dumps(made), "here")
     assert [cell.config for cell in read.cells] == list(CONFIGS)
     assert read.data[0].test_is_train
-
-
-def test_what_is_longer_than_a_page_leaves_room_for_the_text(
-    studies: dict[str, Study], tmp_path: Path
-) -> None:
-    model = written([studies["ladder"]], tmp_path)
-    only = model.studies[0]
-    main = next(table for table in only.tables if table.name == "main")
-    for rows, height, before, pictures in ((41, 20.0, False, 0), (1, 2.0, True, 1)):
-        table = replace(main, rows=main.rows[:1] * rows)
-        picture = replace(only.pictures[0], height=height)
-        changed = replace(only, tables=(table,), pictures=(picture,))
-        shown = replace(model, studies=(changed,), references=())
-        headings = queried(shown, tmp_path, "selector(heading).or(figure)")
-        found = [each.get("label", each["func"]) for each in headings]
-        assert (found.index("<table-ladder-main>") == 1) is before
-        assert len(queried(shown, tmp_path, "image")) == pictures
-
-
-def test_nothing_in_the_paper_floats() -> None:
-    """A float may come to lie over what stands on its page; what is in the flow never does."""
-    template = (TEMPLATES / "paper.typ").read_text(encoding="utf-8")
-    for word in ("placement:", "float:", "scope:", "#place("):
-        assert word not in template

@@ -7,15 +7,14 @@ as the runs are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
-from math import inf, nan
+from math import inf, nan, prod
 
 import numpy as np
 
 from ablation_lab.statistics.attribution import Kind, changed_level, credit_weights
-from ablation_lab.statistics.factorial import Factorial, Model, Term, rank
+from ablation_lab.statistics.factorial import Factorial, Model, Term
 from ablation_lab.statistics.intervals import (
     Floats,
     Interval,
@@ -48,11 +47,31 @@ def level_means(data: Factorial) -> dict[tuple[str, str], Interval]:
 
     Where combinations are missing, the means of the additive model (least squares).
     """
+    weights = data.additive.weights
     return {
-        (name, level): mean_interval(data.values @ _additive(data, name, level))
+        (name, level): mean_interval(data.values @ (_profile(data, data.additive, at) @ weights))
         for name, levels in data.levels.items()
         for level in levels
+        for at in [{name: level}]
     }
+
+
+def effect_at(data: Factorial, name: str, level: str, other: str, at: str) -> float:
+    """A level of a factor minus its reference, at one level of another factor, on average."""
+    model = data.paired
+    here, reference = (
+        _profile(data, model, {name: chosen, other: at}) for chosen in (level, data.reference[name])
+    )
+    return float((data.values @ ((here - reference) @ model.weights)).mean())
+
+
+def _profile(data: Factorial, model: Model, fixed: Mapping[str, str]) -> Floats:
+    """The row (P,) of a model at given levels, averaged over those of the other factors."""
+
+    def share(name: str, level: str) -> float:
+        return float(fixed[name] == level) if name in fixed else 1 / len(data.levels[name])
+
+    return np.array([prod(map(share, *place)) for place in model.places])
 
 
 def level_iqms(data: Factorial) -> dict[tuple[str, str], Interval]:
@@ -99,64 +118,16 @@ def contrasts(data: Factorial) -> list[Contrast]:
 
 
 def _weights(data: Factorial) -> Iterator[tuple[Kind, Term, tuple[str, ...], Floats]]:
-    """Yield each contrast with the weights (C,) of the cells that make it."""
-    for (name,) in data.mains:
-        reference = _additive(data, name, data.reference[name])
-        for level in data.levels[name]:
-            if level != data.reference[name]:
-                difference = _additive(data, name, level) - reference
-                yield Kind.EFFECT, (name,), (level,), difference
-    for pair in data.pairs:
-        for levels in product(*(data.levels[name] for name in pair)):
-            if all(level != data.reference[name] for name, level in zip(pair, levels, strict=True)):
-                weights = _interaction(data, pair, levels)
-                if weights is not None:
-                    yield Kind.EFFECT, pair, levels, weights
+    """Yield each contrast with the weights (C,) of the cells that make it.
+
+    The columns of the models are these contrasts: mains of the additive one, pairs of the other.
+    """
+    for model, size in ((data.additive, 1), (data.paired, 2)):
+        for (term, levels), weights in model.estimates.items():
+            if len(term) == size:
+                yield Kind.EFFECT, term, levels, weights
     for (kind, name), weights in credit_weights(data).items():
         yield kind, (name,), (changed_level(data, name),), weights
-
-
-def _additive(data: Factorial, name: str, level: str) -> Floats:
-    """Weights of the cells in the mean of a level, least squares in the additive model."""
-    weights, _ = _estimator(data.additive, _profile(data, data.mains, {name: level}))
-    return weights
-
-
-def _interaction(data: Factorial, pair: Term, levels: tuple[str, ...]) -> Floats | None:
-    """Weights of a difference of differences; None where the cells do not determine it."""
-    terms = data.paired.terms
-    corners = {
-        name: (level, data.reference[name]) for name, level in zip(pair, levels, strict=True)
-    }
-    profile = np.zeros_like(_profile(data, terms, {}))
-    for signs in product((0, 1), repeat=2):
-        fixed = {name: corners[name][s] for name, s in zip(pair, signs, strict=True)}
-        profile += (-1) ** sum(signs) * _profile(data, terms, fixed)
-    weights, determined = _estimator(data.paired, profile)
-    return weights if determined else None
-
-
-def _profile(data: Factorial, terms: Sequence[Term], fixed: dict[str, str]) -> Floats:
-    """The row of the model for given levels, averaged over all levels of the other factors."""
-    row = [1.0]
-    for term in terms:
-        kinds = dict.fromkeys(tuple(c.factors[name] for name in term) for c in data.cells)
-        for kind in kinds:
-            shares = [
-                float(level == fixed[name]) if name in fixed else 1 / len(data.levels[name])
-                for name, level in zip(term, kind, strict=True)
-            ]
-            row.append(float(np.prod(shares)))
-    return np.array(row)
-
-
-def _estimator(model: Model, profile: Floats) -> tuple[Floats, bool]:
-    """Weights that turn cell values into the least-squares estimate of a profile.
-
-    The flag says whether the cells determine it: whether it is a combination of their rows.
-    """
-    weights: Floats = profile @ model.inverse
-    return weights, bool(np.allclose(weights @ model.matrix, profile, atol=1e-9))
 
 
 HIGHER = ("interactions of three or more",)
@@ -187,14 +158,11 @@ def shares(data: Factorial) -> list[Share]:
     replicates, cells = data.values.shape
     if np.ptp(data.values) == 0 or replicates < 2:
         return []
-    forms = {term: data.explained(term) for term in data.terms}
-    if rank(data.unexplained()):
-        forms[HIGHER] = data.unexplained()
-    degrees = {term: rank(form) for term, form in forms.items()}
-    between = rank(np.eye(cells)) - 1
-    degrees |= {SEED: replicates - 1, RESIDUAL: between * (replicates - 1)}
-    squares = _squares(data.values, forms)
-    intervals = _jackknifed(data.values, forms, squares)
+    degrees = {term: whole.rank - rest.rank for term, (whole, rest) in data.terms.items()}
+    degrees[HIGHER] = cells - data.paired.rank
+    degrees |= {SEED: replicates - 1, RESIDUAL: (cells - 1) * (replicates - 1)}
+    squares = _squares(data, data.values)
+    intervals = _jackknifed(data, squares)
     return [
         Share(term, df, intervals[term], _f(squares, degrees, term))
         for term, df in degrees.items()
@@ -202,15 +170,21 @@ def shares(data: Factorial) -> list[Share]:
     ]
 
 
-def _squares(values: Floats, forms: dict[tuple[str, ...], Floats]) -> dict[tuple[str, ...], float]:
+def _squares(data: Factorial, values: Floats) -> dict[tuple[str, ...], float]:
     """Sums of squares of every source; the residual is what cells and replicates leave."""
     replicates, cells = values.shape
     centred = values - values.mean()
-    by_cell, by_replicate = centred.mean(axis=0), centred.mean(axis=1)
-    made = {term: replicates * float(by_cell @ form @ by_cell) for term, form in forms.items()}
+    means, by_replicate = centred.mean(axis=0), centred.mean(axis=1)
+    between = float((means**2).sum())
+    made = {
+        term: whole.explained(means) - rest.explained(means)
+        for term, (whole, rest) in data.terms.items()
+    }
+    made[HIGHER] = between - data.paired.explained(means)
+    squares = {term: replicates * max(square, 0.0) for term, square in made.items()}
     seed = cells * float((by_replicate**2).sum())
-    left = float((centred**2).sum()) - replicates * float((by_cell**2).sum()) - seed
-    return {**made, SEED: seed, RESIDUAL: max(left, 0.0)}
+    left = float((centred**2).sum()) - replicates * between - seed
+    return {**squares, SEED: seed, RESIDUAL: max(left, 0.0)}
 
 
 def _total(values: Floats) -> float:
@@ -231,14 +205,12 @@ def _f(
 
 
 def _jackknifed(
-    values: Floats,
-    forms: dict[tuple[str, ...], Floats],
-    squares: dict[tuple[str, ...], float],
+    data: Factorial, squares: dict[tuple[str, ...], float]
 ) -> dict[tuple[str, ...], Interval]:
     """Shares with t-intervals from leaving out one replicate at a time, cut to [0, 1]."""
-    n, total = len(values), _total(values)
-    without = [np.delete(values, r, axis=0) for r in range(n)] if n > 2 else []
-    again = [(_squares(part, forms), _total(part)) for part in without]
+    n, total = len(data.values), _total(data.values)
+    without = [np.delete(data.values, r, axis=0) for r in range(n)] if n > 2 else []
+    again = [(_squares(data, part), _total(part)) for part in without]
     return {
         term: jackknife(
             square / total, [part[term] / whole if whole else 0.0 for part, whole in again]
@@ -278,19 +250,9 @@ def forest(data: Factorial, means: Floats) -> dict[str, float]:
     if np.ptp(means) == 0:
         return dict.fromkeys(data.levels, 0.0)
     names = sorted(data.levels)
-    blocks = [data.indicators((name,)) for name in names]
+    blocks = [data.indicators(name) for name in names]
     model = RandomForestRegressor(n_estimators=TREES, max_depth=DEEPEST, random_state=0)
     weights = model.fit(np.hstack(blocks), means).feature_importances_
     ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
     parts = dict(zip(names, np.split(weights, ends), strict=True))
     return {name: float(parts[name].sum()) for name in data.levels}
-
-
-def effect_at(data: Factorial, name: str, level: str, other: str, at: str) -> float:
-    """A level of a factor minus its reference, at one level of another factor, on average."""
-    rows = [
-        _profile(data, data.paired.terms, {name: chosen, other: at})
-        for chosen in (level, data.reference[name])
-    ]
-    weights, _ = _estimator(data.paired, rows[0] - rows[1])
-    return float((data.values @ weights).mean())

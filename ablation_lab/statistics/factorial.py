@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from math import isfinite, prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,17 +21,55 @@ from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.factor import Factor
 from ablation_lab.study.schema import Design
 
+ZERO = 1e-10  # squares of singular values that are smaller than this share are rounding
 FEWEST = 0.5  # of the replicates, in common to all cells, that effects may rest on
 MOST = 1000  # replicates that effects rest on: time and memory grow with their square
 Term = tuple[str, ...]  # the names of one factor (a main effect) or of two (an interaction)
+Place = tuple[Term, tuple[str, ...]]  # a term with a level of each of its factors
+Column = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
-class Model(NamedTuple):
-    """A linear model of cells: its terms, the matrix (C, P) of its indicators, and the inverse."""
+@dataclass(frozen=True)
+class Model:
+    """A linear model of cell means: what each term adds to that of the reference levels.
 
-    terms: tuple[Term, ...]
+    `places` name the P columns of `matrix` (C, P): the mean of the reference levels, whose term is
+    empty, then every term with each combination of other levels. Its factorisation
+    M'M = V diag(s²) V' is that of all who ask, and has `rank` columns.
+    """
+
+    places: tuple[Place, ...]
     matrix: Floats
-    inverse: Floats
+
+    @cached_property
+    def _factors(self) -> tuple[Floats, Floats]:
+        squares, vectors = np.linalg.eigh(self.matrix.T @ self.matrix)
+        kept = squares > ZERO * squares[-1]
+        return np.sqrt(squares[kept]), vectors[:, kept]
+
+    @property
+    def rank(self) -> int:
+        """Its degrees of freedom."""
+        return len(self._factors[0])
+
+    def explained(self, means: Floats) -> float:
+        """The sum of squares of cell means (C,) that it explains."""
+        roots, vectors = self._factors
+        return float((((means @ self.matrix) @ vectors / roots) ** 2).sum())
+
+    @cached_property
+    def weights(self) -> Floats:
+        """Weights (P, C) of the cells in the least-squares estimate of each column."""
+        roots, vectors = self._factors
+        made: Floats = (vectors / roots**2) @ (vectors.T @ self.matrix.T)
+        return made
+
+    @property
+    def estimates(self) -> dict[Place, Floats]:
+        """The weights of the columns that the cells determine."""
+        determined = np.isclose((self._factors[1] ** 2).sum(axis=1), 1)
+        rows = zip(self.places, self.weights, determined, strict=True)
+        return {place: weights for place, weights, whole in rows if whole}
 
 
 @dataclass(frozen=True)
@@ -67,48 +104,66 @@ class Factorial:
         return list(combinations(self.levels, 2))
 
     @cached_property
-    def terms(self) -> list[Term]:
-        """Mains and pairs that the cells can tell from one another, in this order."""
-        return [term for term in [*self.mains, *self.pairs] if rank(self.explained(term)) > 0]
+    def terms(self) -> dict[Term, tuple[Model, Model]]:
+        """Mains and pairs that the cells tell from one another; the models with and without each.
 
-    def indicators(self, term: Term) -> Floats:
-        """Which combination of levels of a term each cell has; 0 or 1, shape (C, combinations)."""
-        found = [tuple(cell.factors[name] for name in term) for cell in self.cells]
-        kinds = list(dict.fromkeys(found))
-        return np.array([[float(kind == one) for kind in kinds] for one in found])
-
-    def explained(self, term: Term) -> Floats:
-        """The form Q, shape (C, C), whose ȳ'Qȳ is the type II sum of squares of a term.
-
-        What the term adds to all terms that do not contain it (Yates, 1934).
+        A term adds to all terms that do not contain it: its sum of squares of type II is what the
+        first model explains more than the second (Yates, 1934).
         """
-        others = [t for t in [*self.mains, *self.pairs] if not set(term) <= set(t)]
-        return self._projection([*others, term]) - self._projection(others)
+        every = [*self.mains, *self.pairs]
+        apart = {}
+        for term in every:
+            others = [each for each in every if not set(term) <= set(each)]
+            apart[term] = (self._model(term, *others), self._model(*others))
+        return {term: both for term, both in apart.items() if both[0].rank > both[1].rank}
 
-    def unexplained(self) -> Floats:
-        """The form of what mains and pairs leave between cells: interactions of three or more."""
-        return np.eye(len(self.cells)) - self._projection([*self.mains, *self.pairs])
-
-    @cached_property
+    @property
     def additive(self) -> Model:
         """The model of main effects alone."""
-        return self._model(self.mains)
+        return self._model(*self.mains)
 
-    @cached_property
+    @property
     def paired(self) -> Model:
         """The model of main effects and all two-way interactions."""
-        return self._model([*self.mains, *self.pairs])
+        return self._model(*self.mains, *self.pairs)
 
-    def _model(self, terms: Iterable[Term]) -> Model:
-        listed = tuple(terms)
-        blocks = [np.ones((len(self.cells), 1)), *(self.indicators(term) for term in listed)]
-        matrix = np.hstack(blocks)
-        return Model(listed, matrix, np.linalg.pinv(matrix))
-
-    def _projection(self, terms: Iterable[Term]) -> Floats:
-        model = self._model(terms)
-        made: Floats = model.matrix @ model.inverse
+    def indicators(self, name: str) -> Floats:
+        """Which level of a factor each cell has; 0 or 1, shape (C, levels)."""
+        found = np.array([cell.factors[name] for cell in self.cells])
+        made: Floats = (found[:, None] == np.array(self.levels[name])).astype(np.float64)
         return made
+
+    def _model(self, *terms: Term) -> Model:
+        """The model of terms, the same object whenever it is asked for."""
+        wanted = frozenset(terms)
+        if wanted not in self._models:
+            places = tuple(place for place in self._columns if place[0] in {(), *wanted})
+            matrix = np.array([self._columns[place] for place in places], dtype=np.float64).T
+            self._models[wanted] = Model(places, matrix)
+        return self._models[wanted]
+
+    @cached_property
+    def _models(self) -> dict[frozenset[Term], Model]:
+        return {}
+
+    @cached_property
+    def _columns(self) -> dict[Place, Column]:
+        """Which cells have which combination of other levels, and the column of all cells."""
+        found = {
+            name: np.array([cell.factors[name] for cell in self.cells]) for name in self.levels
+        }
+        others = {
+            name: [level for level in levels if level != self.reference[name]]
+            for name, levels in self.levels.items()
+        }
+        every = np.ones(len(self.cells), dtype=np.bool_)
+        return {
+            (term, levels): np.all(
+                [every, *(found[n] == level for n, level in zip(term, levels, strict=True))], axis=0
+            )
+            for term in [(), *self.mains, *self.pairs]
+            for levels in product(*(others[name] for name in term))
+        }
 
 
 def factorial(found: Mapping[str, Outcomes], declaration: Declaration) -> Factorial | None:
@@ -161,11 +216,6 @@ def too_few_in_common(found: Mapping[str, Outcomes], declaration: Declaration) -
         f"No effects are given: only {len(common)} of {most} replicates have a value in every "
         f"cell, and effects over those alone would speak of the runs that went well."
     )
-
-
-def rank(form: Floats) -> int:
-    """Degrees of freedom of a projection: its trace."""
-    return round(float(np.trace(form)))
 
 
 def _finite(found: Outcomes) -> dict[int, float]:

@@ -101,6 +101,22 @@ def test_main_effects_and_interactions_are_those_of_the_means() -> None:
     assert level_iqms(data)["c", "q"].n == 6 * 6
 
 
+def test_a_model_is_factorised_once_however_many_contrasts_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, real, sizes = made(declared(AB, 6), drawn(AB, 6, seed=1)), np.linalg.eigh, []
+
+    def counted(matrix: Any) -> Any:
+        sizes.append(len(matrix))
+        return real(matrix)
+
+    monkeypatch.setattr(np.linalg, "eigh", counted)
+    for _ in range(2):
+        contrasts(data), level_means(data), shares(data)
+    # One for a alone, for b alone, for both, and for both with their interaction.
+    assert sorted(sizes) == [2, 3, 4, 6]
+
+
 def same(ours: Interval, wanted: Interval) -> bool:
     """Equal up to rounding: sums are taken in another order."""
     numbers = [(i.estimate, i.low, i.high) for i in (ours, wanted)]

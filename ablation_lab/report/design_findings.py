@@ -15,6 +15,7 @@ from ablation_lab.report.sentences import (
     Sides,
     Statement,
     Tested,
+    joined,
     level_text,
     levels_text,
     sentence,
@@ -28,7 +29,10 @@ from ablation_lab.statistics.comparisons import Comparison, Standing, against_be
 from ablation_lab.statistics.effects import Contrast, effect_at
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
 from ablation_lab.statistics.planning import Procedure
+from ablation_lab.store.layers import ends
 from ablation_lab.study.schema import Design
+
+STEEP = 10  # times, from which on the gradients of layers are said to differ
 
 
 def of_design(study: Study) -> list[Statement]:
@@ -37,6 +41,31 @@ def of_design(study: Study) -> list[Statement]:
     found = [kind for kind in kinds if kind] or [_best(study)]
     first, more = [kind[0] for kind in found], [each for kind in found for each in kind[1:]]
     return [*first, *sorted(more, key=lambda statement: statement.rank)]
+
+
+def of_layers(study: Study) -> list[Statement]:
+    """How small and how large the first layer's gradient is by the last one's, as probes saw it."""
+    norms = study.layers.norms
+    if norms.empty:
+        return []
+    start = ends(norms[norms["step"] == norms["step"].min()])
+    medians = start.groupby("cell", sort=False)["ratio"].median().dropna().sort_index()
+    if medians.empty:
+        return []
+    low, high = str(medians.idxmin()), str(medians.idxmax())
+    if medians[low] > 1 / STEEP and medians[high] < STEEP:
+        return []
+    factors = {factor.name: factor for factor in study.declaration.factors}
+    levels = {cell.cell: study.declaration.levels_of(cell) for cell in study.declaration.cells}
+    least, most = (
+        f"{medians[cell]:.2g} times the last layer's with {levels_text(levels[cell], factors)}"
+        for cell in (low, high)
+    )
+    text = (
+        f"before the first step the first layer's gradient is {least}, the smallest of "
+        f"{len(medians)} cells, and {most}, the largest (medians over runs, not tested)"
+    )
+    return [Statement(sentence(text))]
 
 
 def _main_effects(study: Study) -> list[Statement]:
@@ -121,10 +150,13 @@ def _to_baseline(study: Study) -> list[Statement]:
     tally = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
     said = f"; of {len(made)} comparisons with the baseline: {tally}" if len(made) > 1 else ""
     found: list[Statement] = []
-    for word in (Standing.BETTER, Standing.WORSE):
+    # What is worse than the baseline of a factorial is what its effects say.
+    for word in (Standing.BETTER,) if study.effects else (Standing.BETTER, Standing.WORSE):
         largest = _largest(each for each in made if each.standing is word)
         found += [_compared(study, each, family, "" if found else said) for each in largest]
-    return found or [_compared(study, each, family, said) for each in _largest(made)]
+    if not found and not any(each.decided for each in made):
+        found = [_compared(study, each, family, said) for each in _largest(made)]
+    return found
 
 
 def _largest(made: Iterable[Comparison]) -> list[Comparison]:
@@ -150,7 +182,7 @@ def _compared(study: Study, made: Comparison, family: int, places: str = "") -> 
     several = of_all and len(other) > 1
     sides = Sides(
         levels_text(own, factors) or made.first.cell,
-        "the baseline" if several else " and ".join(other.values()) or made.second.cell,
+        "the baseline" if several else joined([*other.values()]) or made.second.cell,
         within_text(levels_text(shared, factors)) if shared and not of_all else "",
         (words.value(made.first), words.value(made.second)),
     )
@@ -163,7 +195,7 @@ def _best(study: Study) -> list[Statement]:
     if not made:
         return [_alike(study)]
     beaten = sum(each.standing is Standing.BETTER for each in made)
-    said = f"; better than {beaten} of the {len(made)} others" if len(made) > 1 else ""
+    said = f"; of {len(made) + 1} cells the best, better than {beaten} others" if made[1:] else ""
     return [_compared(study, made[0], len(made), said)]
 
 

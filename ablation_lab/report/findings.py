@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablation_lab.report.design_findings import of_design, of_one_cell
+from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
 from ablation_lab.report.reference_values import answers
 from ablation_lab.report.sentences import (
     MOST_NAMED,
     Sides,
     Statement,
+    Wording,
+    joined,
     levels_text,
     listed,
     sentence,
@@ -26,7 +28,7 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.answers import Place, Reply
-from ablation_lab.statistics.comparisons import Comparison, Standing
+from ablation_lab.statistics.comparisons import Comparison
 from ablation_lab.statistics.reference_values import Word
 from ablation_lab.study.record import Status
 
@@ -77,7 +79,7 @@ def statements(study: Study) -> list[Statement]:
     found = [_answer(study, reply) for reply in study.replies]
     if not found:
         found = [*_of_references(study), *of_design(study)]
-    return sorted(found, key=lambda statement: statement.rank)[:MOST]
+    return sorted([*of_layers(study), *found], key=lambda statement: statement.rank)[:MOST]
 
 
 def _answer(study: Study, reply: Reply) -> Statement:
@@ -89,12 +91,12 @@ def _answer(study: Study, reply: Reply) -> Statement:
     averaged = [factors[name].label for name in apart]
     upper, lower = (dict(zip(ask.compare, steps[end], strict=True)) for end in (-1, 0))
     sides = Sides(
-        " and ".join(upper.values()) if reply.is_slope else levels_text(upper, factors),
-        " and ".join(lower.values()),
+        joined([*upper.values()]) if reply.is_slope else levels_text(upper, factors),
+        joined([*lower.values()]),
         within_text(levels_text(reply.asked.kept, factors), averaged),
         (words.value(reply.ends[1]), words.value(reply.ends[0])),
     )
-    places = _places(study, reply.places, reply.whole)
+    places = _places(words, reply.places, reply.whole)
     if not reply.is_slope:
         return Statement(words.difference(made, sides, places), made)
     names = " and ".join(factors[name].label for name in ask.compare)
@@ -102,28 +104,21 @@ def _answer(study: Study, reply: Reply) -> Statement:
     return Statement(words.slope(made, sides, along, places), made, len(steps) - 1)
 
 
-def _places(study: Study, places: Sequence[Place], whole: Comparison) -> str:
+def _places(words: Wording, places: Sequence[Place], whole: Comparison) -> str:
     """Where the answer holds and where not; empty where there is one place."""
     if not places:
         return ""
-    label = " and ".join(study.declaration.factor(name).label for name in places[0].where)
+    label = " and ".join(words.declaration.factor(name).label for name in places[0].where)
     by: dict[str, list[str]] = {}
     for place in places:
         levels = " with ".join(place.where.values())
-        by.setdefault(place_word(place.comparison), []).append(levels)
-    if list(by) == [place_word(whole)]:
+        by.setdefault(words.outcome(tested(place.comparison)), []).append(levels)
+    if list(by) == [words.outcome(tested(whole))]:
         (names,) = by.values()
         many = f"each of the {len(names)} levels of {label}"
         return f"; alike for {many if len(names) > MOST_NAMED else f'{label} {listed(names)}'}"
     said = (f"{word} for {listed(names)}" for word, names in by.items())
     return f"; by {label}: {', '.join(said)}"
-
-
-def place_word(made: Comparison) -> str:
-    """Which way a difference goes, as far as its test says."""
-    if made.standing in (Standing.BETTER, Standing.WORSE):
-        return "higher" if made.difference.estimate > 0 else "lower"
-    return "equivalent" if made.standing is Standing.EQUIVALENT else "not decided"
 
 
 UNHELD = (Word.REPORTED, Word.NOT_ATTEMPTED, Word.LOST)
@@ -150,8 +145,8 @@ def _held(verdicts: Sequence[tuple[str, Word]]) -> str:
     )
     told = [(count, one if count == 1 else many) for count, one, many in parts if count]
     if len(told) == 1:
-        every = f"all {len(verdicts)} reference values" if len(verdicts) > 1 else ""
-        return f"{every or 'the one reference value'} {told[0][1]}"
+        count = {1: "the one reference value", 2: "both reference values"}
+        return f"{count.get(len(verdicts), f'all {len(verdicts)} reference values')} {told[0][1]}"
     return f"of {len(verdicts)} reference values {', '.join(f'{n} {what}' for n, what in told)}"
 
 

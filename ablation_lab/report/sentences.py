@@ -76,9 +76,9 @@ class Statement:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """What is decided before what is not, the largest difference first."""
+        """What is decided before what is not tested or not decided, the largest one first."""
         if self.rests_on is None:
-            return -1 if self.first else len(NOT_DECIDED) + 1, 0.0
+            return -1 if self.first else 1, 0.0
         if self.rests_on.decided:
             return 0, -self.steps * self.rests_on.size
         return 1 + NOT_DECIDED.index(self.rests_on.standing), 0.0
@@ -117,41 +117,34 @@ class Wording:
 
     def difference(self, found: Tested, sides: Sides, places: str = "") -> str:
         """The sentence on one side minus the other."""
-        evidence = f"({self.evidence(found)})"
-        if found.decided:
-            values = f": {' against '.join(sides.values)}" if sides.values else ""
-            said = (
-                f"{self.subject} is {self.amount(found.size)} {self.way(found)} with {sides.upper} "
-                f"than with {sides.lower}{values} {evidence}"
-            )
-        elif found.standing is Standing.EQUIVALENT:
+        if found.standing is Standing.EQUIVALENT:
             said = (
                 f"{self.subject} is equivalent with {sides.upper} and with {sides.lower}: it "
-                f"differs by less than the margin of {self.amount(self.margin)} {evidence}"
+                f"differs by less than the margin of {self.amount(self.margin)} "
+                f"({self.evidence(found)})"
             )
         else:
-            said = (
-                f"it is not decided whether {self.subject} differs between {sides.upper} and "
-                f"{sides.lower} {evidence}{self.lacking(found)}"
-            )
+            said = f"{self.changed(found)} with {sides.upper} than with {sides.lower}"
+            values = " against ".join(sides.values) if found.decided else ""
+            said += f": {values}" if values else self.lacking(found)
         return sentence(f"{sides.within}{said}{places}")
+
+    def changed(self, found: Tested) -> str:
+        """What is measured, which way and how much it differs, and how sure that is."""
+        if not found.decided:
+            whether = f"whether {self.subject} is higher or lower"
+            return f"it is not decided {whether} ({self.evidence(found)})"
+        size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
+        return f"{self.subject} is {size}{self.way(found)} ({self.evidence(found)})"
 
     def slope(self, found: Tested, sides: Sides, steps: str, places: str = "") -> str:
         """The sentence on a change by step from the lower to the upper side."""
-        evidence = f"({self.evidence(found)})"
-        if found.decided:
-            verb = "rises" if found.interval.estimate > 0 else "falls"
-            last, first = sides.values
-            said = (
-                f"{self.subject} {verb} by {self.amount(found.size)} a step{self.goodness(found)} "
-                f"along {steps}: {first} at {sides.lower}, {last} at {sides.upper} {evidence}"
-            )
-        else:
-            said = (
-                f"it is not decided whether {self.subject} rises or falls along {steps} "
-                f"{evidence}{self.lacking(found)}"
-            )
-        return sentence(f"{sides.within}{said}{places}")
+        said = f"{self.changed(found)} with each step of {steps}"
+        last, first = sides.values
+        ends = f": {first} at {sides.lower}, {last} at {sides.upper}"
+        return sentence(
+            f"{sides.within}{said}{ends if found.decided else self.lacking(found)}{places}"
+        )
 
     @property
     def margin(self) -> float:
@@ -159,15 +152,15 @@ class Wording:
         return float(self.declaration.equivalence or 0)
 
     def way(self, found: Tested) -> str:
-        """'higher', and whether that is better where the metric does not tell."""
-        higher = found.interval.estimate > 0
-        return f"{'higher' if higher else 'lower'}{self.goodness(found)}"
+        """Whether the decided difference is 'higher' or 'lower'."""
+        better = found.standing is Standing.BETTER
+        return "higher" if better == self.declaration.higher_is_better else "lower"
 
-    def goodness(self, found: Tested) -> str:
-        """Whether it is better, where a reader could not know."""
-        declaration = self.declaration
-        plain = declaration.is_share and declaration.higher_is_better
-        return "" if plain else f" ({found.standing.value})"
+    def outcome(self, found: Tested) -> str:
+        """Which way a difference goes, as far as its test says."""
+        if found.decided:
+            return self.way(found)
+        return "equivalent" if found.standing is Standing.EQUIVALENT else "not decided"
 
     def amount(self, size: float) -> str:
         """A size in the unit of the metric."""
@@ -189,15 +182,17 @@ class Wording:
 
     def evidence(self, found: Tested) -> str:
         """The difference with its interval, the replicates and p."""
-        interval, said = found.interval, []
-        sign = -1 if found.decided and interval.estimate < 0 else 1
+        interval, declaration, said = found.interval, self.declaration, []
+        if found.decided and not (declaration.is_share and declaration.higher_is_better):
+            said.append(found.standing.value)
         if not found.decided and isfinite(interval.estimate):
             said.append(f"difference {self.signed(interval.estimate)}{self.unit}")
         if isfinite(interval.low):
+            sign = -1 if found.decided and interval.estimate < 0 else 1
             ends = sorted((sign * interval.low, sign * interval.high))
             show = self.amount_alone if found.decided and ends[0] >= 0 else self.signed
             said.append(f"95 % interval {' to '.join(map(show, ends))}")
-        said.append(f"n = {interval.n}")
+        said.append(f"n = {interval.n:,}")
         if isfinite(found.p) and found.standing is not Standing.NEEDS:
             text, same = p_text(found.p), found.standing is Standing.EQUIVALENT
             of = " of equivalence" if same else ""
@@ -207,9 +202,13 @@ class Wording:
         return ", ".join(said)
 
     def lacking(self, found: Tested) -> str:
-        """What it would take to decide."""
+        """What it would take to decide, where it is not."""
+        if found.decided:
+            return ""
         if found.needs:
             return f": any verdict needs n ≥ {found.needs}"
+        if not isfinite(found.size):
+            return ": a run that is not finite counts as infinitely bad, so no size can be given"
         wanted = self.margin or found.size
         if not found.spread or not is_some(self.signed(wanted)):
             return ": hardly any difference was seen"
@@ -242,8 +241,14 @@ def sentence(text: str) -> str:
 
 
 def levels_text(levels: Levels, factors: Mapping[str, Factor]) -> str:
-    """'9 weight layers and activation relu'."""
-    return " and ".join(level_text(factors[name], level) for name, level in levels.items())
+    """'9 weight layers, activation relu and learning rate 0.1'."""
+    return joined([level_text(factors[name], level) for name, level in levels.items()])
+
+
+def joined(texts: Sequence[str]) -> str:
+    """'a, b and c'."""
+    *first, last = texts or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def level_text(factor: Factor, level: str) -> str:
@@ -256,8 +261,7 @@ def listed(names: Sequence[str]) -> str:
     """'a, b and c', and of many how many more."""
     shown = list(names[:MOST_NAMED])
     more = [f"{len(names) - len(shown)} more"] if len(names) > MOST_NAMED else []
-    *first, last = [*shown, *more] or [""]
-    return f"{', '.join(first)} and {last}" if first else last
+    return joined([*shown, *more])
 
 
 def within_text(kept: str, averaged: Sequence[str] = ()) -> str:

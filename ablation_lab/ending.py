@@ -68,7 +68,7 @@ def carried_out(act: Callable[[], int], *, mendable: Callable[[Exception], str])
     except Exception as error:
         if line := mendable(error):
             _say(f"error: {line}")
-            return MENDABLE
+            return getattr(error, "status", MENDABLE)
         _say(f"error: {outside(error) or reported(error)}")
         return FAILED
 

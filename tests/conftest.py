@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 # Folders and files whose tests share things that take seconds to make.
 SHARING = (
     "cli",
+    "faults",
     "report",
     "data",
     "store/test_postgres",

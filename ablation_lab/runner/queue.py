@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
@@ -18,7 +19,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablation_lab.store.leases import Leases, Taken, locked
 from ablation_lab.store.trials import open_storage, report_steps, trial_id
-from ablation_lab.study.metric import METRICS, SUCCESS, Metric
 
 CELL = "cell"
 
@@ -27,17 +27,19 @@ class Queue:
     """The cells of one study under one profile, in an Optuna storage.
 
     ``levels`` are the levels of every factor. They are part of the Optuna study's name, because
-    Optuna refuses a categorical parameter whose choices change. ``metric`` is what is reported.
+    Optuna refuses a categorical parameter whose choices change. ``higher_is_better`` is said of
+    what is reported. ``token`` is that of a runner who is gone, in whose place this one reports.
     """
 
     def __init__(
         self,
         uri: str,
         name: str,
-        levels: Mapping[str, tuple[str, ...]],
-        metric: Metric | None = None,
+        levels: Mapping[str, Sequence[str]],
+        *,
+        higher_is_better: bool = True,
+        token: str = "",
     ) -> None:
-        self.metric = metric or METRICS.get(SUCCESS).metric
         self._levels = levels
         digest = hashlib.sha256(json.dumps(levels, sort_keys=True).encode()).hexdigest()[:8]
         self._uri = uri
@@ -45,12 +47,19 @@ class Queue:
         self._study = optuna.create_study(
             study_name=f"{name} {digest}",
             storage=self._storage,
-            direction="maximize" if self.metric.higher_is_better else "minimize",
+            direction="maximize" if higher_is_better else "minimize",
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         # Levels that are declared anew are another study, and the same cells.
-        self._leases = Leases(uri, name, self._storage.engine)
+        self._leases = Leases(uri, name, self._storage.engine, token)
+        # By what it is opened again, in the place of this runner.
+        self.opening: dict[str, Any] = {
+            "name": name,
+            "levels": levels,
+            "higher_is_better": higher_is_better,
+            "token": self._leases.token,
+        }
         # Cell -> the trial that stands for it, of those that this runner works on.
         self._trials: dict[str, int] = {}
 
@@ -91,18 +100,28 @@ class Queue:
         if cell in self._trials and steps:
             report_steps(self._storage, self._trials[cell], steps)
 
+    def begin_again(self, cells: Collection[str]) -> frozenset[str]:
+        """Go on with the trials of cells of a runner who is gone; return those still its own."""
+        held = self._leases.held(cells)
+        found = self._open_trials()
+        self._trials |= {cell: trial_id(found[cell]) for cell in held if cell in found}
+        return held
+
     def finish(self, cell: str) -> None:
         """Close a cell with the mean of its reported replicates, or as failed if it has none."""
-        number = self._trials.pop(cell, None)
+        number = self._trials.get(cell)
         if number is None:
             return
-        reported = list(self._storage.get_trial(number).intermediate_values.values())
-        if reported:
+        trial = self._storage.get_trial(number)
+        reported = list(trial.intermediate_values.values())
+        if reported and not trial.state.is_finished():
             mean = sum(reported) / len(reported)
             self._storage.set_trial_state_values(number, TrialState.COMPLETE, [mean])
-        else:
+        elif not reported:
             self._storage.set_trial_state_values(number, TrialState.FAIL)
         self._leases.free([cell])
+        # Last: what failed half-way is done again.
+        del self._trials[cell]
 
     def release(self) -> None:
         """Put every cell that is still leased back to waiting."""

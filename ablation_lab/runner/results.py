@@ -7,31 +7,25 @@ it, and the runs that failed.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.declaring import keep_declarations
+from ablation_lab.runner.delivery import Delivery, Sender, send_what_was_left
 from ablation_lab.runner.planning import Cell, Missing, Stored, cell_of, groups, without_finished
+from ablation_lab.runner.progress import Display
 from ablation_lab.runner.train import Failed
-from ablation_lab.store.leases import BEAT, locked
-from ablation_lab.store.runs import FAILED, FINISHED, stored_runs
+from ablation_lab.store import spool
+from ablation_lab.store.leases import BEAT
+from ablation_lab.store.runs import FINISHED, stored_runs
+from ablation_lab.store.spool import Spooled
 from ablation_lab.store.tags import File
 from ablation_lab.study.declare import Declared
 from ablation_lab.study.metric import METRICS, Metric
@@ -52,20 +46,32 @@ class Results:
         self._runs = {study: dict(runs) for study, runs in missing.stored.runs.items()}
         self._studies = {entry.study.name: entry.study for entry in missing.declared}
         self._queues = {entry.study.name: _queue(call, entry) for entry in missing.declared}
+        # The runs that are leased, by study, cell and replicate.
+        self._leased: dict[tuple[str, str, int], Run] = {}
         # Runs that were trained here, when their cells had been given to another runner.
         self._taken: list[Run] = []
-        # Of every leased cell the number of runs that are still to come.
-        self._open: dict[Cell, int] = {}
+        # Of every leased cell the keys of the runs that are still to come.
+        self._open: dict[Cell, set[str]] = {}
+        # Failures that are on their way, by their names in the spool.
+        self._raised: dict[str, Record] = {}
         self._display = Display(
             runs=len(missing.wanted), cells=len(groups(missing.wanted, cell_of))
+        )
+        openings = {study: queue.opening for study, queue in self._queues.items()}
+        sender = Sender(self.tracker, self._queues, call.queue_uri)
+        self._delivery = Delivery(
+            spool.new(call.tracking_uri, call.queue_uri, openings),
+            send=lambda runs, again: sender.send(runs, self._note, again=again),
+            look=self._look,
         )
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start drawing, and renew leases from now on."""
+        """Start drawing, sending, and renewing leases."""
         self._held.callback(self._release)
         self._held.enter_context(self._display)
         self._held.enter_context(self._leases_renewed())
+        self._held.enter_context(self._delivery)
         return self
 
     def __exit__(
@@ -74,22 +80,24 @@ class Results:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop drawing and give back what is still leased."""
+        """Send what is left, stop drawing and give back what is still leased."""
         self._held.__exit__(kind, error, trace)
 
     @property
     def stored(self) -> Stored:
         """What the store has by now."""
+        self._delivery.drain()
         return Stored(self._runs)
 
     @property
     def failed_keys(self) -> set[str]:
         """The keys of the runs that failed in this call."""
+        self._delivery.drain()
         return {each.record.run.key for each in self.failed}
 
     def finished(self, study: str) -> dict[str, str]:
         """Return key → MLflow run id of every finished run of a study."""
-        runs = self._runs[study].items()
+        runs = self.stored.runs[study].items()
         return {key: run_id for key, (run_id, status) in runs if status == FINISHED}
 
     def expect(self, runs: Sequence[Run]) -> None:
@@ -102,6 +110,17 @@ class Results:
         Of a cell that anybody held before, the store may have more than was read of it.
         """
         wanted = list(runs)
+        mine = self._delivery.ask(lambda: self._taken_of(wanted))
+        # In the order in which they came: that of a stack's runs is seen in their last digits.
+        leased = without_finished((run for run in wanted if cell_of(run) in mine), self.stored)
+        self._leased = {(run.study, run.cell, run.replicate): run for run in leased}
+        self._open = {cell: {run.key for run in of} for cell, of in groups(leased, cell_of).items()}
+        for study, cell in mine - self._open.keys():
+            self._queues[study].finish(cell)
+        return list(leased), [run for run in wanted if cell_of(run) not in mine]
+
+    def _taken_of(self, wanted: Sequence[Run]) -> set[Cell]:
+        send_what_was_left(self._call)
         mine: set[Cell] = set()
         known = False
         for study, queue in self._queues.items():
@@ -113,12 +132,7 @@ class Results:
                 self.tracker.cleanup(study, taken.cells)
         if known:
             self._read_again()
-        # In the order in which they came: that of a stack's runs is seen in their last digits.
-        leased = without_finished((run for run in wanted if cell_of(run) in mine), self.stored)
-        self._open = {cell: len(of) for cell, of in groups(leased, cell_of).items()}
-        for study, cell in mine - self._open.keys():
-            self._queues[study].finish(cell)
-        return list(leased), [run for run in wanted if cell_of(run) not in mine]
+        return mine
 
     def settle(self, wanted: Iterable[Run]) -> None:
         """Close the cells that runners left open who died, but those that are wanted."""
@@ -128,65 +142,54 @@ class Results:
 
     def still_missing(self, held: list[Run], waiting: list[Run]) -> tuple[Run, ...]:
         """Return what another runner held and has not finished meanwhile, and what waits for it."""
+        self._delivery.drain()
         held, self._taken = [*held, *self._taken], []
         if not held:
             return ()
-        self._read_again()
+        self._delivery.ask(self._read_again)
         return without_finished([*held, *waiting], self.stored)
 
     def keep(self, records: Sequence[Record]) -> None:
-        """Track records that came together, tell the queues, and close the cells that they end.
+        """Write down records that came together; they are sent to the store meanwhile.
 
-        What was taken for dead meanwhile, and given to another runner, is that one's to keep.
         Errors: ``ConfigurationError`` for a metric that no module logs, with nothing written.
         """
         for record in records:
             study = self._studies[record.run.study]
             validate_metrics(record, (study.metric, *study.further))
-        with self._writing(records) as ours:
-            for record, run_id in zip(ours, self.tracker.write(ours), strict=True):
-                self._note(record, run_id)
-            done = 0
-            for cell, of_cell in groups(ours, lambda record: cell_of(record.run)).items():
-                done += self._report(cell, of_cell)
-        self._display.advance(ours, cells_done=done)
+        told = [(each, _reported(each, self._studies[each.run.study].metric)) for each in records]
+        for name, record in zip(self._delivery.add(told), records, strict=True):
+            if record.status is Status.FAILED:
+                self._raised[name] = record
+        self._display.advance(records)
 
-    @contextmanager
-    def _writing(self, records: Sequence[Record]) -> Iterator[list[Record]]:
-        """Yield the records whose cells are still leased, as they stay for the body."""
-        cells = groups(records, lambda record: cell_of(record.run))
-        with locked(self._call.queue_uri):
-            held = {
-                (study, cell)
-                for study, queue in self._queues.items()
-                for cell in queue.held([cell for name, cell in cells if name == study])
-            }
-            self._taken += [r.run for cell in cells.keys() - held for r in cells[cell]]
-            yield [record for record in records if cell_of(record.run) in held]
-
-    def _note(self, record: Record, run_id: str) -> None:
-        failed = record.status is Status.FAILED
-        self._runs[record.run.study][record.run.key] = run_id, FAILED if failed else FINISHED
-        if failed:
-            self.failed.append(Failed(record, self.tracker.place(run_id, File.TRACEBACK)))
-
-    def _report(self, cell: Cell, records: list[Record]) -> bool:
-        """Tell a cell's queue of its records; return whether the cell is done."""
-        queue = self._queues[cell[0]]
-        queue.report(
-            cell[1], {each.run.replicate: _reported(each, queue.metric) for each in records}
-        )
-        self._open[cell] -= len(records)
-        if not self._open[cell]:
-            queue.finish(cell[1])
-        return not self._open[cell]
+    def _note(self, sent: Sequence[tuple[Spooled, str]], others: Sequence[Spooled]) -> None:
+        """Note what the store has, and what is another's to keep; close the cells that it ends."""
+        for run, run_id in sent:
+            self._runs[run.study][run.key] = run_id, run.entry.status
+            self._open[run.study, run.cell].discard(run.key)
+            if record := self._raised.get(run.entry.run_id):
+                self.failed.append(Failed(record, self.tracker.place(run_id, File.TRACEBACK)))
+                del self._raised[run.entry.run_id]
+        self._taken += [self._leased[run.study, run.cell, run.replicate] for run in others]
+        cells = {(run.study, run.cell) for run, _ in sent}
+        ended = [cell for cell in cells if not self._open[cell]]
+        for study, cell in ended:
+            self._queues[study].finish(cell)
+        self._display.complete(len(ended))
 
     def _read_again(self) -> None:
         found = stored_runs(self._call.tracking_uri, list(self._studies))
         self._runs = {study: dict(runs) for study, runs in found.items()}
 
-    def _release(self) -> None:
+    def _look(self) -> None:
+        self.tracker.look()
         for queue in self._queues.values():
+            queue.renew()
+
+    def _release(self) -> None:
+        # What was not sent stays leased: by that it is known whose it is.
+        for queue in self._queues.values() if self._delivery.is_idle else ():
             queue.release()
 
     @contextmanager
@@ -196,6 +199,7 @@ class Results:
 
         def beat() -> None:
             while not stopped.wait(BEAT):
+                self._delivery.watch()
                 for queue in self._queues.values():
                     # A database that is away for a moment is not the end of the leases.
                     with suppress(SQLAlchemyError):
@@ -210,62 +214,13 @@ class Results:
             thread.join()
 
 
-class Display:
-    """Cells done, runs done, failures, time left; silent where the output is no terminal."""
-
-    def __init__(self, *, runs: int, cells: int, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr, soft_wrap=True)
-        self._cells = cells
-        self._cells_done = 0
-        self._failed = 0
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task(self._text(), total=runs)
-
-    def __enter__(self) -> Display:
-        """Start drawing."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop drawing."""
-        self._progress.stop()
-
-    def expect(self, *, runs: int, cells: int) -> None:
-        """Count on further runs, and on the cells that they are of."""
-        self._cells += cells
-        total = self._progress.tasks[0].total or 0
-        self._progress.update(self._task, total=total + runs, description=self._text())
-
-    def advance(self, records: Sequence[Record], *, cells_done: int) -> None:
-        """Count records that came together, and the cells that they complete."""
-        self._cells_done += cells_done
-        self._failed += sum(record.status is Status.FAILED for record in records)
-        self._progress.update(self._task, advance=len(records), description=self._text())
-
-    def _text(self) -> str:
-        failures = f", {self._failed} failed" if self._failed else ""
-        return f"cells {self._cells_done}/{self._cells}{failures}, runs"
-
-
 def _queue(call: Invocation, entry: Declared) -> Queue:
     from ablation_lab.runner.queue import Queue
 
     levels = {factor.name: factor.levels for factor in entry.study.factors}
     name = f"{entry.study.name} ({call.profile})"
-    return Queue(call.queue_uri, name, levels, entry.study.metric)
+    higher = entry.study.metric.higher_is_better
+    return Queue(call.queue_uri, name, levels, higher_is_better=higher)
 
 
 def validate_metrics(record: Record, metrics: Iterable[Metric]) -> None:

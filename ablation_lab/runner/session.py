@@ -32,6 +32,7 @@ from ablation_lab.runner.planning import (
     summary,
 )
 from ablation_lab.runner.train import Trained, failures, train
+from ablation_lab.store.connect import spools
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_places
 from ablation_lab.store.runs import stored_runs
@@ -48,6 +49,7 @@ def carry_out(call: Invocation) -> int:
     """Train what is missing, write the report if anything in it changed, return the status."""
     until = time.monotonic() + call.now.seconds
     declared = declare_studies(call)
+    send_first(call)
     stored = read_store(call)
     tuned = tune(call, declared, until=until)
     asked = look(call, tuned)
@@ -79,6 +81,14 @@ def declare_studies(call: Invocation) -> tuple[Declared, ...]:
         check_names(entry)
         check_names(replace(entry, cells=tuple(level_by_level(call, entry))))
     return declared
+
+
+def send_first(call: Invocation) -> None:
+    """Send what calls have left that ended before the store had it."""
+    if spools(call.tracking_uri, call.queue_uri):
+        from ablation_lab.runner.delivery import send_what_was_left
+
+        send_what_was_left(call)
 
 
 def read_store(call: Invocation) -> Stored:

@@ -35,6 +35,11 @@ from ablation_lab.store.tags import Kind, Tag, having, plain
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# What fails is said at once, and tried again by whoever knows how often: not a request by itself,
+# which could create a run twice. A database that does not answer is not waited for, either.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+os.environ.setdefault("PGCONNECT_TIMEOUT", "30")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,6 +50,7 @@ RUNS = Path("runs")
 # By this MLflow's own server tells its store where files go; it has no other way.
 ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 PAGE = 5000
+SERVERS = ("http://", "https://")
 # How long a server may take to say that it is there, in seconds.
 PATIENCE = 30.0
 
@@ -60,15 +66,35 @@ class Store:
         self.uri = uri
         self.client = open_client(uri)
         self._database = file_of(uri)
+        self._inode = _inode(self._database) if self._database else None
         if artifacts is None and is_database(uri):
             artifacts = (folder_of(self._database) if self._database else RUNS) / FOLDER
         self._artifacts = artifacts
         self._experiments: dict[str, str] = {}
 
     def settle(self) -> None:
-        """See that files go to where the store lies now."""
-        if self._database is not None:
-            settle(self._database)
+        """See that files go to where the store lies now.
+
+        Errors: ``StoreError`` where its file was deleted, or another put in its place: what is
+        written through a connection of before would be in neither.
+        """
+        if self._database is None:
+            return
+        if _inode(self._database) != self._inode:
+            raise StoreError(
+                f"store {self._database}: was deleted or replaced while it was written; what was "
+                "not in it yet waits in the spool beside the queue: call again"
+            )
+        settle(self._database)
+
+    def look(self) -> None:
+        """See that the store is there. Errors: ``StoreError``, or what a server gives."""
+        self.settle()
+        if self._database is None and is_database(self.uri):
+            with connected(self.uri):
+                pass
+        elif self.uri.startswith(SERVERS):
+            requests.get(f"{self.uri}/health", timeout=PATIENCE).raise_for_status()
 
     def alone(self) -> AbstractContextManager[None]:
         """Let no other process of the lab look for what it would create, while the body does."""
@@ -167,6 +193,14 @@ def readable(uri: str) -> Iterator[None]:
         ) from error
 
 
+def _inode(path: Path) -> int | None:
+    """Return what tells a file from any other that comes to lie in its place."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
 def milliseconds(seconds: float) -> int:
     """Return a time as MLflow counts it."""
     return int(seconds * 1000)
@@ -194,7 +228,7 @@ def _create(uri: str) -> None:
 
 @cache
 def _opened(uri: str, named: str) -> MlflowClient:
-    if uri.startswith(("http://", "https://")):
+    if uri.startswith(SERVERS):
         try:
             requests.get(f"{uri}/health", timeout=PATIENCE)
         except requests.RequestException:

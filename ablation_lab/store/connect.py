@@ -77,6 +77,19 @@ def is_absent(uri: str) -> bool:
     return path is not None and not path.exists()
 
 
+def spool_of(tracking_uri: str, queue_uri: str) -> Path:
+    """Return how the spools begin of what goes to a store by way of a queue: beside the queue."""
+    path = file_of(queue_uri)
+    digest = hashlib.sha256(f"{tracking_uri}\n{queue_uri}".encode()).hexdigest()[:12]
+    return (path.parent if path else Path("runs")) / "spool" / digest
+
+
+def spools(tracking_uri: str, queue_uri: str) -> list[Path]:
+    """Return the spools that there are, of runners that live and of those that left theirs."""
+    place = spool_of(tracking_uri, queue_uri)
+    return sorted(place.parent.glob(f"{place.name}-*"))
+
+
 @cache
 def use_write_ahead_log() -> None:
     """Have every SQLite connection that this process opens through SQLAlchemy write ahead."""

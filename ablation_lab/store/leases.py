@@ -73,12 +73,13 @@ def locked(uri: str) -> Iterator[None]:
 class Leases:
     """The leases that this runner holds of the cells of the queue ``name``.
 
-    ``engine`` is that of the open database at ``uri``.
+    ``engine`` is that of the open database at ``uri``. ``token`` is that of a runner who is gone,
+    for whoever sends what it left.
     """
 
-    def __init__(self, uri: str, name: str, engine: Engine) -> None:
+    def __init__(self, uri: str, name: str, engine: Engine, token: str = "") -> None:
         self._name, self._engine = name, engine
-        self._token, self._holder = uuid.uuid4().hex, process.identity()
+        self.token, self._holder = token or uuid.uuid4().hex, process.identity()
         # What was seen of the leases of others: fence and beat, and since when they stand still.
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         with locked(uri):
@@ -104,7 +105,7 @@ class Leases:
     def renew(self) -> None:
         """Tell others that this runner lives; a thread of its own may do so."""
         with self._engine.begin() as connection:
-            ours = LEASES.c.token == self._token
+            ours = LEASES.c.token == self.token
             connection.execute(update(LEASES).where(ours).values(beat=LEASES.c.beat + 1))
 
     def held(self, cells: Collection[str]) -> frozenset[str]:
@@ -112,12 +113,12 @@ class Leases:
         names = {self._digest(cell): cell for cell in cells}
         with self._engine.connect() as connection:
             rows = _rows(connection, list(names))
-            return frozenset(names[row.name] for row in rows if row.token == self._token)
+            return frozenset(names[row.name] for row in rows if row.token == self.token)
 
     def free(self, cells: Collection[str]) -> None:
         """Give cells back that are ours."""
         ours = update(LEASES).where(
-            LEASES.c.name == bindparam("which"), LEASES.c.token == self._token
+            LEASES.c.name == bindparam("which"), LEASES.c.token == self.token
         )
         if cells:
             with self._engine.begin() as connection:
@@ -126,13 +127,13 @@ class Leases:
 
     @property
     def _mine(self) -> dict[str, str]:
-        return {"token": self._token, "holder": self._holder}
+        return {"token": self.token, "holder": self._holder}
 
     def _digest(self, cell: str) -> str:
         return hashlib.sha256(f"{self._name}\n{cell}".encode()).hexdigest()
 
     def _is_free(self, row: Row[tuple[str, str, str, int, int]]) -> bool:
-        if row.token in (NOBODY, self._token) or process.is_gone(row.holder):
+        if row.token in (NOBODY, self.token) or process.is_gone(row.holder):
             return True
         now, state = time.monotonic(), (row.fence, row.beat)
         last, since = self._seen.get(row.name, (None, now))

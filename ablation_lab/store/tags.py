@@ -27,6 +27,8 @@ class Tag(StrEnum):
     PROVENANCE = "ablation.provenance"
     TUNED = "ablation.tuned"
     ERROR = "ablation.error"
+    # On a server: the run's own id in the spool.
+    SPOOLED = "ablation.spooled"
     # The key before the run was taken over.
     KEY_BEFORE = "ablation.adopted_from"
     KIND = "ablation.kind"

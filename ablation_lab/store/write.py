@@ -27,7 +27,7 @@ from ablation_lab.store.items import write_hits
 from ablation_lab.store.pictures import write_grid
 from ablation_lab.store.runs import count_finished, finished_runs, stored_runs
 from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
-from ablation_lab.store.writers import Entry, writer_for
+from ablation_lab.store.writers import Entry, Item, writer_for
 from ablation_lab.study.names import key_of
 from ablation_lab.study.protocol import next_entry
 from ablation_lab.study.record import Record, Status
@@ -95,22 +95,33 @@ class Tracker:
             if known is None:
                 self._client.set_terminated(run.info.run_id)
 
-    def write(self, records: Sequence[Record]) -> list[str]:
-        """Track records; return their MLflow run ids, in order.
+    def look(self) -> None:
+        """See that the store is there. Errors: ``StoreError``, or what a server gives."""
+        self._store.look()
 
-        On a database store the runs of a study are all there, or none of them.
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """Track records at once, as they are; return their MLflow run ids, in order."""
+        with tempfile.TemporaryDirectory() as folder:
+            entries = [entry_of(record) for record in records]
+            places = [Path(folder, entry.run_id) for entry in entries]
+            files = [write_files(*each) for each in zip(records, places, strict=True)]
+            studies = [record.run.study for record in records]
+            return self.send(list(zip(studies, zip(entries, files, strict=True), strict=True)))
+
+    def send(self, items: Sequence[tuple[str, Item]], *, again: bool = False) -> list[str]:
+        """Have the store keep runs, each with its study; return their MLflow run ids, in order.
+
+        On a database store the runs of a study are all there, or none of them. What is sent
+        ``again`` is kept once.
         """
         self._store.settle()
-        written: dict[int, str] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            for study in dict.fromkeys(record.run.study for record in records):
-                places = [i for i, record in enumerate(records) if record.run.study == study]
-                items = [
-                    (entry_of(records[i]), _files(records[i], Path(folder, str(i)))) for i in places
-                ]
-                run_ids = self._writer.write(self._store.experiment(replicates_of(study)), items)
-                written.update(zip(places, run_ids, strict=True))
-        return [written[i] for i in range(len(records))]
+        sent: dict[int, str] = {}
+        for study in dict.fromkeys(study for study, _ in items):
+            places = [n for n, (of, _) in enumerate(items) if of == study]
+            experiment = self._store.experiment(replicates_of(study))
+            run_ids = self._writer.write(experiment, [items[n][1] for n in places], again=again)
+            sent.update(zip(places, run_ids, strict=True))
+        return [sent[n] for n in range(len(items))]
 
     def place(self, run_id: str, name: str) -> str:
         """Say where a file of a run lies: its path from here, or of which run a server has it."""
@@ -185,7 +196,7 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
         yield Metric(name, value, ended, record.steps)
 
 
-def _files(record: Record, folder: Path) -> Path | None:
+def write_files(record: Record, folder: Path) -> Path | None:
     """Put what MLflow keeps as files into a folder; None if there is nothing."""
     arrays = (record.logits, record.images, record.hits)
     texts = record.error or record.probed or record.files

@@ -2,14 +2,15 @@
 
 A database takes any number of runs in one transaction: all of them are there, or none. A server
 takes run after run in three calls; one whose writer dies half-way stays RUNNING, for the cleanup.
-Both leave the same runs; a test holds that.
+Both leave the same runs; a test holds that. What is written again, as nobody knows whether it came
+through, is there once.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,14 +33,16 @@ from sqlalchemy import insert
 
 from ablation_lab.errors import StoreError
 from ablation_lab.store.experiments import deleted
-from ablation_lab.store.runs import ACTIVE
+from ablation_lab.store.runs import ACTIVE, AT_ONCE
+from ablation_lab.store.tags import Tag, having, plain
 
 
 @dataclass(frozen=True)
 class Entry:
     """A run of MLflow, its files apart; times in milliseconds.
 
-    ``metrics`` may hold several points of one key, one for each step of its curve.
+    ``metrics`` may hold several points of one key, one for each step of its curve. ``run_id`` is
+    its own, under which a database keeps it; a server gives it another one.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Entry:
     tags: dict[str, str]
     params: list[Param]
     metrics: list[Metric]
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 # A run to be written: what MLflow keeps of it, and the local folder of its files or None.
@@ -59,8 +63,11 @@ Row = dict[str, Any]
 class Writer(Protocol):
     """Writes runs to an experiment and returns their MLflow run ids, in order."""
 
-    def write(self, experiment_id: str, items: Sequence[Item]) -> list[str]:
-        """Write the runs; each is whole, or not there as an ended one."""
+    def write(self, experiment_id: str, items: Sequence[Item], *, again: bool = False) -> list[str]:
+        """Write the runs; each is whole, or not there as an ended one.
+
+        ``again`` says that some of them may be there, or half of them: nobody heard.
+        """
         ...
 
 
@@ -83,19 +90,25 @@ class ClientWriter:
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
 
-    def write(self, experiment_id: str, items: Sequence[Item]) -> list[str]:
+    def write(self, experiment_id: str, items: Sequence[Item], *, again: bool = False) -> list[str]:
         """Write run after run: created, filled, ended."""
-        return [self._write(experiment_id, entry, folder) for entry, folder in items]
+        return [self._write(experiment_id, *item, again=again) for item in items]
 
-    def _write(self, experiment_id: str, entry: Entry, folder: Path | None) -> str:
-        created = self._client.create_run(
-            experiment_id, start_time=entry.started, run_name=entry.name, tags=entry.tags
+    def _write(self, experiment_id: str, entry: Entry, folder: Path | None, *, again: bool) -> str:
+        own = {Tag.SPOOLED: entry.run_id}
+        known = self._client.search_runs([experiment_id], having(own)) if again else ()
+        run = next(iter(known), None) or self._client.create_run(
+            experiment_id,
+            start_time=entry.started,
+            run_name=entry.name,
+            tags=entry.tags | plain(own),
         )
-        run_id = str(created.info.run_id)
-        if folder is not None:
-            self._client.log_artifacts(run_id, str(folder))
-        self._client.log_batch(run_id, metrics=entry.metrics, params=entry.params)
-        self._client.set_terminated(run_id, entry.status, entry.ended)
+        run_id = str(run.info.run_id)
+        if run.info.status != entry.status:
+            if folder is not None:
+                self._client.log_artifacts(run_id, str(folder))
+            self._client.log_batch(run_id, metrics=entry.metrics, params=entry.params)
+            self._client.set_terminated(run_id, entry.status, entry.ended)
         return run_id
 
 
@@ -109,14 +122,17 @@ class DatabaseWriter:
     def __init__(self, store: SqlAlchemyStore) -> None:
         self._store = store
 
-    def write(self, experiment_id: str, items: Sequence[Item]) -> list[str]:
+    def write(self, experiment_id: str, items: Sequence[Item], *, again: bool = False) -> list[str]:
         """Write all runs in one transaction, their files before it."""
-        run_ids = [uuid.uuid4().hex for _ in items]
         location = self._location(experiment_id)
+        every = [entry.run_id for entry, _ in items]
+        known = self._known(every) if again else ()
         rows: dict[Any, list[Row]] = {
             table: [] for table in (SqlRun, SqlTag, SqlParam, SqlMetric, SqlLatestMetric)
         }
-        for run_id, (entry, folder) in zip(run_ids, items, strict=True):
+        for entry, folder in items:
+            if (run_id := entry.run_id) in known:
+                continue
             _, params, _ = _validate_batch_log_data(entry.metrics, entry.params, [])
             uri = append_to_uri_path(location, run_id, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)
             if folder is not None:
@@ -134,7 +150,14 @@ class DatabaseWriter:
             for table, values in rows.items():
                 if values:
                     session.connection().execute(insert(table), values)
-        return run_ids
+        return every
+
+    def _known(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of the runs that are there."""
+        with self._store.ManagedSessionMaker() as session:
+            parts = (run_ids[n : n + AT_ONCE] for n in range(0, len(run_ids), AT_ONCE))
+            asked = (session.query(SqlRun.run_uuid).filter(SqlRun.run_uuid.in_(p)) for p in parts)
+            return {str(run_id) for query in asked for (run_id,) in query}
 
     def _location(self, experiment_id: str) -> str:
         """Return where an experiment's files lie; one that was deleted takes no runs."""

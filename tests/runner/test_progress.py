@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from ablation_lab.runner.results import Display
+from ablation_lab.runner.progress import Display
 from ablation_lab.study.record import Record, Status
 from ablation_lab.study.run import Run, TrainerName
 
@@ -42,8 +42,9 @@ def test_a_terminal_shows_cells_runs_failures_and_the_time_left(
     # Each look at the clock is a second later: so there is a speed to reckon with.
     monkeypatch.setattr(display._progress, "get_time", lambda: float(next(clock)))
     with display:
-        display.advance(records[:2], cells_done=1)
-        display.advance(records[2:], cells_done=0)
+        display.advance(records[:2])
+        display.complete(1)
+        display.advance(records[2:])
         display._progress.refresh()
     lines = drawn(console)
     assert re.match(r"cells 0/4, runs .* 0/12 .* -:--:--$", lines[0])
@@ -53,5 +54,5 @@ def test_a_terminal_shows_cells_runs_failures_and_the_time_left(
 def test_what_is_no_terminal_gets_nothing(records: list[Record]) -> None:
     console = Console(file=io.StringIO(), force_terminal=False)
     with Display(runs=3, cells=1, console=console) as display:
-        display.advance(records, cells_done=1)
+        display.advance(records)
     assert drawn(console) == []

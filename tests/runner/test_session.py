@@ -26,6 +26,7 @@ from tests.cli.lab import STUDY
 
 STEPS = [
     "session.declare_studies",
+    "session.send_first",
     "session.read_store",
     "nuisances.tune",
     "looks.look",

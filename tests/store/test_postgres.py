@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +17,7 @@ from ablation_lab.runner.queue import Queue
 from ablation_lab.store import process
 from ablation_lab.store.write import Tracker
 from tests.cli.lab import ONE_WORKER, STUDY, Lab, ended
+from tests.faults.postgres import PATIENCE, Postgres
 from tests.store.test_creation import AT_ONCE, KILLED, run
 
 # The contract of writers, on this file's own ``store``.
@@ -39,76 +33,15 @@ from tests.store.test_writers import (  # noqa: F401
 psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.slow
 
-PATIENCE = 60.0
-
-
-def programs() -> Path:
-    """Return the folder of PostgreSQL's programs, of which few systems have all on the path."""
-    found = shutil.which("initdb") or next(
-        iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)), None
-    )
-    assert found, "no initdb found: install PostgreSQL's server, such as Debian's postgresql"
-    return Path(found).parent
-
-
-def account() -> dict[str, Any]:
-    """Return the account that runs the server, which refuses to be root's."""
-    if os.geteuid() != 0:
-        return {}
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    entry = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Start a server of its own on a free port of the loopback; yield ``host:port``."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def server() -> Iterator[Postgres]:
+    """Start a server of its own."""
     # Below the system's temporary folder itself, whose parents every account may pass.
     with tempfile.TemporaryDirectory(prefix="postgres") as folder:
-        owner = account()
-        os.chown(folder, owner.get("user", -1), owner.get("group", -1))
-        data = f"{folder}/data"
-        subprocess.run(
-            [programs() / "initdb", "-D", data, "-U", "lab", "-A", "trust", "--no-sync"],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            **owner,
-        )
-        settings = {
-            "port": port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "fsync": "off",
-        }
-        command: list[str | Path] = [programs() / "postgres", "-D", data]
-        command += [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        log = Path(folder, "log")
-        with log.open("w") as lines:
-            running = subprocess.Popen(command, cwd=folder, stderr=lines, **owner)
-        try:
-            await_answer(running, port, log)
-            yield f"127.0.0.1:{port}"
-        finally:
-            # The server's word for: roll back, disconnect everyone, stop.
-            running.send_signal(signal.SIGINT)
-            running.wait(timeout=PATIENCE)
-
-
-def await_answer(running: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until the server takes someone in."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            psycopg.connect(f"postgresql://lab@127.0.0.1:{port}/postgres").close()
-        except psycopg.OperationalError:  # it listens before it takes anyone in
-            assert running.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        else:
-            return
+        running = Postgres(Path(folder))
+        yield running
+        running.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -127,17 +60,9 @@ def pools_closed() -> Iterator[None]:
 
 
 @pytest.fixture
-def database(server: str) -> Callable[[str], str]:
+def database(server: Postgres) -> Callable[[str], str]:
     """Return a function that makes an empty database and gives back its address."""
-
-    def create(name: str) -> str:
-        address = f"postgresql://lab@{server}"
-        # A database is not created within a transaction.
-        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"{address}/{name}"
-
-    return create
+    return server.create
 
 
 @pytest.fixture

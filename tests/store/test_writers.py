@@ -15,6 +15,7 @@ from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 
 from ablation_lab.errors import StoreError
+from ablation_lab.store.tags import Tag, plain
 from ablation_lab.store.write import entry_of
 from ablation_lab.store.writers import ClientWriter, DatabaseWriter, Entry, writer_for
 from ablation_lab.study.record import NoConvergence, Record, Status
@@ -84,7 +85,8 @@ def as_read(client: MlflowClient, run_id: str) -> dict[str, Any]:
         "info": {k: v for k, v in info.items() if k not in ("run_id", "run_uuid", "artifact_uri")},
         "uri": run.info.artifact_uri.partition(run_id)[2],
         "params": run.data.params,
-        "tags": run.data.tags,
+        # A server gives ids of its own, so the run's own is a tag there.
+        "tags": {k: v for k, v in run.data.tags.items() if k != Tag.SPOOLED},
         "latest": {m.key: (repr(m.value), m.timestamp, m.step) for m in run.data._metric_objs},
         "history": {
             key: sorted(
@@ -120,6 +122,25 @@ def test_both_writers_leave_the_same_runs(
             for place in places.values()
         ]
         assert found[0] == found[1] != []
+
+
+def test_what_is_written_again_is_there_once(
+    client: MlflowClient, experiment: Callable[[str], str], items: list[Item]
+) -> None:
+    for name, writer in {"client": ClientWriter(client), "database": writer_for(client)}.items():
+        place = experiment(name)
+        half = items[3][0]
+        begun: list[str] = []
+        if name == "client":  # whose writer died, or never heard the answer
+            own = half.tags | plain({Tag.SPOOLED: half.run_id})
+            begun = [client.create_run(place, half.started, own, half.name).info.run_id]
+        first = writer.write(place, items[:2])
+        again = writer.write(place, items, again=True)
+        assert again[:2] == first
+        assert begun in ([], again[3:])
+        found = client.search_runs([place])
+        assert sorted(run.info.run_id for run in found) == sorted(again)
+        assert {run.info.status for run in found} == {"FINISHED", "FAILED"}
 
 
 def test_a_server_is_written_through_the_client() -> None:

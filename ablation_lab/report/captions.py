@@ -28,6 +28,8 @@ SHOWN = {
     "points": "Estimate and 95 % interval of every cell.",
     "heat": "Estimate at every place of the table; hatched where runs of it did not converge.",
     "ladder": "Ours with its 95 % interval (dot) beside the reference value (diamond).",
+    "forest": "Differences that the study asks about, with verdicts and with intervals that hold "
+    "all of them together with 95 %; of too few runs for a verdict they may reach beyond the axis.",
     "training": "Training: median and the band that holds 80 % of the runs.",
     "effects": "Mean over all cells with a level, with 95 % intervals: the main effects.",
     "credits": "What each change from the baseline is worth: alone, averaged over all orders of "
@@ -54,20 +56,38 @@ SHOWN = {
     "store has them; x: none.",
     "members": "Ensembles by size with 95 % intervals; the band holds 80 % of single members.",
 }
-# They show a course or a state of their own, and say which.
-WITHOUT_RULE = (
-    "verdicts", "training", "gradients", "gradients_first", "gradients_ratio", "boundaries",
-    "activations", "activations_trained", "gradients_entries", "gradients_entries_trained",
-    "samples",
+# They show single runs, the first of each cell, or none.
+SINGLE = (
+    "verdicts", "boundaries", "activations", "activations_trained", "gradients_entries",
+    "gradients_entries_trained", "samples",
 )  # fmt: skip
+# They show a course or a state of their own, and say which.
+WITHOUT_RULE = (*SINGLE, "training", "gradients", "gradients_first", "gradients_ratio")
+WITH_INTERVALS = ("points", "ladder", "members")  # of every cell, and of what is drawn by a factor
 
 
 def caption_of(study: Study, name: str) -> str:
-    """What a figure of a study shows, and of which state of a run."""
-    says = SHOWN.get(name) or f"Estimate and 95 % interval by {name.removeprefix('by_')}."
+    """What a figure of a study shows, of how many runs, and of which state of a run."""
+    factor = name.removeprefix("by_")
+    says = SHOWN.get(name) or f"Estimate and 95 % interval by {factor}."
     says += _dots(study) if name == "points" else ""
+    runs = (
+        "" if name in SINGLE else _runs(study, intervals=name in (*WITH_INTERVALS, f"by_{factor}"))
+    )
     rule = "" if name in WITHOUT_RULE else rule_caption(study.declaration)
-    return f"{says} {rule}".strip()
+    return " ".join(filter(None, (says, runs, rule)))
+
+
+def _runs(study: Study, *, intervals: bool) -> str:
+    """'n = 3 to 10 runs a cell; intervals: t.'."""
+    held = study.cells[study.cells["n"] > 0]
+    if held.empty:
+        return ""
+    low, high = held["n"].min(), held["n"].max()
+    span = f"{low}" if low == high else f"{low} to {high}"
+    kinds = held.loc[held["low"] < held["high"], "interval"].unique() if intervals else ()
+    drawn = f"; intervals: {', '.join(sorted(kinds))}" if len(kinds) else ""
+    return f"n = {span} {'run' if high == 1 else 'runs'} a cell{drawn}."
 
 
 def _dots(study: Study) -> str:

@@ -22,6 +22,7 @@ from ablation_lab.report.formatting import (
     metric_label,
     rule_caption,
     sortable,
+    unsigned,
     value_text,
 )
 from ablation_lab.report.marks import Point, draw_point, legend, scale
@@ -169,7 +170,9 @@ def _share_entries(found: Interval | None, *, joined: bool = False) -> list[Entr
     """A share in percent and its interval, in two entries or in one."""
     if found is None:
         return [Entry("")] if joined else [Entry(""), Entry("")]
-    middle, low, high = (f"{100 * x:.1f}" for x in (found.estimate, found.low, found.high))
+    middle, low, high = (
+        unsigned(f"{100 * x:.1f}") for x in (found.estimate, found.low, found.high)
+    )
     bounds = f"[{low}, {high}]" if isfinite(found.low) else DASH
     if joined:
         return [Entry(f"{middle} {bounds}", sortable(found.estimate))]

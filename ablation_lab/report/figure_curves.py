@@ -47,6 +47,7 @@ from ablation_lab.study.factor import Factor
 
 BAND = (0.1, 0.9)
 HEIGHT = 2.0  # inches, without a legend
+HALF = 50  # points; shares that span more stand on an axis of all shares
 DECADE = 10  # levels that span more stand on a logarithmic axis
 
 
@@ -96,10 +97,10 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
     ax.set_xticks(xs, [f"{x:g}" for x in xs])
     ax.set_xlabel(factor.label)
     ax.set_ylabel(metric_label(declaration))
-    if declaration.is_success:
+    middles = [point.middle for point in found]
+    if declaration.is_success and np.nanmax(middles) - np.nanmin(middles) > HALF:
         ax.set_ylim(-3, 103)
-    else:
-        middles = [point.middle for point in found]
+    elif not declaration.is_success:
         (stretched if in_percent(declaration.primary) else spanning)(ax, middles, "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))

@@ -1,26 +1,38 @@
 """Figures of single runs and of differences: rain clouds, runs against the baseline, a forest.
 
-In: a Study. Out: Axes. They stand in no report by themselves; a notebook asks for them by kind.
+In: a Study. Out: Axes. The forest stands in every report that compares; a notebook asks for the
+others by kind.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
+
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablation_lab.report.canvas import COLOURS, PALE, new_axes, styled
-from ablation_lab.report.formatting import metric_label
-from ablation_lab.report.marks import SIZE, draw_point, ended_values, points_of, scale
+from ablation_lab.report.canvas import COLOURS, new_axes, styled
+from ablation_lab.report.formatting import in_percent, metric_label
+from ablation_lab.report.layout import levels_of
+from ablation_lab.report.marks import (
+    SIZE,
+    draw_point,
+    ended_values,
+    key_text,
+    names_text,
+    points_of,
+    scale,
+)
 from ablation_lab.report.study import Study
-from ablation_lab.statistics.comparisons import Standing
+from ablation_lab.statistics.comparisons import Comparison, Standing
 
 CLOUD, RAIN = 0.75, 0.18  # heights of a cell's density, and of the band of its runs
 THIN = 200  # runs of a cell that are drawn as lines or dots; more would hide one another
-STANDINGS = {
-    Standing.BETTER: COLOURS[2],
-    Standing.WORSE: COLOURS[3],
-    Standing.EQUIVALENT: COLOURS[0],
-}
+MARGIN = 0.05  # of an axis, on both sides of what it shows
+MOST_COMPARED = 100  # rows of a forest; more stand in their table alone
+STANDINGS = {Standing.BETTER: ("^", 2), Standing.WORSE: ("v", 3), Standing.EQUIVALENT: ("s", 0)}
+OPEN = ("o", 6)  # marker and place of the colour of what is not decided
 
 
 @styled()
@@ -74,28 +86,53 @@ def paired_lines(study: Study, *, ax: Axes | None = None) -> Axes:
 
 @styled()
 def forest(study: Study, *, ax: Axes | None = None) -> Axes:
-    """Every difference with its simultaneous interval, the band of equivalence in grey.
+    """Every difference with its simultaneous interval and verdict, the band of equivalence in grey.
 
     Raises ValueError where the study compares nothing.
     """
     made, declaration = study.contrasts, study.declaration
     if not made:
         raise ValueError(f"a forest plot needs comparisons; study {study.name!r} has no baseline")
-    ax = new_axes(ax, height=0.8 + 0.2 * len(made))
+    ax = new_axes(ax, height=0.8 + 0.17 * len(made))
     unit = scale(declaration)
     if declaration.equivalence is not None:
         ax.axvspan(-unit * declaration.equivalence, unit * declaration.equivalence, color="0.92")
     ax.axvline(0, color="0.3", lw=0.8)
     for y, each in enumerate(made):
-        found, colour = each.difference, STANDINGS.get(each.standing, PALE)
-        ax.plot([unit * found.low, unit * found.high], [y, y], color=colour, lw=1.2)
-        ax.plot([unit * found.estimate], [y], "s", color=colour, ms=SIZE)
-    several = len({each.second.cell for each in made}) > 1
-    names = [
-        f"{each.first.cell} - {each.second.cell}" if several else each.first.cell for each in made
+        found, (marker, place) = each.difference, STANDINGS.get(each.standing, OPEN)
+        look = {"color": COLOURS[place], "mfc": "white" if marker == OPEN[0] else COLOURS[place]}
+        ax.plot([unit * found.low, unit * found.high], [y, y], color=COLOURS[place], lw=1.2)
+        ax.plot([unit * found.estimate], [y], marker, ms=SIZE, **look)
+        ax.text(1.02, y, each.verdict, va="center", size=6, transform=ax.get_yaxis_transform())
+    _zoom(ax, made, unit)
+    better = "right" if declaration.higher_is_better else "left"
+    points = ", points" if in_percent(declaration.primary) else ""
+    label = f"difference in {declaration.primary.words}{points} (better: {better})"
+    ax.set_ylabel(names_text(declaration, tuple(each.name for each in declaration.compared)))
+    return _by_cell(ax, _compared(study), label)
+
+
+def _zoom(ax: Axes, made: Sequence[Comparison], unit: int) -> None:
+    """An axis for what is decided: the interval of too few runs may hold every difference."""
+    told = [each.difference for each in made if each.standing is not Standing.NEEDS]
+    shown = [x for found in told for x in (found.low, found.high)]
+    shown = [
+        unit * x for x in (0.0, *shown, *(each.difference.estimate for each in made)) if isfinite(x)
     ]
-    minus = "" if several else f" to {made[0].second.cell}"
-    return _by_cell(ax, names, f"difference{minus}, {metric_label(declaration)}")
+    low, high = min(shown), max(shown)
+    if told and low < high:
+        ax.set_xlim(low - MARGIN * (high - low), high + MARGIN * (high - low))
+
+
+def _compared(study: Study) -> list[str]:
+    """What each difference is of: the levels of a cell, or the change that makes it."""
+    if study.comparisons:
+        cells = {cell.cell: cell for cell in study.declaration.cells}
+        return [
+            key_text(levels_of(study.declaration, cells[each.first.cell]))
+            for each in study.comparisons
+        ]
+    return [f"{each.change.before} → {each.change.after}" for each in study.attributions]
 
 
 def _by_cell(ax: Axes, names: list[str], label: str) -> Axes:

@@ -33,8 +33,9 @@ from ablation_lab.report.figure_curves import (
     training_curves,
 )
 from ablation_lab.report.figure_layers import layer_figures
+from ablation_lab.report.figure_runs import MOST_COMPARED, forest
 from ablation_lab.report.figure_tasks import mean_ranks, profiles
-from ablation_lab.report.formatting import in_percent, metric_label
+from ablation_lab.report.formatting import in_percent, metric_label, unsigned
 from ablation_lab.report.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -53,8 +54,10 @@ from ablation_lab.report.panels import sample_grids
 from ablation_lab.report.reference_tables import verdicts
 from ablation_lab.report.study import Study
 from ablation_lab.report.text import file_name
+from ablation_lab.study.declaration import Declaration
 
 Drawing = Callable[..., Axes]
+Values = np.ndarray[Any, np.dtype[np.float64]]
 MOST_POINTS = 24
 LETTER = 0.055  # inches of a letter at printed size
 HEAT_BESIDE = 0.95  # inches of a heat map's colour bar and of the label of its rows
@@ -146,8 +149,8 @@ def heat_map(study: Study, *, ax: Axes | None = None) -> Axes:
     seaborn.heatmap(
         values,
         ax=ax,
-        annot=True,
-        fmt=declaration.primary.format or (".1f" if declaration.is_share else ".3g"),
+        annot=_numbers(values, declaration),
+        fmt="",
         cmap="cividis" if declaration.higher_is_better else "cividis_r",
         vmin=_lowest(values),
         linewidths=0.5,
@@ -202,6 +205,12 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _numbers(values: Values, declaration: Declaration) -> np.ndarray[Any, np.dtype[np.str_]]:
+    """The numbers in a heat map as they are printed."""
+    form = declaration.primary.format or (".1f" if declaration.is_share else ".3g")
+    return np.array([[unsigned(format(value, form)) for value in row] for row in values])
+
+
 def _heat_column(names: list[str]) -> float:
     """Inches of one column: its widest line, or the number in it."""
     return max(0.36, LETTER * (2 + _longest([line for name in names for line in name.split("\n")])))
@@ -220,7 +229,7 @@ def _hatch(ax: Axes, made: Grid, study: Study) -> None:
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", ec=PALE, lw=0, zorder=2))
 
 
-def _darken(ax: Axes, known: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+def _darken(ax: Axes, known: Values) -> None:
     """Black numbers where they stand out more than white ones: seaborn turns them white too soon.
 
     Relative luminance and contrast (L + 0.05) / (l + 0.05) as in WCAG 2.
@@ -233,7 +242,7 @@ def _darken(ax: Axes, known: np.ndarray[Any, np.dtype[np.float64]]) -> None:
         text.set_color("black" if (light + 0.05) ** 2 > 1.05 * 0.05 else "white")
 
 
-def _lowest(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+def _lowest(values: Values) -> float | None:
     """Where the colours begin: one cell far below the others must not make them all equal."""
     known = values[np.isfinite(values)]
     lower, upper = np.quantile(known, (0.25, 0.75))
@@ -241,7 +250,7 @@ def _lowest(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     return float(within.min()) if upper > lower else None
 
 
-def _end(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+def _end(values: Values) -> str:
     """An arrow at the colour bar's lower end where cells lie below it."""
     lowest = _lowest(values)
     below = lowest is not None and bool((values[np.isfinite(values)] < lowest).any())
@@ -265,6 +274,7 @@ def _cell_text(point: Point, names: Key) -> str:
 
 FURTHER: dict[str, tuple[Callable[[Study], bool], Drawing]] = {
     "ladder": (has_printed, ladder),
+    "forest": (lambda study: 0 < len(study.contrasts) <= MOST_COMPARED, forest),
     "effects": (lambda study: study.factorial is not None, main_effects),
     "credits": (lambda study: bool(study.credits), credit),
     "importance": (lambda study: bool(study.shares), importance),

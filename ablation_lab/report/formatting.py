@@ -39,6 +39,15 @@ def in_percent(metric: Metric) -> bool:
     return metric.is_share and not metric.format
 
 
+def unsigned(text: str) -> str:
+    """A number as it is printed, without the sign of one that was rounded to zero."""
+    return text.removeprefix("-") if _is_zero(text) else text
+
+
+def _is_zero(text: str) -> bool:
+    return not set(text) & set("123456789")
+
+
 def value_text(value: object, declaration: Declaration, *, digits: int) -> str:
     """A value of what the study's cells are compared by."""
     return measured_text(value, declaration.primary, digits=digits)
@@ -50,21 +59,17 @@ def measured_text(value: object, metric: Metric, *, digits: int) -> str:
     if not isfinite(found):
         return DASH
     if metric.format:
-        return unsigned_zero(format(found, metric.format))
-    return unsigned_zero(f"{100 * found:.{digits}f}") if in_percent(metric) else plain_text(found)
-
-
-def unsigned_zero(text: str) -> str:
-    """A number that rounds to zero without the sign that it had before."""
-    return text.removeprefix("-") if set(text) <= set("-0.") else text
+        return unsigned(format(found, metric.format))
+    return unsigned(f"{100 * found:.{digits}f}") if in_percent(metric) else plain_text(found)
 
 
 def plain_text(value: object) -> str:
-    """A value as it is stored: counts in full, others with four significant digits."""
+    """Counts in full, with a comma before each thousand, others with four significant digits."""
     found = number(value)
     if not isfinite(found):
         return DASH
-    return f"{found:.0f}" if found.is_integer() and abs(found) < LONGEST_COUNT else f"{found:.4g}"
+    whole = found.is_integer() and abs(found) < LONGEST_COUNT
+    return unsigned(f"{found:,.0f}" if whole else f"{found:.4g}")
 
 
 def uncertain_text(value: float, half: float) -> str:
@@ -73,7 +78,8 @@ def uncertain_text(value: float, half: float) -> str:
         return f"{plain_text(value)} ± 0"
     places, largest = 1 - floor(log10(half)), max(abs(value), half)
     if places <= MOST_PLACES and largest < 10**MOST_PLACES:
-        return f"{value:.{max(0, places)}f} ± {half:.{max(0, places)}f}"
+        digits = max(0, places)
+        return f"{unsigned(f'{value:,.{digits}f}')} ± {half:,.{digits}f}"
     exponent = floor(log10(largest))
     rest = max(0, places + exponent)
     return f"({value / 10**exponent:.{rest}f} ± {half / 10**exponent:.{rest}f})e{exponent:+03d}"
@@ -82,8 +88,7 @@ def uncertain_text(value: float, half: float) -> str:
 def difference_text(value: object, declaration: Declaration, *, digits: int) -> str:
     """A difference with its sign, in points for shares."""
     text = value_text(value, declaration, digits=digits)
-    zero = set(text) <= set("0.")
-    return f"+{text}" if number(value) > 0 and not zero else text
+    return f"+{text}" if number(value) > 0 and not _is_zero(text) else text
 
 
 def printed_text(value: object, declaration: Declaration) -> str:
@@ -105,7 +110,7 @@ def p_text(value: object) -> str:
 def share_text(value: object) -> str:
     """A share in percent with its sign."""
     share = number(value)
-    return f"{100 * share:.1f} %" if isfinite(share) else DASH
+    return f"{unsigned(f'{100 * share:.1f}')} %" if isfinite(share) else DASH
 
 
 def bounds_text(low: object, high: object, declaration: Declaration, *, digits: int) -> str:
@@ -121,7 +126,7 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
     if declaration.is_success:
         bounds = bounds_text(row["low"], row["high"], declaration, digits=1)
         share = share_text(row["estimate"])
-        text = f"{number(row['successes']):.0f}/{row['n']} {share} {bounds}"
+        text = f"{plain_text(row['successes'])}/{row['n']:,} {share} {bounds}"
     else:
         half = (number(row["high"]) - number(row["low"])) / 2
         if not isfinite(half):
@@ -131,13 +136,13 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
             text = " ± ".join(ends)
         else:
             text = uncertain_text(number(row["estimate"]), half)
-        text += f" ({row['n']})"
+        text += f" ({row['n']:,})"
     return f"{text}, {not_converged_text(row)}" if row["not_converged"] else text
 
 
 def not_converged_text(row: Mapping[str, object]) -> str:
     """How many of a cell's finished runs did not converge: '3/10 not converged'."""
-    return f"{row['not_converged']}/{row['finished']} not converged"
+    return f"{row['not_converged']:,}/{row['finished']:,} not converged"
 
 
 def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:

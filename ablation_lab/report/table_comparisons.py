@@ -22,7 +22,7 @@ from ablation_lab.report.formatting import (
     sortable,
 )
 from ablation_lab.report.study import Study
-from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.report.tabular import Entry, Notes, Table, numeric
 from ablation_lab.statistics.answers import Reply
 from ablation_lab.statistics.comparisons import Comparison, Standing
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval
@@ -227,7 +227,7 @@ def tested_entries(
             difference_text(found.estimate, declaration, digits=digits), sortable(found.estimate)
         ),
         Entry(bounds, sortable(found.low)),
-        Entry(str(found.n), float(found.n)),
+        numeric(found.n),
         Entry(p_text(p), sortable(p)),
     ]
 

@@ -46,7 +46,7 @@ from ablation_lab.report.table_training import (
     parameters_table,
     steps_table,
 )
-from ablation_lab.report.tabular import Entry, Notes, Table
+from ablation_lab.report.tabular import Entry, Notes, Table, numeric
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.metric import Metric
@@ -208,8 +208,8 @@ def _numbers(
         main,
         Entry(bounds, sortable(row["low"])),
         Entry(str(row["interval"])),
-        Entry(str(row["n"]), sortable(row["n"])),
-        Entry(f"{row['not_converged']}/{row['finished']}", sortable(row["not_converged"])),
+        numeric(row["n"]),
+        Entry(f"{row['not_converged']:,}/{row['finished']:,}", sortable(row["not_converged"])),
         Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),
         Entry(value("converged_mean"), sortable(row["converged_mean"])),
     ]

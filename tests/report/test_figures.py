@@ -28,7 +28,7 @@ from tests.report.grids import with_cells
 
 WANTED = {
     "keep_prob": [
-        "by_keep_prob", "effects", "heat", "importance", "ladder", "points", "training",
+        "by_keep_prob", "effects", "forest", "heat", "importance", "ladder", "points", "training",
     ],
     "ladder": ["ladder", "points", "training"],
     "xor_depth": ["by_depth", "effects", "heat", "importance", "points", "training"],
@@ -84,6 +84,18 @@ def test_the_curve_has_a_numeric_axis_in_order(studies: dict[str, Study]) -> Non
     # Series stand side by side, less than half a step from their level.
     assert list(lines[0].get_xdata()) == pytest.approx([0.5, 0.7, 1.0], abs=0.05)
     assert ax.get_xlabel() == "keep prob"
+
+
+def test_shares_that_lie_together_have_an_axis_of_their_own(studies: dict[str, Study]) -> None:
+    study = studies["xor_depth"]
+    factor = next(f for f in study.declaration.compared if f.numeric)
+    low, high = numeric_curve(study, factor=factor).get_ylim()
+    assert low < 0
+    assert high > 100
+    near = study.cells.assign(low=0.96, estimate=0.97, high=0.98)
+    low, high = numeric_curve(with_cells(study, near), factor=factor).get_ylim()
+    assert 90 < low < 96
+    assert 98 < high < 104
 
 
 def test_the_ladder_shows_printed_values(studies: dict[str, Study]) -> None:

@@ -120,7 +120,7 @@ def test_a_study_that_computes_has_no_means(
     drawn = {path.name for path in index.parent.rglob("figure_*")}
     assert drawn == {"figure_verdicts.svg", "figure_verdicts.png"}
     page = index.parent / f"{study.name}.html"
-    assert "62378344" in page.read_text(encoding="utf-8")
+    assert "62,378,344" in page.read_text(encoding="utf-8")
     assert (index.parent / "paper.pdf").stat().st_size > 1000
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ablation_lab.report import text as literal
-from ablation_lab.report.formatting import DASH, plain_text, uncertain_text
+from ablation_lab.report.formatting import DASH, difference_text, plain_text, uncertain_text
 from ablation_lab.report.layout import grid as layout_grid
 from ablation_lab.report.reference_tables import values_table
 from ablation_lab.report.reference_values import answers, value_table
@@ -218,7 +218,14 @@ def test_runs_that_all_diverged_are_counted_where_there_is_no_value(
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(34848.0, "34848"), (62378344, "62378344"), (-3, "-3"), (0.123456, "0.1235"), (1e30, "1e+30")],
+    [
+        (34848.0, "34,848"),
+        (62378344, "62,378,344"),
+        (-3, "-3"),
+        (-0.0, "0"),
+        (0.123456, "0.1235"),
+        (1e30, "1e+30"),
+    ],
 )
 def test_a_count_keeps_all_of_its_digits(value: float, text: str) -> None:
     assert plain_text(value) == text
@@ -229,7 +236,8 @@ def test_a_count_keeps_all_of_its_digits(value: float, text: str) -> None:
     [
         (0.06749, 1.238e-05, "0.067490 ± 0.000012"),
         (2.0, 0.13, "2.00 ± 0.13"),
-        (12345.0, 678.0, "12345 ± 678"),
+        (12345.0, 678.0, "12,345 ± 678"),
+        (-1e-6, 0.13, "0.00 ± 0.13"),
         (3.2e-09, 1.1e-11, "(3.200 ± 0.011)e-09"),
         (1e33, 4e32, "(1.00 ± 0.40)e+33"),
         (0.5, 0.0, "0.5 ± 0"),
@@ -239,6 +247,17 @@ def test_a_value_and_its_half_interval_end_at_the_same_digit(
     value: float, half: float, text: str
 ) -> None:
     assert uncertain_text(value, half) == text
+
+
+@pytest.mark.parametrize("spec", ["", ".2f", ".1%"])
+def test_no_zero_has_a_sign(studies: dict[str, Study], spec: str) -> None:
+    declaration = studies["keep_prob"].declaration
+    metric = declaration.primary.model_copy(update={"format": spec})
+    declared = declaration.model_copy(update={"metrics": (metric,)})
+    for value in (-1e-6, 1e-6, -0.0):
+        assert set(difference_text(value, declared, digits=1)) <= set("0.%")
+    assert difference_text(-0.25, declared, digits=1).startswith("-")
+    assert difference_text(0.25, declared, digits=1).startswith("+")
 
 
 def test_a_cell_of_members_is_named_as_such_and_every_cell_says_what_its_columns_are(

@@ -100,9 +100,10 @@ def forest(study: Study, *, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color="0.3", lw=0.8)
     for y, each in enumerate(made):
         found, (marker, place) = each.difference, STANDINGS.get(each.standing, OPEN)
-        look = {"color": COLOURS[place], "mfc": "white" if marker == OPEN[0] else COLOURS[place]}
-        ax.plot([unit * found.low, unit * found.high], [y, y], color=COLOURS[place], lw=1.2)
-        ax.plot([unit * found.estimate], [y], marker, ms=SIZE, **look)
+        colour = COLOURS[place]
+        inside = "white" if marker == OPEN[0] else colour
+        ax.plot([unit * found.low, unit * found.high], [y, y], color=colour, lw=1.2)
+        ax.plot([unit * found.estimate], [y], marker, ms=SIZE, color=colour, mfc=inside)
         ax.text(1.02, y, each.verdict, va="center", size=6, transform=ax.get_yaxis_transform())
     _zoom(ax, made, unit)
     better = "right" if declaration.higher_is_better else "left"

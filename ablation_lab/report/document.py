@@ -37,7 +37,7 @@ from ablation_lab.study.record import Status
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
 SUMMARY = "summary.json"
 MOST_OPENING = 5  # findings that a page opens with
-SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 FEWEST_DRAWN = 5  # printed runs whose p make a figure
 NO_FONT = (
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "

@@ -36,12 +36,14 @@ from ablation_lab.report.marks import (
     ended_values,
     key_text,
     legend,
+    named_at_ends,
     names_text,
     others,
     points_of,
     series,
 )
 from ablation_lab.report.study import TRAINING_LOSS, Study
+from ablation_lab.report.text import is_number
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.factor import Factor
 
@@ -104,7 +106,9 @@ def numeric_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Ax
         (stretched if in_percent(declaration.primary) else spanning)(ax, middles, "y")
     if len(combinations) > 1:
         title = names_text(declaration, others(declaration, factor))
-        legend(ax, texts, title, dashed=True)
+        named = tuple(f"{title} {text}" if is_number(text) else text for text in texts)
+        if not named_at_ends(ax, lines, named):
+            legend(ax, texts, title, dashed=True)
     return ax
 
 

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite, nan
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation_lab.report.canvas import COLOURS, MARKERS, PALE, legend_above, line_look
+from ablation_lab.report.canvas import (
+    COLOURS,
+    MARKERS,
+    PALE,
+    POINTS,
+    figure_of,
+    legend_above,
+    line_look,
+)
 from ablation_lab.report.formatting import in_percent, number
 from ablation_lab.report.layout import ABSENT, Key, label
 from ablation_lab.report.study import Study
@@ -27,6 +36,8 @@ MOST_LINES = len(COLOURS)
 SIZE = 3.5
 WIDTH = 1.0
 CAP = 1.8
+LINE = 9  # points of a line of text
+SHORT = 18  # letters of a name that fits behind the end of its line
 
 
 @dataclass(frozen=True)
@@ -134,8 +145,9 @@ def draw_lines(ax: Axes, lines: Sequence[Sequence[tuple[float, Point]]]) -> None
             look = line_look(position)
             ax.errorbar(xs, ys, yerr=reach, ms=SIZE, capsize=CAP, lw=WIDTH, **look)
     lost = [x for line in lines for x, point in line if not isfinite(point.middle)]
-    place = ax.get_xaxis_transform()
-    ax.plot(lost, [0.015] * len(lost), "x", color=PALE, ms=SIZE, transform=place, clip_on=False)
+    if lost:  # a mark without a place would take room at the figure's corner
+        place = ax.get_xaxis_transform()
+        ax.plot(lost, [0.015] * len(lost), "x", color=PALE, ms=SIZE, transform=place, clip_on=False)
 
 
 def legend(ax: Axes, texts: Sequence[str], title: str, *, dashed: bool = False) -> None:
@@ -145,6 +157,21 @@ def legend(ax: Axes, texts: Sequence[str], title: str, *, dashed: bool = False) 
         look = line_look(position) if dashed else {**line_look(position), "linestyle": "none"}
         handles += ax.plot([], [], ms=SIZE, lw=WIDTH, **look)
     legend_above(ax, handles, texts, title=title)
+
+
+def named_at_ends(ax: Axes, lines: Sequence[Sequence[tuple[float, Point]]], texts: Key) -> bool:
+    """Write each line's name behind its end, where the names are short and do not touch."""
+    ends = [max(line, key=lambda pair: pair[0]) for line in lines if line]
+    heights = [ax.transData.transform((x, point.middle))[1] for x, point in ends]
+    room = LINE * figure_of(ax).dpi / POINTS
+    apart = all(b - a > room for a, b in pairwise(sorted(heights)))
+    if len(ends) < len(texts) or not apart or max(map(len, texts)) > SHORT:
+        return False
+    for text, (x, point) in zip(texts, ends, strict=True):
+        ax.annotate(
+            text, (x, point.middle), (7, 0), textcoords="offset points", va="center", size=6.5
+        )
+    return True
 
 
 def series(declaration: Declaration, factor: Factor) -> tuple[Key, ...]:

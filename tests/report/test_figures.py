@@ -98,6 +98,18 @@ def test_shares_that_lie_together_have_an_axis_of_their_own(studies: dict[str, S
     assert 98 < high < 104
 
 
+def test_lines_are_named_at_their_ends_where_those_lie_apart(studies: dict[str, Study]) -> None:
+    study = studies["keep_prob"]
+    factor = study.declaration.factor("keep_prob")
+    apart = np.linspace(0.5, 0.9, len(study.cells))
+    for estimates, at_ends in ((apart, True), (0.9, False)):
+        cells = study.cells.assign(low=estimates, estimate=estimates, high=estimates)
+        ax = numeric_curve(with_cells(study, cells), factor=factor)
+        assert (ax.get_legend() is None) is at_ends
+        names = [text.get_text() for text in ax.texts]
+        assert len(names) == (2 if at_ends else 0)
+
+
 def test_the_ladder_shows_printed_values(studies: dict[str, Study]) -> None:
     ax = ladder(studies["ladder"])
     diamonds = [x for line in ax.lines if line.get_marker() == "D" for x in line.get_xdata()]

@@ -100,7 +100,7 @@ def test_every_number_of_every_check_stands_in_its_order(
     assert table.header == (("check", "what", "numbers", "printed"),)
     twelve = ", ".join(f"{i}.5" for i in range(12))
     assert texts(table) == [
-        ["one", "–", "62378344", "–"],
+        ["one", "–", "62,378,344", "–"],
         ["twelve", "a shape", twelve, "[0, 1]; [0, 2]"],
         ["infinite", "–", "0, inf, -2", "–"],
         ["broken", "–", "–", "–"],

@@ -170,9 +170,8 @@ def _share_entries(found: Interval | None, *, joined: bool = False) -> list[Entr
     """A share in percent and its interval, in two entries or in one."""
     if found is None:
         return [Entry("")] if joined else [Entry(""), Entry("")]
-    middle, low, high = (
-        unsigned(f"{100 * x:.1f}") for x in (found.estimate, found.low, found.high)
-    )
+    shares = (found.estimate, found.low, found.high)
+    middle, low, high = (unsigned(f"{100 * share:.1f}") for share in shares)
     bounds = f"[{low}, {high}]" if isfinite(found.low) else DASH
     if joined:
         return [Entry(f"{middle} {bounds}", sortable(found.estimate))]

@@ -47,8 +47,8 @@ def problems(study: Study) -> tuple[str, ...]:
     if len(study.extra):
         cells = ", ".join(sorted(set(study.extra["cell"])))
         said.append(
-            f"{len(study.extra)} stored runs have a key that is not declared (the study or its "
-            f"code changed since); not used: {cells}"
+            f"{len(study.extra)} stored runs are of the study as it was before it or its code "
+            f"changed, and are not used: {cells}"
         )
     return tuple(said)
 

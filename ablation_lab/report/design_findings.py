@@ -167,7 +167,7 @@ def _largest(made: Iterable[Comparison]) -> list[Comparison]:
 
 def _counted_as(made: Comparison) -> str:
     """The verdict as it is counted: what needs runs is not decided either."""
-    return str(made.standing) if made.decided else "not decided"
+    return str(made.standing) if made.decided else "undecided"
 
 
 def _compared(study: Study, made: Comparison, family: int, places: str = "") -> Statement:

@@ -19,6 +19,7 @@ from ablation_lab.report.captions import SHOWN, caption_of
 from ablation_lab.report.cautions import GENERAL, PRINTED, problems, threats, without_result
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
 from ablation_lab.report.findings import abstract, finding
+from ablation_lab.report.glossary import Term, glossary
 from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.reference_tables import (
@@ -168,6 +169,11 @@ class Document:
     def opening(self) -> list[Summary]:
         """The first studies that found something."""
         return [card for card in self.cards if card.finding][:MOST_OPENING]
+
+    @property
+    def words(self) -> tuple[Term, ...]:
+        """What the words of the report mean."""
+        return glossary()
 
 
 def document(

@@ -229,7 +229,7 @@ def _shares_caption(data: Factorial, declaration: Declaration) -> str:
 def _common(data: Factorial, declaration: Declaration) -> str:
     """Which runs count, which cells are left out, and which rule selected the values."""
     left_out = "".join(f"; {said}" for said in data.left_out)
-    return f"Every finished run counts, as it ended{left_out}. {rule_caption(declaration)}"
+    return f"Every finished run counts, converged or not{left_out}. {rule_caption(declaration)}"
 
 
 APART = 0.16

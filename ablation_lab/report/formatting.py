@@ -174,10 +174,10 @@ def caption(declaration: Declaration, *, columns: bool = False) -> str:
     else:
         label = metric_label(declaration)
         shown = (
-            "mean over all n finished runs as they ended, and its 95 % interval over replicates; "
-            "mean of converged: of those alone, which nothing tests"
+            "mean over all n finished runs, converged or not, and its 95 % interval over "
+            "replicates; mean of converged: of those alone, which nothing tests"
             if columns
-            else "mean over all finished runs as they ended ± half of the 95 % interval over "
+            else "mean over all finished runs, converged or not, ± half of the 95 % interval over "
             "replicates (number of runs)"
         )
         body = f"{label[:1].upper()}{label[1:]}: {shown}. {_lost(declaration)}"
@@ -260,10 +260,10 @@ def _looks_caption(declaration: Declaration) -> str:
 
 def _verdict_caption(declaration: Declaration) -> str:
     if declaration.equivalence is None:
-        return "The study declares no band of equivalence, so no cell is called equivalent."
+        return "The study declares no margin of equivalence, so no cell is called equivalent."
     band, percent = declaration.equivalence, in_percent(declaration.primary)
     width, points = (f"{100 * band:g}", " points") if percent else (f"{band:g}", "")
     return (
         f"Equivalent: two one-sided tests at 5 %, joint over the study, reject a difference of "
-        f"{width}{points} or more, the band declared in the study."
+        f"{width}{points} or more, the margin declared in the study."
     )

@@ -28,10 +28,10 @@ Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
     (
         "t",
-        "A mean over all finished runs of a cell, as they ended, carries an interval by Student's "
-        "t over replicates, inside the range of the metric; below fifty runs with the quantile of "
-        "97 %, so that skewed accuracies are covered too. n runs that are all of one kind leave "
-        "room for 1 - 0.05^(1/n) of another kind.",
+        "A mean over all finished runs of a cell, converged or not, carries an interval by "
+        "Student's t over replicates, inside the range of the metric; below fifty runs with the "
+        "quantile of 97 %, so that skewed accuracies are covered too. n runs that are all of "
+        "one kind leave room for 1 - 0.05^(1/n) of another kind.",
     ),
     (
         "two kinds of runs",

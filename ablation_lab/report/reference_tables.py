@@ -43,10 +43,10 @@ ACCURACIES_HEADER = (
     "reference value", "what", "printed (%)", "ours (%)", "95 % interval", "n", "verdict", "study",
 )  # fmt: skip
 ACCURACIES_CAPTION = (
-    "Accuracies in percent, in the order of the sources. Ours: the mean over n runs as they ended, "
-    "with its 95 % interval over replicates, and how many of them did not converge. A reference "
-    "value is one run: the verdict compares it with the spread of single runs, not with that "
-    "interval."
+    "Accuracies in percent, in the order of the sources. Ours: the mean over n runs, converged or "
+    "not, with its 95 % interval over replicates, and how many of them did not converge. A "
+    "reference value is one run: the verdict compares it with the spread of single runs, not with "
+    "that interval."
 )
 FRACTION = re.compile(r"\d+\.\d+")
 NOTHING = ("", "–", "-")

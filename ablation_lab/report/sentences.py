@@ -133,7 +133,7 @@ class Wording:
         """What is measured, which way and how much it differs, and how sure that is."""
         if not found.decided:
             whether = f"whether {self.subject} is higher or lower"
-            return f"it is not decided {whether} ({self.evidence(found)})"
+            return f"it is undecided {whether} ({self.evidence(found)})"
         size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
         return f"{self.subject} is {size}{self.way(found)} ({self.evidence(found)})"
 
@@ -160,7 +160,7 @@ class Wording:
         """Which way a difference goes, as far as its test says."""
         if found.decided:
             return self.way(found)
-        return "equivalent" if found.standing is Standing.EQUIVALENT else "not decided"
+        return "equivalent" if found.standing is Standing.EQUIVALENT else "undecided"
 
     def amount(self, size: float) -> str:
         """A size in the unit of the metric."""

@@ -35,7 +35,7 @@ NORMAL = (
     "a paired t test with Holm's correction, which assumes normal spread: with fewer than six "
     "replicates nothing else could decide"
 )
-WITHIN = "the difference lies within the band of equivalence"
+WITHIN = "the difference lies within the margin of equivalence"
 
 
 def comparisons_table(study: Study) -> Table:
@@ -153,9 +153,9 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
     made = every_contrast(studies)
     if made.empty:
         return ""
-    counts = ", ".join(f"{n} {word}" for word, n in made["verdict"].value_counts().items())
+    counts = ", ".join(f"{n:,} {word}" for word, n in made["verdict"].value_counts().items())
     decided = made["verdict"].isin([Standing.BETTER, Standing.WORSE])
-    said = f"{len(made)} primary contrasts: {counts}."
+    said = f"Of {len(made):,} comparisons with a baseline or the step before: {counts}."
     if not decided.any():
         return said
     families = made.loc[made["p"].notna(), "study"].nunique()
@@ -167,8 +167,8 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
         )
     kept = int((made.loc[decided, "q"] <= LEVEL_OF_TESTS).sum())
     return (
-        f"{said} {chance}. Where false ones are to be 5 % of all that are decided in this report "
-        f"(column q of comparisons.csv), {kept} of {int(decided.sum())} remain."
+        f"{said} {chance}. If at most 5 % of all that this report calls better or worse may be "
+        f"false (column q of comparisons.csv), {kept:,} of {int(decided.sum()):,} remain."
     )
 
 

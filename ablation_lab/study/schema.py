@@ -113,7 +113,7 @@ class Budget(Written):
 class Study(Written):
     """One ablation: a question, factors, a budget for each profile.
 
-    ``equivalence`` is the band within which cells count as equivalent, in the metric's own unit
+    ``equivalence`` is the margin within which cells count as equivalent, in the metric's own unit
     (0.005 is half a point). ``factors`` make the cells; ``nuisances`` are tuned in each.
     ``metric`` is what cells are compared by, ``further`` ones are reported beside it.
     """
@@ -155,7 +155,7 @@ class Study(Written):
     )
     design: Design = Field(Design.FACTORIAL, description="How the cells hang together.")
     equivalence: Number | None = Field(
-        None, description="The band within which cells are equivalent, in the metric's own unit."
+        None, description="The margin of equivalence: a difference below it does not matter."
     )
     references: SkipJsonSchema[tuple[ReferenceValue, ...]] = ()
     # The file, and the settings that a call gives every run.
@@ -242,7 +242,7 @@ class Study(Written):
             unit = "a share below 1, so that 0.005 is half a point" if share else "> 0"
             yield (
                 ("equivalence",),
-                f"expected a band in the metric's unit ({unit}), found {band!r}",
+                f"expected a margin in the metric's unit ({unit}), found {band!r}",
             )
         varied = [factor.name for factor in self.factors if len(factor.levels) > 1]
         if self.design is Design.LADDER and len(varied) != 1:

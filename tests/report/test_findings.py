@@ -131,14 +131,14 @@ def test_a_finding_says_direction_size_interval_n_p_and_where_it_holds() -> None
         "With b x, the share of runs that succeed is 93.0 points lower (95 % interval 88.0 to "
         "95.6, n = 200, p < 0.001) with a 3 than with 1: 4 of 200 runs against 190 of 200 runs."
     )
-    assert "; by b: lower for x, not decided for y." in statements(study)[1].text
+    assert "; by b: lower for x, undecided for y." in statements(study)[1].text
     table = answers_table(study)
     assert [row[2].text for row in table.rows] == ["x", "all of b", "x", "y"]
 
 
 def test_what_is_not_decided_is_said_with_the_runs_that_it_takes() -> None:
     few = finding(study_of(drawn(seed=1, n=1), asks=ASKS[:1]))
-    assert "It is not decided whether" in few or "it is not decided whether" in few
+    assert "It is undecided whether" in few or "it is undecided whether" in few
     assert few.endswith("any verdict needs n ≥ 6; alike for b x and y.")
     (statement,) = statements(
         study_of(drawn(seed=2, n=6, noise=0.05), asks=ASKS[1:2], equivalence=0.01)

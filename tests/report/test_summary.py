@@ -29,7 +29,7 @@ def test_how_many_verdicts_may_be_false_is_said_of_those_that_there_are(
     said = verdicts_sentence([alone, other])
     assert "false is at most 5 % in each study: of these 2, 0.1 are expected to have a" in said
     assert said.endswith(f"{kept} of {decided.sum()} remain.")
-    assert "false is at most 5 %. Where" in verdicts_sentence([alone])
+    assert "false is at most 5 %. If" in verdicts_sentence([alone])
     assert verdicts_sentence([]) == ""
 
 
@@ -39,4 +39,5 @@ def test_where_nothing_is_decided_no_verdict_may_be_false(
     found = contrasts(studies["keep_prob"]).assign(verdict=Standing.UNDECIDED, p=0.5)
     monkeypatch.setattr(table_comparisons, "contrasts", lambda _: found)
     said = verdicts_sentence([studies["keep_prob"]])
-    assert said == f"{len(found)} primary contrasts: {len(found)} undecided."
+    count = len(found)
+    assert said == f"Of {count} comparisons with a baseline or the step before: {count} undecided."

@@ -182,7 +182,7 @@ BAD: list[tuple[str, Change, str, str]] = [
         "equivalence in points",
         setting("equivalence", 5),
         ".equivalence",
-        "expected a band in the metric's unit (a share below 1, so that 0.005 is half a point), "
+        "expected a margin in the metric's unit (a share below 1, so that 0.005 is half a point), "
         "found 5.0",
     ),
     ("profiles", without("profiles"), "", "required key 'profiles' is missing"),

@@ -1,0 +1,46 @@
+"""The words that a reader of a report meets, each with what it means.
+
+In: `templates/words.yaml`, the only place where they are written. Out: terms with stable anchors,
+as data for the pages of a report, and `docs/words.md`, which is made of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+WORDS = Path(__file__).parent / "templates" / "words.yaml"
+PAGE = """# Words
+
+What a reader of a report meets. Made from `ablation_lab/report/templates/words.yaml` by
+`words_page()` of `ablation_lab/report/glossary.py`; every report carries the same words on its
+page of methods.
+"""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word and what it means; its anchor is that of its heading, so that pages can link to it."""
+
+    word: str
+    means: str
+
+    @property
+    def anchor(self) -> str:
+        """The word in small letters, with dashes for blanks and nothing else but letters."""
+        return re.sub(r"[^\w-]", "", self.word.lower().replace(" ", "-"))
+
+
+@cache
+def glossary() -> tuple[Term, ...]:
+    """Every term, in the order in which a reader meets them."""
+    return tuple(Term(**each) for each in yaml.safe_load(WORDS.read_text(encoding="utf-8")))
+
+
+def words_page() -> str:
+    """Return ``docs/words.md``."""
+    return "\n".join([PAGE, *(f"## {term.word}\n\n{term.means}\n" for term in glossary())])

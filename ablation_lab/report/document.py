@@ -7,12 +7,11 @@ and paper cannot disagree.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.captions import SHOWN, caption_of
@@ -31,12 +30,11 @@ from ablation_lab.report.reference_tables import (
 from ablation_lab.report.reference_values import answers, family, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
-from ablation_lab.report.text import korean_font, needs_korean, plain_values
+from ablation_lab.report.text import korean_font, needs_korean
 from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
-SUMMARY = "summary.json"
 MOST_OPENING = 5  # findings that a page opens with
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 FEWEST_DRAWN = 5  # printed runs whose p make a figure
@@ -78,21 +76,6 @@ class Summary:
     def first_sentence(self) -> str:
         """What its finding says first."""
         return SENTENCES.split(self.finding)[0]
-
-    def write(self, folder: Path) -> None:
-        """Keep it beside the study's files."""
-        text = json.dumps(plain_values(self), indent=1)
-        (folder / SUMMARY).write_text(f"{text}\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> Summary:
-        """What an earlier call kept of a study; nothing but its name where it is not there."""
-        try:
-            kept = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-            served = tuple(Link(**each) for each in kept.pop("served"))
-            return cls(**kept, served=served)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return cls(folder.name, folder.name)
 
 
 @dataclass(frozen=True)
@@ -216,10 +199,19 @@ def document(
     )
 
 
-Named = TypeVar("Named", Study, Summary)
+class Named(Protocol):
+    """What has the name of a study."""
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        ...
 
 
-def in_order(each: Iterable[Named], order: Sequence[str]) -> list[Named]:
+Each = TypeVar("Each", bound=Named)
+
+
+def in_order(each: Iterable[Each], order: Sequence[str]) -> list[Each]:
     """Studies or their cards in an order of names; those that it does not name as they come."""
     places = {name: place for place, name in enumerate(order)}
     return sorted(each, key=lambda one: places.get(one.name, len(places)))

@@ -21,10 +21,8 @@ from pathlib import Path
 from threading import active_count
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import (
     Document,
@@ -35,15 +33,13 @@ from ablation_lab.report.document import (
     in_order,
     section,
 )
-from ablation_lab.report.figures import figures_for
-from ablation_lab.report.numbers import numbers_of, write_all_numbers, write_numbers
+from ablation_lab.report.files import write_study
+from ablation_lab.report.kept import Kept, keep, stamp
+from ablation_lab.report.numbers import write_all_numbers
 from ablation_lab.report.paper import ReportError, write_paper, write_references
-from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import contrasts
-from ablation_lab.report.tables import tables_for
-from ablation_lab.report.tabular import Table, write_table
-from ablation_lab.report.text import csv_frame, plain
-from ablation_lab.statistics.outcomes import further_estimates
+from ablation_lab.report.publishing import publish_cells, publish_files
+from ablation_lab.report.study import Stored, Study
+from ablation_lab.report.text import plain
 from ablation_lab.store.pages import Server
 from ablation_lab.study.references import ReferenceValue
 
@@ -54,14 +50,14 @@ BASE_URL = "http://127.0.0.1:5000"
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX, STUDY, VALUES = "index", "study", "values"
 FURTHER = ("methods", "provenance")  # pages of every report
-COUNTED = ("steps", "parameters", "not_converged", "not_converged_step", "successes")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
 
 def write_report(
-    studies: Sequence[Study], *, profile: str, reports: Path, base_url: str = BASE_URL,
+    studies: Sequence[Study | Stored], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES, references: Sequence[ReferenceValue] = (),
     listed: Sequence[Listed] = (), beside: bool = False, order: Sequence[str] = (),
+    publish: str = "",
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
@@ -69,32 +65,48 @@ def write_report(
     `order` names, and paper.pdf is about all of `studies`. `values.csv` has every reference value
     of the references, and those that the studies carry; of the declared studies that are `listed`,
     those that have no runs are rows that say why. With `beside`, what was reported of other studies
-    before stays, and the index leads to it.
+    before stays, and the index leads to it. A study of which nothing changed is taken over; one
+    that is made anew is written to the store `publish`, where one is given.
 
-    Raises ReportError for a template that does not work; whatever is raised, the report that was
-    there before is untouched.
+    Raises StoreError for a store that cannot be read, ReportError for a template that does not
+    work; whatever is raised, the report that was there before is untouched.
     """
-    pages = Pages(profile, Server(base_url), templates, tuple(order))
-    studies = in_order(studies, order)
+    pages = Pages(
+        profile, Server(base_url), templates, tuple(order), Kept(reports / profile), publish
+    )
     with replaced_folder(reports / profile) as folder:
-        sections = write_studies(studies, folder, pages=pages)
-        others = keep_others(reports / profile, folder) if beside else ()
-        across = Across.over(studies, references=references, listed=listed)
+        written = write_studies(in_order(studies, order), folder, pages=pages)
+        others = pages.keep_others(folder) if beside else ()
+        made, sections = [each.study for each in written], [each.section for each in written]
+        across = Across.over(made, references=references, listed=listed)
         across.write(folder)
         write_all_numbers(across.answers, folder, profile=profile)
         write_references(folder)
-        pages.write(studies, sections, across, folder=folder, others=others)
+        pages.write(made, sections, across, folder=folder, others=others)
     return reports / profile / "index.html"
 
 
 @dataclass(frozen=True)
+class Written:
+    """A study whose files are in the new folder, and what its page says."""
+
+    study: Study
+    section: Section
+
+
+@dataclass(frozen=True)
 class Pages:
-    """How pages and papers are written: all but what stands on them."""
+    """How pages and papers are written: all but what stands on them.
+
+    `before` is the report that there was, `publish` the store that is to show what is made, or ''.
+    """
 
     profile: str
     server: Server
-    templates: Path = TEMPLATES
-    order: tuple[str, ...] = ()
+    templates: Path
+    order: tuple[str, ...]
+    before: Kept
+    publish: str
 
     def write(
         self,
@@ -117,30 +129,40 @@ class Pages:
             (folder / f"{page}.html").write_text(text, encoding="utf-8")
         write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
 
-    def write_study(self, study: Study, folder: Path) -> Section:
-        """Write the folder of a study, its page and its paper."""
+    def write_study(self, given: Study | Stored, folder: Path) -> Written:
+        """Write the folder of a study, its page and its paper, or take them over."""
+        study = given if isinstance(given, Study) else given.read()
+        kept = self.before.section(study.name, self._stamp(study), published=bool(self.publish))
+        if kept is not None:
+            self.before.take_over(study.name, folder)
+            return Written(study, kept)
+        if self.publish:
+            study = publish_cells(study, self.publish)
         tables, figures = write_study(study, folder / study.name)
         made = section(study, tables, figures, server=self.server)
-        made.summary.write(folder / study.name)
         self.write([study], [made], Across.over([study]), folder=folder, name=study.name)
-        return made
+        if self.publish:
+            publish_files(study, self.publish, folder)
+        stamp = self._stamp(study)
+        keep(made, folder / study.name, made=stamp, published=bool(self.publish))
+        return Written(study, made)
+
+    def keep_others(self, folder: Path) -> tuple[Summary, ...]:
+        """Take over from the report before what is not written anew; the cards of those studies."""
+        kept = [name for name in self.before.studies if not (folder / name).exists()]
+        for name in kept:
+            self.before.take_over(name, folder)
+        return tuple(map(self.before.summary, kept))
+
+    def _stamp(self, study: Study) -> str:
+        templates = [path.read_text("utf-8") for path in sorted(self.templates.iterdir())]
+        return stamp(study, self.profile, self.server.base_url, *templates)
 
 
-def keep_others(old: Path, folder: Path) -> tuple[Summary, ...]:
-    """Take over from a report what is not written anew; what it says of those studies."""
-    found = [path.parent for path in sorted(old.glob("*/runs.csv"))]
-    kept = [path for path in found if not (folder / path.name).exists()]
-    for path in kept:
-        shutil.copytree(path, folder / path.name)
-        for ending in ("html", "pdf"):
-            page = old / f"{path.name}.{ending}"
-            if page.exists():
-                shutil.copy2(page, folder)
-    return tuple(map(Summary.read, kept))
-
-
-def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> list[Section]:
-    """Write every study's folder and pages, several at a time; what is said of each."""
+def write_studies(
+    studies: Sequence[Study | Stored], folder: Path, *, pages: Pages
+) -> list[Written]:
+    """Read and write every study's folder and pages, several at a time."""
     workers = min(cpu_count() or 1, len(studies))
     write = partial(pages.write_study, folder=folder)
     if workers < 2 or len(studies) < FEW_STUDIES:
@@ -151,31 +173,6 @@ def write_studies(studies: Sequence[Study], folder: Path, *, pages: Pages) -> li
     method = "fork" if sys.platform == "linux" and alone else "spawn"
     with ProcessPoolExecutor(workers, mp_context=get_context(method)) as pool:
         return list(pool.map(write, studies))
-
-
-def write_study(study: Study, folder: Path) -> tuple[list[Table], list[Drawn]]:
-    """Write runs.csv, cells.csv, comparisons.csv, the tables and the figures."""
-    folder.mkdir(parents=True)
-    data = {
-        "runs": whole_numbers(study.frame),
-        "cells": whole_numbers(with_further(study)),
-        "comparisons": contrasts(study),
-    }
-    for name, table in data.items():
-        if len(table):
-            csv_frame(table).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    write_numbers(numbers_of(study), folder)
-    tables = tables_for(study)
-    for made in tables:
-        write_table(made, folder)
-    drawings = figures_for(study).items()
-    return tables, [save(draw(study), folder, name) for name, draw in drawings]
-
-
-def with_further(study: Study) -> pd.DataFrame:
-    """The cells by the metric that they are compared by, then by the further ones."""
-    more = further_estimates(study.frame, study.declaration)
-    return pd.concat([study.cells, more], ignore_index=True) if len(more) else study.cells
 
 
 def pages_over(model: Document) -> tuple[str, ...]:
@@ -203,13 +200,6 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
 def _plain(value: Any) -> Any:
     """What a template prints, but for markup, as text that any page can hold."""
     return plain(value) if type(value) is str else value
-
-
-def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its counting columns written as whole numbers."""
-    counted = [name for name in table.select_dtypes("number") if name in COUNTED]
-    whole = [name for name in counted if (table[name].dropna() % 1 == 0).all()]
-    return table.astype(dict.fromkeys(whole, "Int64"))
 
 
 @contextmanager

@@ -75,6 +75,12 @@ class Study:
         """The study's name."""
         return self.declaration.study
 
+    def shown_by(self, published: Published) -> Study:
+        """The same study, judged as it is, and what MLflow shows of it."""
+        made = replace(self)
+        made.__dict__.update(self.__dict__, published=published)
+        return made
+
     @cached_property
     def cells(self) -> pd.DataFrame:
         """What every declared cell came to."""
@@ -147,13 +153,36 @@ class Study:
         return importances(self.factorial) if self.factorial else {}
 
 
-def load(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Study]:
+@dataclass(frozen=True)
+class Stored:
+    """A study that a store declares, read when it is asked for."""
+
+    uri: str
+    declaration: Declaration
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.declaration.study
+
+    def read(self) -> Study:
+        """Everything that the store holds on it. Raises StoreError where that cannot be read."""
+        with readable(self.uri):
+            return load_one(self.uri, self.declaration)
+
+
+def stored(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Stored]:
     """The studies of a profile, sorted by name; `only` limits them.
 
     Raises StoreError where the store cannot be read.
     """
     with readable(uri):
-        return [load_one(uri, declaration) for declaration in declared(uri, profile, only=only)]
+        return [Stored(uri, each) for each in declared(uri, profile, only=only)]
+
+
+def load(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Study]:
+    """The same studies with everything that the store holds on them."""
+    return [each.read() for each in stored(uri, profile, only=only)]
 
 
 def declared(uri: str, profile: str, *, only: Collection[str] = ()) -> list[Declaration]:

@@ -36,12 +36,11 @@ from ablation_lab.store.connect import spools
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_places
 from ablation_lab.store.runs import stored_runs
+from ablation_lab.store.stamps import code
 from ablation_lab.study.declaration import declared_text
 from ablation_lab.study.declare import Declared, check_names, declaration_of, declare
 from ablation_lab.study.references import references_text
 
-ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("report", "statistics", "store", "study")  # whose code decides what a report shows
 STAMP = ".stamp.json"
 
 
@@ -177,7 +176,5 @@ def _digest(call: Invocation, entry: Declared, stored: Stored) -> str:
     digest.update(references_text(call.references).encode())
     digest.update(declared_text(declaration_of(entry, {})).encode())
     digest.update(json.dumps(sorted(stored.runs[entry.study.name].items())).encode())
-    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*")):
-        if path.suffix in (".py", ".j2", ".css", ".js", ".typ", ".yaml"):
-            digest.update(path.read_bytes())
+    digest.update(code().encode())
     return digest.hexdigest()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.report import text as literal
-from ablation_lab.report.__main__ import publish_cells
 from ablation_lab.report.cautions import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.document import section
 from ablation_lab.report.methods import cited, duration, facts, methods
+from ablation_lab.report.publishing import publish_cells
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.report import (
@@ -129,7 +129,7 @@ def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path)
     copy = tmp_path / "mlflow.db"
     copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())
     uri = f"sqlite:///{copy}"
-    (study,) = publish_cells(load(uri, "quick", only=["ladder"]), store=uri)
+    study = publish_cells(*load(uri, "quick", only=["ladder"]), uri)
     assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
     server = Server("http://127.0.0.1:5000")
     served = [link.address for link in section(study, (), (), server=server).served]

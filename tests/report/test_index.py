@@ -54,7 +54,7 @@ def test_a_study_whose_summary_is_damaged_keeps_its_page(
 ) -> None:
     chosen = [studies["ladder"], studies["keep_prob"]]
     folder = write_report(chosen, profile="quick", reports=tmp_path).parent
-    (folder / "keep_prob" / "summary.json").write_text("{", encoding="utf-8")
+    (folder / "keep_prob" / "section.json").write_text("{", encoding="utf-8")
     index = write_report(chosen[:1], profile="quick", reports=tmp_path, beside=True)
     page = Reader(index.read_text(encoding="utf-8"))
     assert "keep_prob.html" in page.links

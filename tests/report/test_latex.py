@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation_lab.report.report import write_study
+from ablation_lab.report.files import write_study
 from ablation_lab.report.study import Study
 from ablation_lab.report.text import latex
 

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from ablation_lab.report.figures import figures_for
-from ablation_lab.report.report import write_study
+from ablation_lab.report.files import write_study
 from ablation_lab.report.study import Study, load
 from ablation_lab.report.table_training import gradients_table
 from ablation_lab.report.tensorboard import main

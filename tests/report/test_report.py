@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import ablation_lab
-from ablation_lab.report.__main__ import main, published_cells
+from ablation_lab.report.__main__ import main
 from ablation_lab.report.formatting import DASH
+from ablation_lab.report.publishing import published_cells
 from ablation_lab.report.report import TEMPLATES, ReportError, write_report
 from ablation_lab.report.study import Study, load
 from tests.report.golden_store import Writer, accuracy, declaration, grid

@@ -13,8 +13,8 @@ from PIL import Image
 from ablation_lab.report.canvas import figure_of, save
 from ablation_lab.report.captions import SHOWN, WITHOUT_RULE
 from ablation_lab.report.figures import figures_for
+from ablation_lab.report.files import write_study
 from ablation_lab.report.panels import sample_grids
-from ablation_lab.report.report import write_study
 from ablation_lab.report.study import Study, load
 from tests.report.golden_store import Writer, declaration, grid
 

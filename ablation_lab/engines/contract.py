@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from ablation_lab.engines.worker import Outcome
 from ablation_lab.errors import ConfigurationError, installing
-from ablation_lab.training.cost import Accelerators
+from ablation_lab.training.cost import NO_LIMIT, Accelerators, Limit
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -37,12 +37,14 @@ class Done(Generic[Job, Result]):
 class Attempt(Generic[Job]):
     """A job on its way; the ``last`` time, if its worker died once.
 
-    ``asked`` counts how often its worker was asked to end, which is no fault of the job.
+    ``asked`` counts how often its worker was asked to end, which is no fault of the job. An engine
+    that watches its workers ends one that is beyond the ``limit`` of its job.
     """
 
     job: Job
     last: bool = False
     asked: int = 0
+    limit: Limit = NO_LIMIT
 
 
 class Waiting(Generic[Job]):
@@ -51,8 +53,9 @@ class Waiting(Generic[Job]):
     They are drawn one by one, so that no more of them exist than are asked for.
     """
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[Job], limit: Callable[[Job], Limit] | None = None) -> None:
         self._jobs = iter(jobs)
+        self._limit = limit
         self.again: list[Attempt[Job]] = []
 
     def draw(self) -> Attempt[Job] | None:
@@ -60,7 +63,7 @@ class Waiting(Generic[Job]):
         if self.again:
             return self.again.pop()
         for job in self._jobs:
-            return Attempt(job)
+            return Attempt(job, limit=self._limit(job) if self._limit else NO_LIMIT)
         return None
 
 
@@ -134,9 +137,14 @@ class Engine(ABC):
         jobs: Iterable[Job],
         *,
         cost: Callable[[Job], float] | None = None,
+        limit: Callable[[Job], Limit] | None = None,
     ) -> Iterator[list[Done[Job, Result]]]:
-        """Do the same; yield results that came at the same time together."""
-        waiting, flying = Waiting(jobs), Flying()
+        """Do the same; yield results that came at the same time together.
+
+        ``limit`` is what a worker may take for a job, where the engine watches its workers: one
+        that is beyond it died, as any other.
+        """
+        waiting, flying = Waiting(jobs, limit), Flying()
         hand_out = self._hand_out(function, waiting, cost)
         while hand_out(flying):
             together = []

@@ -4,17 +4,17 @@ Workers are started fresh (no forked state), end themselves when their runner is
 Ctrl-C, which is the runner's to handle. Each sees one CUDA device, in turn, or none. A worker that
 dies takes the pool with it: the pool is made anew, and the jobs that were in flight run once more,
 one at a time, so that the one that kills workers is found and reported while its neighbours finish.
+Each worker says in shared memory at what it is and since when: one that is beyond the limit of its
+job, because it hangs, was stopped, or holds too much memory, is ended with all that it started.
 """
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import math
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -26,12 +26,13 @@ from functools import cached_property
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from ablation_lab.engines import devices
 from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
 from ablation_lab.engines.devices import Gpus
-from ablation_lab.engines.worker import Outcome, attempt, failed, prepare
+from ablation_lab.engines.watched import GRACE, Watch, attempt_watched, end_with, say_in
+from ablation_lab.engines.worker import Outcome, failed, prepare
 from ablation_lab.study.reading import Count, Written
 from ablation_lab.training.cost import Accelerators
 
@@ -40,10 +41,9 @@ Result = TypeVar("Result")
 
 # Jobs in flight per worker: enough that no worker waits, few enough that memory stays flat.
 AHEAD = 2
-PARENT_DEATH_SIGNAL = 1  # of prctl(2)
-# Seconds that a worker has to end when it is asked to.
-GRACE = 2.0
 DIED = "the worker process died twice (killed, or out of memory)"
+# Seconds between looks at what workers are at.
+LOOK = 1.0
 
 
 class LocalSettings(Written):
@@ -104,7 +104,7 @@ class Given:
     """What a worker is started with: its runner's number, its share of the machine.
 
     ``crash`` is the file for what Python says of a crash in C; ``from_main`` says whether the main
-    thread of its runner started it.
+    thread of its runner started it; ``said`` is where each worker says at what it is.
     """
 
     runner: int
@@ -112,6 +112,7 @@ class Given:
     devices: tuple[str, ...]
     crash: str
     from_main: bool
+    said: Any
 
 
 class LocalEngine(Engine):
@@ -127,6 +128,7 @@ class LocalEngine(Engine):
         self.workers = workers or os.cpu_count() or 1
         self.threads = threads
         self.devices = devices
+        self._watches = WeakKeyDictionary[ProcessPoolExecutor, Watch]()
         self._pool = self._start(self.workers, devices)
         # The pool of each job that is on its way, and where a worker that dies alone says why.
         self._pools: dict[Future[Outcome[Any]], tuple[ProcessPoolExecutor, Path | None]] = {}
@@ -164,7 +166,7 @@ class LocalEngine(Engine):
             while self._takes(waiting, flying) and (given := waiting.draw()):
                 pool, crash = self._start_alone() if given.last else (self._pool, None)
                 try:
-                    future = pool.submit(attempt, function, given.job)
+                    future = pool.submit(attempt_watched, function, given.job, given.limit)
                 except BrokenProcessPool:
                     waiting.again.append(given)
                     self._renew()
@@ -183,7 +185,9 @@ class LocalEngine(Engine):
         return not apart and len(flying) < AHEAD * self.workers
 
     def _ended(self, flying: Flying) -> Iterator[tuple[Any, Ended]]:
-        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        finished, _ = wait(flying, timeout=LOOK, return_when=FIRST_COMPLETED)
+        for pool in self._every_pool():
+            self._watches[pool].look(_processes(pool))
         for future in finished:
             pool, crash = self._pools.pop(future)
             if crash is not None:
@@ -202,6 +206,8 @@ class LocalEngine(Engine):
         if pool is self._pool:
             self._renew()
         said = crash.read_text(errors="replace") if crash and crash.exists() else ""
+        if why := self._watches[pool].beyond:
+            return Ended(died=f"ended twice: {why}", traceback=said)
         return Ended(died=DIED, traceback=said, asked=pool in self._asked)
 
     def _drop(self, pool: ProcessPoolExecutor) -> None:
@@ -224,13 +230,21 @@ class LocalEngine(Engine):
     ) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         from_main = threading.current_thread() is threading.main_thread()
-        given = Given(os.getpid(), self.threads, devices, crash, from_main)
-        return ProcessPoolExecutor(
+        watch = Watch(context, workers)
+        given = Given(os.getpid(), self.threads, devices, crash, from_main, watch.said)
+        pool = ProcessPoolExecutor(
             max_workers=workers,
             mp_context=context,
             initializer=_prepare_worker,
             initargs=(given, context.Value("i", 0)),
         )
+        self._watches[pool] = watch
+        return pool
+
+
+def _processes(pool: ProcessPoolExecutor) -> dict[int, Any]:
+    """Return a pool's processes by number; they are gone when it was shut down."""
+    return dict(getattr(pool, "_processes", None) or {})
 
 
 def _let_go(pool: ProcessPoolExecutor) -> None:
@@ -250,7 +264,7 @@ def _end(pool: ProcessPoolExecutor) -> list[int | None]:
 
     One that hears nothing, since it was stopped or its job keeps the interpreter, is killed.
     """
-    processes: dict[int, Any] = dict(getattr(pool, "_processes", None) or {})
+    processes = _processes(pool)
     _let_go(pool)
     for each in processes.values():
         each.terminate()
@@ -270,25 +284,8 @@ def _prepare_worker(given: Given, started: Synchronized[int]) -> None:
     with started.get_lock():
         turn = started.value
         started.value += 1
+    say_in(given.said, turn)
     seen = given.devices
     os.environ["CUDA_VISIBLE_DEVICES"] = seen[turn % len(seen)] if seen else ""
-    if given.from_main:
-        _be_killed_with_parent()
-    threading.Thread(target=_end_with, args=(given.runner,), daemon=True).start()
+    end_with(given.runner, at_once=given.from_main)
     prepare(given.threads)
-
-
-def _be_killed_with_parent() -> None:
-    """Have Linux kill this worker when the thread that started it has ended.
-
-    That holds for a worker that is stopped, or whose job keeps the interpreter, too.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-
-
-def _end_with(runner: int) -> None:
-    """End this worker when its runner is gone, however it went."""
-    while os.getppid() == runner:
-        time.sleep(0.5)
-    os._exit(1)

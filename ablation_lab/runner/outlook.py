@@ -6,6 +6,7 @@ Comes in: a plan. Goes out: lines. Nothing is started, asked or written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS
@@ -17,7 +18,7 @@ from ablation_lab.study.declare import Declared, declaration_of
 from ablation_lab.study.networks import SIZES, inputs
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.cost import memory_of_run
-from ablation_lab.training.plan import estimated
+from ablation_lab.training.plan import estimated, limit_of
 
 if TYPE_CHECKING:
     from ablation_lab.statistics.sequential import Looks
@@ -35,6 +36,7 @@ def outlook_lines(call: Invocation, planned: Planned) -> Iterator[str]:
         yield _line(planned, entry, stacks, call)
         yield from (f"  {line}" for line in tuning_lines(call, entry))
         yield from (f"  {line}" for line in _ways(stacks))
+        yield from (f"  {line}" for line in _limits(stacks, call))
         combined = [run for run in planned.combined if run.study == name]
         if combined:
             yield f"  {len(combined)} × combined: from what other runs predict, without training"
@@ -80,6 +82,19 @@ def _ways(stacks: list[Stack]) -> list[str]:
         f"{len(of_one)} × {trainer}, {count(size, 'run')} each: {reason}"
         for (trainer, size, reason), of_one in alike.items()
     ]
+
+
+def _limits(stacks: list[Stack], call: Invocation) -> Iterator[str]:
+    """Yield after how long, and at how much memory, a worker is ended that trains a stack."""
+    found = [limit_of(each, call.engine.accelerators) for each in stacks if each.runs[0].trains]
+    if not found:
+        return
+    seconds, most = max(each.seconds for each in found), max(each.bytes for each in found)
+    memory = f", or holds {most / 1e9:g} GB" if most < inf else ""
+    yield (
+        f"a worker that takes {seconds / 60:.4g} min for a stack{memory} is ended, its stack tried "
+        "once more (run.limits)"
+    )
 
 
 def _decides(declaration: Declaration) -> Iterator[str]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ from ablation_lab.training.command import failed_setup
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import by_cell, execute
 from ablation_lab.training.fault import described_crash
-from ablation_lab.training.plan import estimated
+from ablation_lab.training.plan import estimated, limit_of
 from ablation_lab.training.validate import found_alone, validate_stack
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ def _train_all(
         stacks = stacks_of(call, leased, engine.accelerators, alone)
         while stacks:
             again: list[Stack] = []
-            for together in engine.map_together(execute, _in_time(stacks, until), cost=estimated):
+            limit = partial(limit_of, accelerators=engine.accelerators)
+            jobs = _in_time(stacks, until)
+            for together in engine.map_together(execute, jobs, cost=estimated, limit=limit):
                 records: list[Record] = []
                 for done in together:
                     # A crash of one cell takes those that share its stack with it.

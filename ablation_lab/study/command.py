@@ -49,16 +49,18 @@ Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
 class Limits(Written):
-    """What a run of a command, or of a function, may use; it changes no result."""
+    """What a run may use; it changes no result."""
 
     section: ClassVar[str] = "limits"
 
-    minutes: Positive | None = Field(None, description="Minutes after which it is ended.")
+    minutes: Positive | None = Field(
+        None, description="Minutes after which it is ended; of what trains, plan says the default."
+    )
     memory: Positive | None = Field(
-        None, description="GB that it and what it starts may hold; on Linux."
+        None, description="GB that its process, or worker, and what that starts may hold; on Linux."
     )
     files: Annotated[Number, Field(ge=0)] = Field(
-        100.0, description="MB of what it leaves under ${out} that are kept."
+        100.0, description="MB of what a command or function leaves under ${out} that are kept."
     )
 
 

@@ -49,7 +49,7 @@ def reference_page() -> str:
         *_sections("Ensembles: `run.ensemble`", Ensemble.model_json_schema()),
         *_sections("A command: keys of `run`, beside `params`, the settings that it takes",
                    Command.model_json_schema()),
-        *_sections("Limits of a command or function: `run.limits`", Limits.model_json_schema()),
+        *_sections("Limits: `run.limits`", Limits.model_json_schema()),
         *_sections("Reference values: `conf/references/<source>.yaml`",
                    ReferenceFile.model_json_schema()),
     ]  # fmt: skip

@@ -29,8 +29,8 @@ from lightning_modules.signatures import INTERVAL, Signature, signature_of
 GIVEN = ("input_shape", "classes", "optimizer", "loss", "l2", "seed")
 # What can be asked of every data set.
 OF_DATA = signature_of(load).without(("root", "split_seed"))
-OF_TRAINING = ("model", "data", "optimizer", "scheduler", "training", "ensemble")
-SECTIONS = (*OF_TRAINING, "check", "params", "limits")
+OF_TRAINING = ("model", "data", "optimizer", "scheduler", "training", "ensemble", "limits")
+SECTIONS = (*OF_TRAINING, "check", "params")
 OF_COMMAND = (*Command.known(), "params", "limits")
 
 
@@ -190,6 +190,8 @@ class _Completed:
             resolved["scheduler"] = self._named("scheduler", "name", known(SCHEDULERS))
         if self._given.get("ensemble"):
             resolved["ensemble"] = self._read(Ensemble, "ensemble", _plain)
+        if self._given.get("limits"):
+            resolved["limits"] = self._read(Limits, "limits", _plain)
         return resolved
 
     def _check(self) -> dict[str, Any]:

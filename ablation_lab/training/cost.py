@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from ablation_lab.data import DATASETS
@@ -35,6 +36,17 @@ SECONDS_PER_PRODUCT = 5e-10
 ASSUMED_BYTES = 8 << 30
 # Of its memory, for stacks: the rest is for the data set, the libraries and what falls between.
 USED = 0.8
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a worker may take for a stack: seconds, and bytes of memory."""
+
+    seconds: float = inf
+    bytes: float = inf
+
+
+NO_LIMIT = Limit()
 
 
 def estimate(config: Mapping[str, Any], *, runs: int) -> float:

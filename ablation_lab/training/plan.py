@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablation_lab.study.command import code_of
+from ablation_lab.study.command import Limits, code_of
+from ablation_lab.study.key import INDIFFERENT
+from ablation_lab.study.networks import SIZES
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.study.stacking import (
     descends_innermost,
@@ -23,7 +25,9 @@ from ablation_lab.study.stacking import (
     why_alone,
 )
 from ablation_lab.training.cost import (
+    NO_LIMIT,
     Accelerators,
+    Limit,
     estimate,
     estimate_innermost,
     estimate_on_a_card,
@@ -47,8 +51,12 @@ FREE_INNERMOST = ("optimizer.learning_rate",)
 FREE_FIRST = ("model.keep_prob", "model.dense_keep_prob", "training.loss", "training.l2")
 # Measured on one core, the start of the worker apart.
 SECONDS_PER_CHECK = 0.1
+# After how long a stack is taken for hung whose runs say nothing: so many times its estimate, but
+# no sooner than this, and this where only the module knows how large it is.
+TIMES, SOONEST, UNKNOWN = 20.0, 3_600.0, 86_400.0
 # Of a command or function whose limits say nothing: a guess, as only it knows.
 SECONDS_OF_OTHERS = 60.0
+NOTHING_SAID: Mapping[str, Any] = {"minutes": None, "memory": None, "files": 0}
 
 
 def plan(
@@ -142,9 +150,28 @@ def estimated(stack: Stack, accelerators: Accelerators | None = None) -> float:
     return estimate(config, runs=runs)
 
 
+def limit_of(stack: Stack, accelerators: Accelerators | None = None) -> Limit:
+    """Return what a worker may take for a stack; what trains nothing here is watched there."""
+    if not stack.runs[0].trains:
+        return NO_LIMIT
+    said = [Limits(**run.config.get("limits", NOTHING_SAID)) for run in stack.runs]
+    config = stack.runs[0].config
+    # No way to train it takes longer than the slower of these two.
+    longest = max(estimated(stack, accelerators), estimate(config, runs=len(stack.runs)))
+    unsaid = max(SOONEST, TIMES * longest) if config["model"]["family"] in SIZES else UNKNOWN
+    minutes = [each.minutes for each in said if each.minutes is not None]
+    memory = [each.memory for each in said if each.memory is not None]
+    return Limit(
+        seconds=60 * sum(minutes) if len(minutes) == len(said) else unsaid,
+        bytes=1e9 * max(memory) if len(memory) == len(said) else math.inf,
+    )
+
+
 def shape(run: Run) -> str:
     """Return what the runs of a stack have in common: all but what each may have of its own."""
-    common: dict[str, Any] = {name: dict(section) for name, section in run.config.items()}
+    common: dict[str, Any] = {
+        name: dict(section) for name, section in run.config.items() if name not in INDIFFERENT
+    }
     innermost = descends_innermost(run.config)
     free = (*FREE, *(FREE_INNERMOST if innermost else FREE_FIRST))
     # What a module of a user's own does with a setting is its own.

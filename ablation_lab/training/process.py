@@ -31,8 +31,7 @@ from ablation_lab.study.command import Limits
 LINES = 100  # of its output that are kept
 WIDEST = 4_000  # letters of a line
 CHUNK = 1 << 16
-# Seconds from the request to end until the end by force, between looks at what memory it holds,
-# and for what is left to go.
+# Seconds from asking to end to ending by force, between looks at its memory, for what is left.
 GRACE, LOOK, LEAVING = 5.0, 0.2, 5.0
 # Reads process groups of the worker, an empty line for none; when that is gone, kills the last and
 # removes the worker's folder.
@@ -97,7 +96,7 @@ def carry_out(
     """Run a process to its end, or to that of its limits."""
     guard = _guard()
     _collect_orphans()
-    before = _offspring(os.getpid())
+    before = offspring(os.getpid())
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
@@ -189,7 +188,7 @@ class _Watched:
 
     def _held(self) -> int:
         """Return the bytes that it and what it started hold in memory."""
-        return sum(map(_resident, _offspring(os.getpid()) - self._before))
+        return sum(map(resident, offspring(os.getpid()) - self._before))
 
 
 class _Guard:
@@ -235,7 +234,7 @@ def _collect_orphans() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _offspring(process: int) -> frozenset[int]:
+def offspring(process: int) -> frozenset[int]:
     """Return all processes below one, where the system says so."""
     found: set[int] = set()
     waiting = [process]
@@ -249,7 +248,8 @@ def _offspring(process: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def _resident(process: int) -> int:
+def resident(process: int) -> int:
+    """Return the bytes that a process holds in memory, 0 where nobody says."""
     try:
         pages = Path(f"/proc/{process}/statm").read_text().split()[1]
     except OSError:  # it ended in the meantime
@@ -266,7 +266,7 @@ def _end_rest(group: int, before: frozenset[int]) -> None:
     """Kill what a process that ended has left."""
     _signal_group(group, signal.SIGKILL)
     end = time.monotonic() + LEAVING
-    while (left := _offspring(os.getpid()) - before) and time.monotonic() < end:
+    while (left := offspring(os.getpid()) - before) and time.monotonic() < end:
         for each in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(each, signal.SIGKILL)

@@ -69,6 +69,14 @@ def ask_oneself(number):
     time.sleep(60)
 
 
+def hold(megabytes):
+    """Hold so much memory for long, or nothing and not at all."""
+    held = bytearray(megabytes << 20)
+    if held:
+        time.sleep(600)
+    return len(held)
+
+
 def measure(payload):
     return len(payload)
 

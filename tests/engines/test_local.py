@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from ablation_lab.engines.local import LocalEngine, LocalSettings
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.training.cost import NO_LIMIT, Limit
 from tests.engines.lab import JOBS, PATIENCE, ROOT, Jobs, lives, settings, until
 
 DRIVER = """
@@ -75,6 +77,52 @@ def test_a_job_that_asks_its_own_worker_to_end_is_tried_no_more_at_last(jobs: Jo
         (done,) = engine.map(jobs["ask_oneself"], [1])
     assert done.result is None
     assert "died twice" in done.error
+
+
+@pytest.mark.usefixtures("fake_torch")
+@pytest.mark.parametrize(
+    ("job", "limit", "why"),
+    [
+        ("announce_and_stay", Limit(seconds=1.0), "0.01667 min (limits.minutes)"),
+        ("hold", Limit(bytes=2e8), "GB of 0.2 GB (limits.memory)"),
+    ],
+)
+def test_a_worker_that_is_beyond_a_limit_is_ended_and_its_job_tried_once_more(
+    jobs: Jobs, tmp_path: Path, job: str, limit: Limit, why: str
+) -> None:
+    nothing, given = (0, 300) if job == "hold" else ("", str(tmp_path / "pid"))
+    with LocalEngine(workers=2) as engine:
+        come = engine.map_together(
+            jobs[job],
+            [nothing, given, nothing],
+            limit=lambda each: limit if each == given else NO_LIMIT,
+        )
+        done = {each.job: each for together in come for each in together}
+    assert done[given].error.startswith("ended twice: it ")
+    assert why in done[given].error
+    assert (done[nothing].result or 0, done[nothing].error) == (0, "")
+
+
+@pytest.mark.usefixtures("fake_torch")
+def test_a_worker_that_is_stopped_is_ended_at_its_limit_and_its_job_done_by_another(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    with LocalEngine(workers=1) as engine:
+        thread = threading.Thread(target=stop_when, args=(mark, engine))
+        thread.start()
+        come = engine.map_together(
+            jobs["stay_once"], [str(mark)], limit=lambda _: Limit(seconds=2.0)
+        )
+        ((done,),) = come
+        thread.join()
+    assert (done.result, done.error) == ("second time", "")
+
+
+def stop_when(mark: Path, engine: LocalEngine) -> None:
+    """Stop the first worker of an engine when its job has left a mark."""
+    until(mark.exists)
+    os.kill(next(iter(engine._pool._processes)), signal.SIGSTOP)
 
 
 @pytest.mark.usefixtures("fake_torch")

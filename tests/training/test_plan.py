@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +14,17 @@ from hypothesis import strategies as st
 
 from ablation_lab.data import DATASETS
 from ablation_lab.runner.planning import once
+from ablation_lab.study.key import run_key
 from ablation_lab.study.run import Run, TrainerName
 from ablation_lab.study.stacking import why_alone
 from ablation_lab.training.cost import Accelerators, memory_of_run, step_elements
 from ablation_lab.training.plan import (
     CACHED_ELEMENTS,
     LARGEST_STACK,
+    SOONEST,
+    TIMES,
     estimated,
+    limit_of,
     plan,
     shape,
 )
@@ -71,6 +76,21 @@ def test_initialisation_and_rate_share_a_stack_and_nothing_else_does(make_run: M
     runs = [make_run(cell=f"c{index}", **changes) for index, changes in enumerate(CHANGES)]
     (first, *_) = [s for s in plan(runs, data_root=None, plugins=()) if runs[0] in s.runs]
     assert {run.cell for run in first.runs} == {"c0", "c3", "c4", "c12"}
+
+
+def test_limits_change_neither_key_nor_stack_and_a_stack_has_those_of_its_runs(
+    make_run: MakeRun,
+) -> None:
+    limited = {"limits__minutes": 0.5, "limits__memory": 2}
+    runs = [make_run(cell="a"), make_run(cell="b", **limited), make_run(cell="c", **limited)]
+    assert len({run_key(run.config, 0, 0) for run in runs}) == 1
+    (stack,) = plan(runs, data_root=None, plugins=())
+    every = limit_of(stack)  # of one of its runs nothing is said
+    assert (every.seconds, every.bytes) == (SOONEST, math.inf)
+    said = limit_of(dataclasses.replace(stack, runs=stack.runs[1:]))
+    assert (said.seconds, said.bytes) == (60.0, 2e9)
+    long = dataclasses.replace(stack, runs=(make_run(training__steps=10**9),))
+    assert limit_of(long).seconds > TIMES * estimated(long) > 0
 
 
 def test_dropout_loss_and_l2_share_a_stack_on_mini_batches(make_run: MakeRun) -> None:

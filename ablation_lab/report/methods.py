@@ -18,6 +18,7 @@ import yaml
 from ablation_lab.report.cautions import common_settings
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import MCNEMAR
+from ablation_lab.statistics.costs import cost_of, duration
 from ablation_lab.statistics.planning import Procedure
 from ablation_lab.statistics.unpaired import FISHER
 from ablation_lab.study.files import flat
@@ -212,6 +213,7 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
         *_shared(studies),
         *_data(studies),
         *((f"time of {study.name}", _time(study)) for study in studies),
+        *((f"cost of {study.name}", said) for study in studies if (said := _cost(study))),
         *((f"settings of {study.name}", _configuration(study)) for study in studies),
         *(
             # What it promised before its first run, and what it changed since.
@@ -222,11 +224,9 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def _cost(study: Study) -> str:
+    rates = study.declaration.provenance.get("rates") or {}
+    return cost_of(study.frame, study.compared.every, rates)
 
 
 def _shared(studies: Sequence[Study]) -> list[Fact]:

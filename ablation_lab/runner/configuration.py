@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,9 @@ from ablation_lab.study.schema import Study, parse_study
 
 # In a command, all that is in ${…} is for its runs, but for the environment's.
 INTERPOLATION = re.compile(r"\$\{(?!\s*oc\.env:)")
+
+
+Price = Annotated[Number, Field(ge=0)] | None
 
 
 class Now(Written):
@@ -77,6 +80,20 @@ class DataFolder(Written):
     root: str | None = None
 
 
+class Rates(Written):
+    """What an hour of a core or a card costs, and a kilowatt-hour, in a currency of one's own."""
+
+    per_cpu_hour: Price = None
+    per_gpu_hour: Price = None
+    per_kwh: Price = None
+    currency: str = ""
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """Those that are given."""
+        return self.model_dump(exclude_defaults=True)
+
+
 class Call(Written):
     """The composed configuration of a call; what it has of studies and engines is read apart."""
 
@@ -88,6 +105,7 @@ class Call(Written):
     now: Now
     overrides: dict[str, dict[str, Any]] = Field({})
     reports: Place = None
+    cost: Rates = Rates()
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,7 @@ class Invocation:
     reports: Path | None
     conf: Path
     named: tuple[str, ...]
+    rates: Rates = field(default_factory=Rates)
 
     @property
     def every_study(self) -> bool:
@@ -158,6 +177,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
         plugins=project.plugins,
         now=asked.now,
         reports=asked.reports,
+        rates=asked.cost,
     )
     _check_levels(invocation.now.where, invocation.studies)
     for study in invocation.studies:

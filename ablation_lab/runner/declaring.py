@@ -29,7 +29,9 @@ def keep_declarations(call: Invocation, declared: Iterable[Declared]) -> Tracker
     Errors: ``StoreError`` for a store of another project, in which nothing is changed.
     """
     tracker = Tracker(call.tracking_uri, call.artifacts)
-    descriptions = [declaration_of(entry, provenance()) for entry in declared]
+    rates = call.rates.declared
+    said = {**provenance(), **({"rates": rates} if rates else {})}
+    descriptions = [declaration_of(entry, said) for entry in declared]
     for description in descriptions:
         validate_own(Store(call.tracking_uri), description)
     if call.references:

@@ -32,10 +32,12 @@ TEXTS = (
     "not_converged_recorded",
     "trainer",
     "device",
+    "metered_by",
     "reason",
 )
 # Metrics of runs that were stored under another name.
 FORMER = {"nc": "not_converged", "nc_step": "not_converged_step"}
+AMOUNTS = ("steps", "seconds", "cpu_seconds", "gpu_seconds", "joules")
 ACCURACY_MARGIN = 0.05  # above chance, as in the rule of the run
 STORED_INFINITY = 1.7976931348623157e308  # the store writes infinities as the largest double
 METRICS = (
@@ -124,7 +126,7 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     common = {
         "run_id": run.run_id,
         "trainer": tags.get(Tag.TRAINER, ""),
-        "device": json.loads(tags.get(Tag.PROVENANCE, "{}")).get("device", ""),
+        **_cost(json.loads(tags.get(Tag.PROVENANCE, "{}")), run.metrics.get("seconds")),
     }
     if run.is_finished:
         rule = tags.get(Tag.RULE, "")
@@ -138,6 +140,17 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     return {**common, "status": Status.MISSING, "reason": reason}
 
 
+def _cost(said: dict[str, str], seconds: float | None) -> dict[str, Any]:
+    """Where a run trained and what it spent there; nothing is known of runs that do not say."""
+    device = said.get("device", "")
+    cards = int(said.get("devices", "1")) if device.startswith("cuda") else 0
+    spent: dict[str, Any] = {
+        name: float(said[name]) for name in ("cpu_seconds", "joules") if name in said
+    }
+    on_cards = {} if seconds is None or not device else {"gpu_seconds": cards * seconds}
+    return {"device": device, "metered_by": said.get("metered_by", ""), **on_cards, **spent}
+
+
 def typed(runs: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     """The frame of runs: its columns in their order, each of its type; what lacks is empty."""
     factors = [factor.name for factor in declaration.factors]
@@ -149,7 +162,7 @@ def typed(runs: pd.DataFrame, declaration: Declaration) -> pd.DataFrame:
     frame = runs.reindex(columns=columns).reset_index(drop=True)
     for name in metrics:
         frame[name] = _infinities(frame[name].astype("float64"))
-    for name in ("steps", "seconds"):
+    for name in AMOUNTS:
         frame[name] = frame[name].astype("float64")
     for name in TEXTS:
         frame[name] = frame[name].astype("object").fillna("")

@@ -26,7 +26,8 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECAS
 # Columns of runs.csv and cells.csv, which no factor can have beside them.
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")
 OUTCOME_COLUMNS = (
-    "not_converged", "not_converged_recorded", "steps", "seconds", "trainer", "device", "reason",
+    "not_converged", "not_converged_recorded", "steps", "seconds", "cpu_seconds", "gpu_seconds",
+    "joules", "metered_by", "trainer", "device", "reason",
 )  # fmt: skip
 CELL_COLUMNS = (
     "metric", "n", "estimate", "low", "high", "interval", "not_converged", "n_declared", "finished",

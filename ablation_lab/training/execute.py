@@ -22,16 +22,25 @@ from ablation_lab.training.computed import computed
 from ablation_lab.training.fault import RAISED, trying
 from ablation_lab.training.record import failed, record_of, with_probed
 from ablation_lab.training.scoring import answers
+from ablation_lab.training.spent import Reading
 
 if TYPE_CHECKING:
     from ablation_lab.training.trained import Trained
 
 
 def execute(stack: Stack) -> list[Record]:
-    """Return the records of the stack's runs, in order; a run that raises is a failed record.
+    """Return the records of the stack's runs, in order, each with its part of what they cost.
 
-    Where cells share a stack, the one that raises leaves the others to be trained by themselves.
+    A run that raises is a failed record.
     """
+    before = Reading()
+    records = _executed(stack)
+    spent = before.spent(len(records))
+    return [replace(each, provenance={**each.provenance, **spent}) for each in records]
+
+
+def _executed(stack: Stack) -> list[Record]:
+    """Train them; of cells that share a stack, one that raises leaves the others to train alone."""
     if not stack.runs[0].trains:
         return [computed(run, stack) for run in stack.runs]
     started = time.time()
@@ -47,7 +56,7 @@ def execute(stack: Stack) -> list[Record]:
         if len(parts) == 1:
             return [failed(run, stack, started, error) for run in stack.runs]
     # Outside the except clause, whose traceback would keep the tensors alive.
-    records = {record.run.key: record for part in parts for record in execute(part)}
+    records = {record.run.key: record for part in parts for record in _executed(part)}
     return [records[run.key] for run in stack.runs]
 
 

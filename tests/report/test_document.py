@@ -12,7 +12,7 @@ import pytest
 from ablation_lab.report import text as literal
 from ablation_lab.report.cautions import changed_settings, common_settings, confounded, threats
 from ablation_lab.report.document import section
-from ablation_lab.report.methods import cited, duration, facts, methods
+from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.publishing import publish_cells
 from ablation_lab.report.reference_tables import all_values
 from ablation_lab.report.reference_values import answers, value_table
@@ -20,6 +20,7 @@ from ablation_lab.report.report import (
     write_report,
 )
 from ablation_lab.report.study import Study, load
+from ablation_lab.statistics.costs import duration
 from ablation_lab.store.pages import Server
 from ablation_lab.study.declaration import parse
 from tests.report.golden_store import Writer, accuracy, declaration, grid

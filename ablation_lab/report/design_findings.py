@@ -32,6 +32,7 @@ from ablation_lab.statistics.planning import Procedure
 from ablation_lab.store.layers import ends
 from ablation_lab.study.schema import Design
 
+LARGE = 1e6  # from where on a quotient has an exponent
 STEEP = 10  # times, from which on the gradients of layers are said to differ
 
 
@@ -58,7 +59,8 @@ def of_layers(study: Study) -> list[Statement]:
     factors = {factor.name: factor for factor in study.declaration.factors}
     levels = {cell.cell: study.declaration.levels_of(cell) for cell in study.declaration.cells}
     least, most = (
-        f"{medians[cell]:.2g} times the last layer's with {levels_text(levels[cell], factors)}"
+        f"{_times(float(medians[cell]))} times the last layer's with "
+        f"{levels_text(levels[cell], factors)}"
         for cell in (low, high)
     )
     text = (
@@ -66,6 +68,11 @@ def of_layers(study: Study) -> list[Statement]:
         f"{len(medians)} cells, and {most}, the largest (medians over runs, not tested)"
     )
     return [Statement(sentence(text))]
+
+
+def _times(ratio: float) -> str:
+    """A quotient with two digits, without an exponent where it is short."""
+    return f"{ratio:,.0f}" if 10 <= ratio < LARGE else f"{ratio:.2g}"
 
 
 def _main_effects(study: Study) -> list[Statement]:
@@ -195,7 +202,8 @@ def _best(study: Study) -> list[Statement]:
     if not made:
         return [_alike(study)]
     beaten = sum(each.standing is Standing.BETTER for each in made)
-    said = f"; of {len(made) + 1} cells the best, better than {beaten} others" if made[1:] else ""
+    every = f"; the best of {len(made) + 1} cells, better than {beaten} of the others"
+    said = every if len(made) > 1 else ""
     return [_compared(study, made[0], len(made), said)]
 
 

@@ -215,7 +215,9 @@ class Wording:
         needed = replicates_to_show(wanted, self.family, spread=found.spread)
         enough = f"n ≥ {needed:,}" if needed else OUT_OF_REACH
         what = "the margin of equivalence" if self.margin else "as large as was seen"
-        return f": to show one of {self.amount(wanted)}, {what}, takes {enough}"
+        ends = [abs(end) for end in (found.interval.low, found.interval.high) if isfinite(end)]
+        most = f"a difference is at most {self.amount(max(ends))}, and " if ends else ""
+        return f": {most}showing one of {self.amount(wanted)}, {what}, takes {enough}"
 
     def value(self, found: Outcomes) -> str:
         """What one side came to."""

@@ -114,8 +114,9 @@ def _decides(declaration: Declaration) -> Iterator[str]:
     if found.procedure is Procedure.NONE:
         how = "which no test can decide"
     else:
-        how = f"{found.procedure.value}, which show {found.smallest:.1f} standard deviations"
-    needs = "" if found.suffices else f"; joint sign flips need {found.needed}"
+        size = f"{found.smallest:.1f} standard deviations of a run"
+        how = f"{found.procedure.value}, which show a difference of {size}"
+    needs = "" if found.suffices else f"; tests without that need n ≥ {found.needed}"
     yield (
         f"{count(found.comparisons, 'comparison')} of {declaration.metric} {_against(pairs)}, "
         f"{count(found.replicates, 'replicate')}: {how}{needs}"

@@ -194,7 +194,8 @@ def test_dry_run_creates_no_store(forked_call: Call, tmp_path: Path) -> None:
         "  1 × stacked, 2 runs each: small, full batch, plain descent: "
         "up to 1024 in one fused step",
         "  1 comparison of success with width=small, 2 replicates: t tests, assumes normal "
-        "spread, which show 14.1 standard deviations; joint sign flips need 6",
+        "spread, which show a difference of 14.1 standard deviations of a run; tests without that "
+        "need n ≥ 6",
     ]
     assert not (tmp_path / "runs").exists()
 

@@ -136,6 +136,12 @@ def test_a_finding_says_direction_size_interval_n_p_and_where_it_holds() -> None
     assert [row[2].text for row in table.rows] == ["x", "all of b", "x", "y"]
 
 
+def test_answers_are_taken_at_the_looks_of_a_study() -> None:
+    study = study_of(drawn(seed=1, n=12, effect=0.1), asks=ASKS[:1], looks=[8, 12])
+    (reply,) = study.replies
+    assert (reply.whole.looked, reply.whole.difference.n, reply.whole.decided) == (8, 8, True)
+
+
 def test_what_is_not_decided_is_said_with_the_runs_that_it_takes() -> None:
     few = finding(study_of(drawn(seed=1, n=1), asks=ASKS[:1]))
     assert "It is undecided whether" in few or "it is undecided whether" in few
@@ -145,7 +151,7 @@ def test_what_is_not_decided_is_said_with_the_runs_that_it_takes() -> None:
     )
     assert statement.rests_on is not None
     assert statement.rests_on.standing is Standing.UNDECIDED
-    wanted = re.search(r"to show one of 1.0 points, the margin of equivalence, takes n ≥ (\d+)",
+    wanted = re.search(r"showing one of 1.0 points, the margin of equivalence, takes n ≥ (\d+)",
                        statement.text)  # fmt: skip
     assert wanted is not None
     assert int(wanted[1]) == replicates_to_show(0.01, 1, spread=statement.rests_on.spread)

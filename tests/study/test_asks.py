@@ -11,6 +11,7 @@ import yaml
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.asks import Ask, contrasts_of
 from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.protocol import terms_of
 from ablation_lab.study.schema import parse_study
 
 SMALL_LARGE = {"question": "Do more units help?", "compare": {"width": ["small", "large"]}}
@@ -108,3 +109,6 @@ def test_questions_are_declared_and_change_no_key(declaration: dict[str, Any]) -
     assert [run.key for run in asking.runs] == [run.key for run in silent.runs]
     assert declaration_of(asking, {}).asks[0].question == "Do more units help?"
     assert declaration_of(silent, {}).asks == ()
+    terms = terms_of(declaration_of(asking, {}).model_dump(mode="json"))
+    assert terms["asks.0.question"] == "Do more units help?"
+    assert terms["asks.0.compare.width"] == "small, large"

@@ -71,11 +71,18 @@ def caption_of(study: Study, name: str) -> str:
     factor = name.removeprefix("by_")
     says = SHOWN.get(name) or f"Estimate and 95 % interval by {factor}."
     says += _dots(study) if name == "points" else ""
+    says += _minus(study) if name == "forest" else ""
     runs = (
         "" if name in SINGLE else _runs(study, intervals=name in (*WITH_INTERVALS, f"by_{factor}"))
     )
     rule = "" if name in WITHOUT_RULE else rule_caption(study.declaration)
     return " ".join(filter(None, (says, runs, rule)))
+
+
+def _minus(study: Study) -> str:
+    """What every difference of a forest is to, where that is one cell."""
+    others = {each.second.cell for each in study.comparisons}
+    return f" Each row minus {others.pop()}." if len(others) == 1 else ""
 
 
 def _runs(study: Study, *, intervals: bool) -> str:

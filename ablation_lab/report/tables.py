@@ -79,10 +79,11 @@ def pivot_table(study: Study) -> Table:
             return cell_entry(summaries[place.cell], declaration, digits=digits, notes=notes)
         return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
 
+    said = (caption(declaration), items_sentence(study), tasks_sentence(study))
     return Table.of(
         "main",
         declaration.title,
-        caption=f"{caption(declaration)} {items_sentence(study)} {tasks_sentence(study)}".strip(),
+        caption=" ".join(filter(None, said)),
         header=header(declaration, made, metric_label(declaration)),
         rows=[
             (*down, *_said_once([entry(down, across) for across in made.across]))

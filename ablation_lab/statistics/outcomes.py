@@ -83,7 +83,11 @@ def outcomes(frame: pd.DataFrame, declaration: Declaration) -> dict[str, Outcome
     groups = frame.assign(_value=values).groupby("cell", sort=False)
     parts = {str(name): part for name, part in groups}
     empty = frame.iloc[:0].assign(_value=values.iloc[:0])
-    untrained = untrained_because(declaration.needs, declaration.study, declaration.profile)
+    untrained = (
+        f"not in {declaration.imported.file}"
+        if declaration.imported
+        else untrained_because(declaration.needs, declaration.study, declaration.profile)
+    )
     return {
         c.cell: _outcomes(c.cell, parts.get(c.cell, empty), untrained) for c in declaration.cells
     }

@@ -13,7 +13,7 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
@@ -27,8 +27,9 @@ from ablation_lab.errors import ConfigurationError, nearest
 DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 50  # lines by which the delimiter is told
 FIRST_ROW = 2
-# Words for "there is no value", beside the empty field.
-NOTHING = frozenset(("", "na", "n/a", "<na>", "null", "none", "-", "–", "—", "#n/a"))
+# Words for "there is no value", beside the empty field; of a factor, the last two may be levels.
+LACKING = frozenset(("", "na", "n/a", "<na>", "-", "–", "—", "#n/a"))
+NOTHING = LACKING | {"null", "none"}
 NOT_FINITE = {"nan": np.nan, "inf": np.inf, "+inf": np.inf, "infinity": np.inf, "-inf": -np.inf,
               "-infinity": -np.inf}  # fmt: skip
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?\s*%?", re.IGNORECASE)
@@ -128,11 +129,11 @@ def melted(table: Table, name: str, pattern: str, metric: str) -> Table:
     return Table(long.assign(**{name: long[name].map(levels)}), table.name, table.checksum, rows)
 
 
-def is_nothing(values: pd.Series[Any]) -> pd.Series[bool]:
+def is_nothing(values: pd.Series[Any], words: Set[str] = NOTHING) -> pd.Series[bool]:
     """Return which fields have no value; a word for what is not finite is one."""
     if pd.api.types.is_numeric_dtype(values):
         return values.isna()
-    return values.isna() | values.astype(str).str.strip().str.lower().isin(NOTHING)
+    return values.isna() | values.astype(str).str.strip().str.lower().isin(words)
 
 
 def numbers(table: Table, column: str) -> tuple[pd.Series[float], bool]:
@@ -161,7 +162,7 @@ def numbers(table: Table, column: str) -> tuple[pd.Series[float], bool]:
 def labels(table: Table, column: str) -> pd.Series[str]:
     """Return a column as labels of levels, equal numbers with one label; '' for no value."""
     values = table.column(column)
-    missing = is_nothing(values)
+    missing = is_nothing(values, LACKING)
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
         values = values.astype("Int64")  # whole numbers that stood beside an empty field
     said = {value: _label(value) for value in values[~missing].unique()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -166,3 +167,18 @@ def test_a_wide_table_and_several_metrics(tmp_path: Path) -> None:
     both = results().assign(loss=lambda t: 1 - t["acc"])
     table = Study.from_frame(both, factors=["lr"], metric=["acc", "loss"]).table("cells")
     assert "loss" in table.columns
+
+
+def test_the_runs_of_a_report_read_again_give_the_same_table(tmp_path: Path) -> None:
+    rows = results().replace({"act": {"tanh": "none"}})
+    rows.loc[3, "acc"], rows.loc[8, "acc"] = np.nan, np.inf
+    asked: dict[str, Any] = {
+        "factors": ["lr", "act"],
+        "baseline": {"lr": 0.01, "act": "none"},
+        "study": "table",
+    }
+    first = Study.from_frame(rows, replicate="seed", metric="acc", **asked)
+    kept = first.report(tmp_path).parent / "table" / "runs.csv"
+    again = Study.from_csv(kept, replicate="replicate", metric="acc", **asked)
+    for name in ("main", "comparisons"):
+        assert again.markdown(name) == first.markdown(name)

@@ -63,7 +63,7 @@ values: .venv/.ready  ## say which reference values PROFILE reproduces; fails wh
 tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
 	@$(BIN)/python -m ablation_lab.report.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
-serve: .venv/.ready  ## compare runs in the MLflow UI, on 127.0.0.1
+serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.0.0.1
 	@$(ablation) serve port=$(PORT)
 
 test: .venv/.ready  ## run the tests, but for those marked slow

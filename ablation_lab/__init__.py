@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablation_lab.data import DATASETS
     from ablation_lab.notebook import STORE, Study, across
+    from ablation_lab.service.client import Server
     from ablation_lab.study.metric import CHECKS, metric
     from lightning_modules.registry import (
         ACTIVATIONS,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STORE",
+    "Server",
     "Study",
     "across",
     "activation",
@@ -65,6 +67,7 @@ __all__ = [
 # Public name -> the module that has it, and what it is there.
 _PLACES = {
     **{name: ("ablation_lab.notebook", name) for name in ("STORE", "Study", "across")},
+    "Server": ("ablation_lab.service.client", "Server"),
     "activation": ("lightning_modules.registry", "ACTIVATIONS.register"),
     "check": ("ablation_lab.study.metric", "CHECKS.register"),
     "dataset": ("ablation_lab.data", "DATASETS.register"),

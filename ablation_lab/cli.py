@@ -7,20 +7,19 @@ on SIGHUP, with everything finished so far kept.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ablation_lab.ending import carried_out
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
+from ablation_lab.verb import Call, Verb, read_call
 
 if TYPE_CHECKING:
     from ablation_lab.runner.configuration import Invocation
@@ -45,33 +44,26 @@ CARE = """\
 Of a package, or a family by its name: what it does with the settings of the first cell that uses
 it: is it repeatable, does it fit the targets, keep epochs, leave nothing behind, can it be stacked.
 """
-
-
-@dataclass(frozen=True)
-class Call:
-    """What was typed in behind a verb."""
-
-    project: Path
-    plugins: tuple[str, ...]
-    words: tuple[str, ...]
-    options: argparse.Namespace = field(default_factory=argparse.Namespace)
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A subcommand: what it does in one line, what may follow it, its function."""
-
-    about: str
-    words: str
-    act: Callable[[Call], int]
-    more: str = ""
-    options: str = ""  # the module of the runner whose add_options is called
+OF_A_SERVICE = (
+    ("submit", "have a service carry a study out", "STUDY|FILE.yaml [profile=NAME]"),
+    ("watch", "say what happens to a submitted study, until it is over", "STUDY|ID"),
+    ("cancel", "end submitted studies; what is finished is kept", "STUDY|ID ..."),
+    ("pause", "have submitted studies wait", "STUDY|ID ..."),
+    ("resume", "have submitted studies go on, or be tried again", "STUDY|ID ..."),
+    ("list", "say what was submitted to a service", ""),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one call and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return carried_out(lambda: _call(given), mendable=_mendable)
+
+
+def _mendable(error: Exception) -> str:
+    from ablation_lab.runner.composition import mendable
+
+    return mendable(error)
 
 
 def _call(given: list[str]) -> int:
@@ -84,13 +76,7 @@ def _call(given: list[str]) -> int:
     name, *rest = given
     if name not in VERBS:
         raise ConfigurationError(f"unknown command {name!r}; {nearest(name, VERBS)}")
-    return _act(name, rest)
-
-
-def _mendable(error: Exception) -> str:
-    from ablation_lab.runner.composition import is_refusal, line_of
-
-    return line_of(error) if is_refusal(error) else ""
+    return VERBS[name].act(read_call(name, VERBS[name], rest))
 
 
 def overview() -> str:
@@ -109,48 +95,10 @@ def overview() -> str:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(f"command line: {message}; see {self.prog} --help")
+def _enter(call: Call) -> Project:
+    from ablation_lab.runner.plugins import enter
 
-
-def _act(name: str, arguments: list[str]) -> int:
-    verb = VERBS[name]
-    parser = _Parser(
-        prog=f"ablation {name}",
-        usage=f"ablation {name} [--project FOLDER] [-p PACKAGE] {verb.words}".rstrip(),
-        description=f"{verb.about[0].upper()}{verb.about[1:]}.",
-        epilog=verb.more or None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--project", metavar="FOLDER", help="the project; without it, this folder")
-    parser.add_argument(
-        "-p", "--plugin", metavar="PACKAGE", action="append", default=[], help="import it first"
-    )
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    if verb.options:
-        import_module(f"ablation_lab.runner.{verb.options}").add_options(parser)
-    options = parser.parse_intermixed_args(arguments, argparse.Namespace(typed=arguments))
-    folder = Path(options.project) if options.project else Path.cwd()
-    if not folder.is_dir():
-        raise ConfigurationError(f"--project: no folder {options.project!r}")
-    return verb.act(Call(folder.resolve(), tuple(options.plugin), tuple(options.words), options))
-
-
-def _enter(call: Call, beside: tuple[Path, ...] = ()) -> Project:
-    """Open the project, with studies that lie elsewhere, go to its folder, import its plug-ins.
-
-    Every path of a call (store, reports, data) is relative to the project.
-    """
-    from ablation_lab.runner.composition import import_plugins, typed_plugins
-    from ablation_lab.study.project import open_project
-
-    project = open_project(call.project)
-    os.chdir(call.project)
-    sys.path.insert(0, str(call.project))
-    plugins = import_plugins(project, [*call.plugins, *typed_plugins(call.words)])
-    return replace(project, settings={**project.settings, "plugins": plugins}, beside=beside)
+    return enter(call.project, call.plugins, call.words)
 
 
 def _invocation(call: Call, beside: tuple[Path, ...] = ()) -> Invocation:
@@ -158,9 +106,8 @@ def _invocation(call: Call, beside: tuple[Path, ...] = ()) -> Invocation:
     from ablation_lab.runner.composition import compose
     from ablation_lab.runner.configuration import read
 
-    project = _enter(call, beside)
-    words = [word for word in call.words if not word.lstrip("+").startswith("plugins=")]
-    return read(compose(project, words), project)
+    project = replace(_enter(call), beside=beside)
+    return read(compose(project, call.words), project)
 
 
 def _run(call: Call) -> int:
@@ -204,15 +151,19 @@ def _check(call: Call) -> int:
     return check([Path(word) for word in others.words], open_project(call.project), given)
 
 
-def _serve(call: Call) -> int:
+def _serve(call: Call, serving: bool = True) -> int:
     given, others = _apart(call, "port")
-    port = given.get("port", "5000")
-    if not port.isdigit():
-        raise ConfigurationError(f"port: expected a number such as 5000, found {port!r}")
-    invocation = _invocation(others)
-    from ablation_lab.service.serve import serve
+    from ablation_lab.service.serve import asked, serve, work
 
-    return serve(invocation.tracking_uri, int(port))
+    at = asked(call.options, given.get("port", "5000"))
+    return (serve if serving else work)(_invocation(others), others.words, at)
+
+
+def _ask(verb: str, call: Call) -> int:
+    """Ask a service for what a verb says."""
+    from ablation_lab.service.verbs import ASKED
+
+    return ASKED[verb](call.options, call.words, call.project)
 
 
 def _new(call: Call) -> int:
@@ -285,15 +236,34 @@ VERBS: dict[str, Verb] = {
     "run": Verb("train what is missing of the studies, and report", WORDS, _run, SETTINGS),
     "plan": Verb("say what is missing, how it trains, what it can decide", WORDS, _plan, SETTINGS),
     "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
-    "serve": Verb("compare runs in the MLflow UI, on 127.0.0.1", "[port=5000]", _serve),
+    "serve": Verb(
+        "carry out what is submitted, with MLflow's UI, on 127.0.0.1",
+        "[port=5000]",
+        _serve,
+        options="service.serve",
+    ),
+    "work": Verb(
+        "carry out what is submitted, and serve nothing",
+        WORDS,
+        partial(_serve, serving=False),
+        options="service.serve",
+    ),
+    **{
+        name: Verb(about, words, partial(_ask, name), options="service.verbs")
+        for name, about, words in OF_A_SERVICE
+    },
     "check": Verb("say which numbers of a manuscript are stale", "FILE ... [profile=NAME]", _check),
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),
     "schema": Verb("print what a study may say, as JSON Schema", "", _schema),
     "import": Verb(
-        "report results that exist", f"{SOURCE} --factors …", _import, options="importing"
+        "report results that exist", f"{SOURCE} --factors …", _import, options="runner.importing"
     ),
-    "gate": Verb("say if a candidate is kept", "STUDY|FILE.yaml[:CELL]", _gate, options="gate"),
-    "rekey": Verb("give stored runs the keys of today's code", KEYS, _rekey, options="rekey"),
+    "gate": Verb(
+        "say if a candidate is kept", "STUDY|FILE.yaml[:CELL]", _gate, options="runner.gate"
+    ),
+    "rekey": Verb(
+        "give stored runs the keys of today's code", KEYS, _rekey, options="runner.rekey"
+    ),
     "doctor": Verb("say what is installed and answers, or how a family is", CLOSELY, _doctor, CARE),
 }

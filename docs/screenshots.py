@@ -76,7 +76,7 @@ def server(store: str, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "ablation_lab", "serve", f"tracking.uri={store}"]
     command += [f"port={port}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    base = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{port}/mlflow"
     try:
         until(lambda: answers(base), f"{base} to answer")
         yield base

@@ -16,7 +16,7 @@ from lightning_modules.registry import ROLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ablation_lab", "lightning_modules", "experiments")
-# Room of the product -> the rooms below it. Errors, endings and output are everybody's.
+# Room of the product -> the rooms below it. Errors, endings, signals and output are everybody's.
 BELOW = {
     "data": (),
     "study": ("data",),
@@ -28,7 +28,7 @@ BELOW = {
     "report": ("statistics", "store", "study"),
     "service": ("runner", "engines", "training", "store", "study", "data"),
 }
-EVERYBODYS = ("ending", "errors", "output")
+EVERYBODYS = ("ending", "errors", "output", "signals")
 
 
 def files(package: str) -> list[Path]:

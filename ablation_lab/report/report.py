@@ -46,7 +46,7 @@ from ablation_lab.study.references import ReferenceValue
 if TYPE_CHECKING:
     from ablation_lab.study.project import Listed
 
-BASE_URL = "http://127.0.0.1:5000"
+BASE_URL = "http://127.0.0.1:5000/mlflow"
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX, STUDY, VALUES = "index", "study", "values"
 FURTHER = ("methods", "provenance")  # pages of every report

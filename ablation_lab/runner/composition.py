@@ -3,20 +3,15 @@
 Comes in: a project and the settings of a call. Goes out: the composed configuration, the lab's own
 ``conf/`` under the project's ``conf/config.yaml`` under the command line. Hydra's own settings
 (``hydra.…``, which may name code to run) are neither read nor accepted, and every file that it
-could find in the project has been read as plain data before it starts. Plug-ins, packages that
-register families, data sets, metrics and the like by being imported, come before: from entry points
-of the group ``ablation_lab.plugins``, from ``plugins`` in the project's ``conf/config.yaml``, and
-from ``-p`` or ``plugins=[...]``.
+could find in the project has been read as plain data before it starts.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +32,8 @@ from ablation_lab.study.files import (
 )
 from ablation_lab.study.project import SETTINGS, Project, open_project
 from ablation_lab.study.settings import SECTIONS
-from ablation_lab.training.fault import RAISED, place_of, said, traced
 from lightning_modules.registry import UnknownName
 
-PLUGINS = "ablation_lab.plugins"
 # Folders of conf/ of which a call chooses one file, or of the studies several.
 ONE_OF = ("engine", "tracking")
 CHOICES = ("study", *ONE_OF)
@@ -67,6 +60,7 @@ def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
 
     Errors: ``ConfigurationError``, and Hydra's own.
     """
+    arguments = [word for word in arguments if not word.lstrip("+").startswith("plugins=")]
     for argument in arguments:
         _validate(argument)
     for path in _yaml_files(project.conf):
@@ -89,7 +83,7 @@ def _read_beside(path: Path, project: Project) -> Any:
     if not path.is_file():
         raise ConfigurationError(f"study: no file {path}")
     known = files_of("study", [project.conf]).get(path.stem, path)
-    if not known.samefile(path):
+    if not project.replaced and not known.samefile(path):
         raise ConfigurationError(
             f"{path}: study {path.stem!r} stands in {known} as well; rename it"
         )
@@ -215,6 +209,11 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, (*ours, HydraException, OmegaConfBaseException, YAMLError))
 
 
+def mendable(error: Exception) -> str:
+    """Return the line for an error that a user can mend, '' for any other."""
+    return line_of(error) if is_refusal(error) else ""
+
+
 def line_of(error: Exception) -> str:
     """Say in one line what is wrong, also where Hydra, OmegaConf or YAML use several."""
     cause = error.__cause__
@@ -243,45 +242,3 @@ def _unknown_key(error: Exception) -> str:
     full_key, key = getattr(error, "full_key", None), getattr(error, "key", None)
     known = [str(name) for name in getattr(error, "parent_node", None) or []]
     return f"command line: unknown key {str(full_key or key)!r}; {nearest(key, known)}"
-
-
-def import_plugins(project: Project, further: Sequence[str]) -> list[str]:
-    """Import what is installed for the lab, then the project's packages, then those of the call.
-
-    Errors: ``ConfigurationError`` for one that is not there or raises.
-    """
-    installed = [entry.module for entry in entry_points(group=PLUGINS)]
-    names = [*dict.fromkeys([*installed, *project.plugins, *further])]
-    for name in names:
-        _import_plugin(name, project.folder)
-    return names
-
-
-def typed_plugins(words: Iterable[str]) -> list[str]:
-    """Return what ``plugins=[...]`` among the words of a call names."""
-    return [name for word in words for name in _typed_plugins(word)]
-
-
-def _typed_plugins(word: str) -> list[str]:
-    key, _, value = word.lstrip("+").partition("=")
-    if key != "plugins":
-        return []
-    if not (value.startswith("[") and value.endswith("]")):
-        raise ConfigurationError(f"plugins: expected a list, [{value}], found {value!r}")
-    return [name.strip().strip("'\"") for name in value[1:-1].split(",") if name.strip()]
-
-
-def _import_plugin(name: str, folder: Path) -> None:
-    try:
-        importlib.import_module(name)
-    except RAISED as error:  # a user's package may raise whatever it likes
-        if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise ConfigurationError(
-                f"plugins: no package {name!r}; it is looked for in {folder} and on PYTHONPATH"
-            ) from None
-        # A syntax error names its place itself.
-        place = "" if isinstance(error, SyntaxError) else place_of(traced(error), [name])
-        where = f" ({place})" if place else ""
-        raise ConfigurationError(
-            f"plugins: {name!r} cannot be imported: {said(error)}{where}"
-        ) from None

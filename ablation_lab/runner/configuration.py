@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from ablation_lab.engines import read_engine
 from ablation_lab.engines.contract import EngineSettings
 from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.runner.watcher import Watcher
 from ablation_lab.store.connect import given_path
 from ablation_lab.study.command import Command
 from ablation_lab.study.factor import WrittenWhere
@@ -113,7 +114,7 @@ class Invocation:
     """One call, resolved.
 
     ``conf`` is the project's; ``named`` are the studies that the project trains when a call names
-    none, in its order.
+    none, in its order; ``watcher`` is told how the call goes.
     """
 
     studies: tuple[Study, ...]
@@ -130,6 +131,7 @@ class Invocation:
     conf: Path
     named: tuple[str, ...]
     rates: Rates = field(default_factory=Rates)
+    watcher: Watcher = field(default_factory=Watcher)
 
     @property
     def every_study(self) -> bool:

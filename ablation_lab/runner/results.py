@@ -157,11 +157,14 @@ class Results:
         for record in records:
             study = self._studies[record.run.study]
             validate_metrics(record, (study.metric, *study.further))
-        told = [(each, _reported(each, self._studies[each.run.study].metric)) for each in records]
+        told = [
+            (each, reported_value(each, self._studies[each.run.study].metric)) for each in records
+        ]
         for name, record in zip(self._delivery.add(told), records, strict=True):
             if record.status is Status.FAILED:
                 self._raised[name] = record
         self._display.advance(records)
+        self._call.watcher.kept(records)
 
     def _note(self, sent: Sequence[tuple[Spooled, str]], others: Sequence[Spooled]) -> None:
         """Note what the store has, and what is another's to keep; close the cells that it ends."""
@@ -241,7 +244,7 @@ def validate_metrics(record: Record, metrics: Iterable[Metric]) -> None:
         )
 
 
-def _reported(record: Record, metric: Metric) -> float:
+def reported_value(record: Record, metric: Metric) -> float:
     """Return what the queue keeps of a run: the study's metric, a curve's end where it is one."""
     curve = record.curves.get(metric.name, ())
     return record.metrics.get(metric.name, curve[-1][1] if curve else math.nan)

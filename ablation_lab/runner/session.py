@@ -55,22 +55,29 @@ def carry_out(call: Invocation) -> int:
     missing = find_missing(call, tuned, stored, asked)
     planned = plan_runs(call, missing)
     say(summary(planned))
+    call.watcher.planned(planned)
     trained = train(call, planned, until=until)
+    call.watcher.reporting()
     return report(call, missing, trained)
 
 
 def say_plan(call: Invocation) -> int:
     """Say what a call would do; nothing is started or written."""
+    for line in plan_lines(call):
+        say(line)
+    return 0
+
+
+def plan_lines(call: Invocation) -> Iterator[str]:
+    """Yield what a call would do, one line for each thing to know."""
     declared = declare_studies(call)
     stored = read_store(call)
     chosen = with_choices(call, declared)
     asked = look(call, chosen)
     missing = find_missing(call, chosen, stored, asked, also_untuned=True)
     planned = plan_runs(call, missing)
-    say(summary(planned))
-    for line in outlook_lines(call, planned):
-        say(line)
-    return 0
+    yield summary(planned)
+    yield from outlook_lines(call, planned)
 
 
 def declare_studies(call: Invocation) -> tuple[Declared, ...]:

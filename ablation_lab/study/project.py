@@ -27,12 +27,14 @@ SETTINGS = "config.yaml"
 class Project:
     """A folder with ``conf/study/``, and what its ``conf/config.yaml`` says.
 
-    ``beside`` are files of studies that lie elsewhere, each of which a call is about.
+    ``beside`` are files of studies that lie elsewhere, each of which a call is about; they may
+    stand for those of the project if these are ``replaced``.
     """
 
     folder: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
     beside: tuple[Path, ...] = ()
+    replaced: bool = False
 
     @property
     def conf(self) -> Path:

@@ -69,7 +69,9 @@ def test_a_csv_becomes_a_report_in_an_empty_folder(tmp_path: Path) -> None:
     assert "Runs were imported from results.csv, 24 rows, sha256 " in page
     assert "ablation import results.csv --factors lr,keep_prob" in page
     assert "fixed beforehand" not in page
-    assert "127.0.0.1:5000/#/experiments" in page  # the cells in MLflow; no run has a page there
+    assert (
+        "127.0.0.1:5000/mlflow/#/experiments" in page
+    )  # the cells in MLflow; no run has a page there
     assert "row 2, row 3" in page
 
 

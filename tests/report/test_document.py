@@ -123,9 +123,8 @@ def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
     assert "Wilson" in works[number - 1].text
 
 
-def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path) -> None:
-    from ablation_lab.service.serve import links
-    from ablation_lab.store.publish import Publisher
+def test_links_are_those_that_the_service_shows(golden_uri: str, tmp_path: Path) -> None:
+    from ablation_lab.service.app import links
 
     copy = tmp_path / "mlflow.db"
     copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())
@@ -134,8 +133,8 @@ def test_links_are_those_that_make_serve_prints(golden_uri: str, tmp_path: Path)
     assert set(study.published.cell_runs) == {c.cell for c in study.declaration.cells}
     server = Server("http://127.0.0.1:5000")
     served = [link.address for link in section(study, (), (), server=server).served]
-    printed = links(Publisher(uri), "http://127.0.0.1:5000")
-    assert served == [line.split()[-1] for line in printed[1:]]
+    (shown,) = links(uri, "http://127.0.0.1:5000").values()
+    assert served == [link.address for link in shown]
     (again,) = load(uri, "quick", only=["ladder"])
     assert again.published == study.published
 

@@ -98,12 +98,12 @@ def test_pages_lead_to_each_other_and_to_every_run_and_need_no_network(
         assert all((report / source).suffix == ".svg" for source in page.sources)
         for link in {*page.links, *page.sources}:
             file, _, anchor = link.partition("#")
-            if not link.startswith(("data:,", "http://127.0.0.1:5000/#/")):
+            if not link.startswith(("data:,", "http://127.0.0.1:5000/mlflow/#/")):
                 assert (report / (file or name)).is_file()
                 assert not anchor or anchor in pages[file or name].anchors
     assert {page for page in pages if page in pages["index.html"].links} == set(pages)
     for study in studies.values():
-        root = f"http://127.0.0.1:5000/#/experiments/{study.experiment_id}/runs"
+        root = f"http://127.0.0.1:5000/mlflow/#/experiments/{study.experiment_id}/runs"
         for run in study.frame.loc[study.frame["run_id"] != "", "run_id"]:
             assert f"{root}/{run}" in pages[f"{study.name}.html"].links
 

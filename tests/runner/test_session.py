@@ -33,7 +33,9 @@ STEPS = [
     "planning.find_missing",
     "planning.plan_runs",
     "planning.summary",
+    "watcher.planned",
     "train.train",
+    "watcher.reporting",
     "session.report",
 ]
 RUNNER = "/ablation_lab/runner/"

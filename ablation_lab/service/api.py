@@ -1,0 +1,250 @@
+"""The HTTP API: submitted studies under ``/api/v1``, and what a machine asks a service.
+
+Comes in: a `Lab`, which has the queue, the workers and the hub. Goes out: an application, with
+OpenAPI at ``/openapi.json``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+
+from ablation_lab.errors import ConfigurationError
+from ablation_lab.service.carrying import REPORTS, folder_of
+from ablation_lab.service.checking import Asked, Checked, Checker, TooLarge
+from ablation_lab.service.hub import Hub
+from ablation_lab.service.problems import Problem
+from ablation_lab.service.state import NotNow, StudyState, Wish
+from ablation_lab.service.submissions import QueueFull, Submission, Submissions, UnknownStudy
+from ablation_lab.service.worker import Workers
+from ablation_lab.study.files import LARGEST
+
+ROOT = "/api/v1"
+JSON, YAML = "application/json", ("application/yaml", "application/x-yaml", "text/yaml")
+# What is wrong, by what was raised; the first that fits.
+STATUSES: tuple[tuple[type[ConfigurationError], int], ...] = (
+    (UnknownStudy, 404),
+    (NotNow, 409),
+    (QueueFull, 503),
+    (TooLarge, 413),
+    (ConfigurationError, 422),
+)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """All that the service of a project has."""
+
+    project: Path
+    store: str
+    submissions: Submissions
+    hub: Hub
+    checker: Checker
+    workers: Workers | None = None
+
+    def wake(self) -> None:
+        """Have the workers look at the queue."""
+        if self.workers:
+            self.workers.wake()
+
+
+def problem_of(error: ConfigurationError) -> Problem:
+    """Return an error of the lab as HTTP says it."""
+    return Problem(next(code for kind, code in STATUSES if isinstance(error, kind)), str(error))
+
+
+def routes(lab: Lab) -> APIRouter:
+    """Return the API of a lab."""
+    router = APIRouter(prefix=ROOT, tags=["studies"])
+
+    @router.post("/studies", status_code=201, openapi_extra=BODY)
+    async def submit(
+        request: Request,
+        profile: str = "",
+        priority: Annotated[int, Query(ge=-1000, le=1000)] = 0,
+        validate: bool = False,
+        user: Annotated[str, Header(alias="X-User", max_length=100)] = "",
+    ) -> Response:
+        """Submit a study; with validate=true, say what would run."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in (JSON, *YAML):
+            found = f"expected {JSON} or {YAML[0]}, found {kind!r}"
+            return Problem(415, f"content-type: {found}")
+        asked = Asked(await _text(request), profile, is_json=kind == JSON, plan=validate)
+        checked = await asyncio.to_thread(lab.checker.check, asked)
+        if validate:
+            return JSONResponse(_would_run(checked))
+        return await _queued(lab, checked, user, priority)
+
+    @router.get("/studies")
+    async def studies(
+        state: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: int = 0
+    ) -> JSONResponse:
+        """Return the submitted studies, the newest first."""
+        heads = await asyncio.to_thread(lab.submissions.heads)
+        found = [head for head in heads if state in ("", head.state)]
+        found.sort(key=lambda head: -head.submitted)
+        shown = [await lab.hub.brief(head) for head in found[offset : offset + limit]]
+        return JSONResponse({"total": len(found), "studies": [_brief(each) for each in shown]})
+
+    @router.get("/studies/{study}")
+    async def one(study: str) -> JSONResponse:
+        """Return a study: state, plan, progress, changes."""
+        return JSONResponse(_brief(await _state(lab, study)))
+
+    @router.get("/studies/{study}/grid")
+    async def grid(study: str) -> JSONResponse:
+        """Return the cells of a study with their runs, and the failures."""
+        state = (await lab.hub.fold(study)).state
+        return JSONResponse(_grid(state))
+
+    @router.post("/studies/{study}/priority")
+    async def priority(study: str, value: Annotated[int, Query(ge=-1000, le=1000)]) -> JSONResponse:
+        """Have a study wait before those of a lower priority."""
+        await asyncio.to_thread(lab.submissions.prioritise, study, value)
+        return JSONResponse(_brief(await _state(lab, study)))
+
+    @router.post("/studies/{study}/{wish}")
+    async def wish(study: str, wish: Wish) -> JSONResponse:
+        """Have a study be cancelled, paused, or resumed; it may be asked for again."""
+        await asyncio.to_thread(lab.submissions.wish, study, wish)
+        lab.wake()
+        await lab.hub.look()
+        return JSONResponse(_brief(await _state(lab, study)))
+
+    @router.get("/events")
+    async def every_event(
+        request: Request, after: int | None = None, last_event_id: Annotated[str, Header()] = ""
+    ) -> StreamingResponse:
+        """Stream what happens to all studies from now on, or from behind an event on."""
+        newest = await asyncio.to_thread(lab.submissions.last_event)
+        return _streamed(lab, "", _from(after, last_event_id, newest))
+
+    @router.get("/studies/{study}/events")
+    async def events(
+        study: str, after: int | None = None, last_event_id: Annotated[str, Header()] = ""
+    ) -> StreamingResponse:
+        """Stream what happened to a study and happens, or from behind an event on."""
+        await _state(lab, study)
+        return _streamed(lab, study, _from(after, last_event_id, 0))
+
+    @router.get("/studies/{study}/log")
+    async def log(study: str) -> PlainTextResponse:
+        """Return what the call says that carries the study out."""
+        lines = (await lab.hub.fold(study)).state.log
+        return PlainTextResponse("".join(f"{line}\n" for line in lines))
+
+    @router.get("/studies/{study}/{name}.csv")
+    async def table(study: str, name: str) -> Response:
+        """Return a table of the report: runs, cells, comparisons."""
+        state = await _state(lab, study)
+        return _file(lab, state, f"{state.study}/{name}.csv")
+
+    @router.get("/studies/{study}/report")
+    async def report(study: str) -> Response:
+        """Lead to the page of the report."""
+        state = await _state(lab, study)
+        place = f"{ROOT}/studies/{study}/report/{state.study}.html"
+        return Response(status_code=307, headers={"Location": place})
+
+    @router.get("/studies/{study}/report/{path:path}")
+    async def file(study: str, path: str) -> Response:
+        """Return a file of the report."""
+        return _file(lab, await _state(lab, study), path)
+
+    return router
+
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"type": "object"}},
+            YAML[0]: {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+async def _text(request: Request) -> str:
+    """Return the body of a request, as long as it is no longer than a declaration may be."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            raise TooLarge(
+                f"expected at most {LARGEST:,} bytes; a declaration is no place for data"
+            )
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        byte = f"{error.object[error.start]:#04x} at {error.start}"
+        raise ConfigurationError(f"study.yaml: expected UTF-8, found byte {byte}") from None
+
+
+async def _queued(lab: Lab, checked: Checked, user: str, priority: int) -> JSONResponse:
+    submission = Submission(
+        checked.id, checked.study, checked.profile, checked.text, user, priority
+    )
+    _, new = await asyncio.to_thread(lab.submissions.submit, submission)
+    lab.wake()
+    await lab.hub.look()
+    found = _brief(await _state(lab, checked.id))
+    return JSONResponse(found, 201 if new else 200, {"Location": found["links"]["self"]})
+
+
+async def _state(lab: Lab, study: str) -> StudyState:
+    head = await asyncio.to_thread(lab.submissions.head, study)
+    return await lab.hub.brief(head)
+
+
+def _would_run(checked: Checked) -> dict[str, Any]:
+    said = asdict(checked)
+    said.pop("text")
+    return said
+
+
+def _brief(state: StudyState) -> dict[str, Any]:
+    said = asdict(state)
+    for name in ("cells", "failures", "log"):
+        said.pop(name)
+    own = f"{ROOT}/studies/{state.id}"
+    names = ("events", "grid", "log", "report", "runs.csv", "cells.csv", "comparisons.csv")
+    return said | {"links": {"self": own, **{name: f"{own}/{name}" for name in names}}}
+
+
+def _grid(state: StudyState) -> dict[str, Any]:
+    cells = [asdict(cell) | {"estimate": cell.estimate} for cell in state.cells]
+    failures = [asdict(failure) for failure in state.failures]
+    metric = {"metric": state.metric, "higher_is_better": state.higher_is_better}
+    return {"id": state.id, "last_event": state.last_event, **metric} | {
+        "cells": cells,
+        "failures": failures,
+    }
+
+
+def _from(after: int | None, last_event_id: str, otherwise: int) -> int:
+    if last_event_id.isdigit():
+        return int(last_event_id)
+    return otherwise if after is None else after
+
+
+def _streamed(lab: Lab, study: str, after: int) -> StreamingResponse:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream: AsyncIterator[bytes] = lab.hub.stream(study, after)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+def _file(lab: Lab, state: StudyState, path: str) -> Response:
+    """Return a file of a study's report, from nowhere else."""
+    reports = (folder_of(lab.project, state.id) / REPORTS / state.profile).resolve()
+    wanted = (reports / path).resolve()
+    if not wanted.is_relative_to(reports) or not wanted.is_file():
+        return Problem(404, f"no file {path[:200]!r} in the report of {state.study}, {state.state}")
+    return FileResponse(wanted)

@@ -1,0 +1,165 @@
+"""The application: API, start page, MLflow's UI behind one address, and what a machine asks.
+
+Comes in: a lab. Goes out: an ASGI application, which starts and stops what works with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from jinja2 import Environment, PackageLoader
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from ablation_lab.errors import ConfigurationError, StoreError, redact
+from ablation_lab.service.api import ROOT, Lab, problem_of, routes
+from ablation_lab.service.guard import Guard
+from ablation_lab.service.problems import Problem
+from ablation_lab.service.state import State
+from ablation_lab.store.pages import Link, Server
+
+MLFLOW = "/mlflow"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def application(lab: Lab, hosts: Collection[str]) -> Any:
+    """Return the application of a lab, which answers to ``hosts``."""
+    mlflow = Mlflow(lab.store)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(lab.hub.follow())
+        mlflow.load()
+        if lab.workers:
+            lab.workers.start()
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+    app = FastAPI(
+        title="Ablation Lab",
+        version="1",
+        lifespan=running,
+        openapi_url=f"{ROOT}/openapi.json",
+        # Their pages ask other servers for their scripts.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(routes(lab))
+    _answer_problems(app)
+    _answer_machines(app, lab, mlflow)
+    app.mount(MLFLOW, mlflow)
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> HTMLResponse:
+        heads = await asyncio.to_thread(lab.submissions.heads)
+        studies = [await lab.hub.brief(head) for head in heads[-100:]]
+        stored = await asyncio.to_thread(links, lab.store, MLFLOW) if mlflow.ready else {}
+        shown = {"studies": studies[::-1], "stored": stored, "store": redact(lab.store)}
+        page = _template("start.html.j2").render(shown, api=ROOT, mlflow=f"{MLFLOW}/")
+        return HTMLResponse(page)
+
+    return Guard(app, hosts)
+
+
+def links(store: str, base: str) -> dict[str, tuple[Link, ...]]:
+    """Return for each study of a store its table, its charts and its compare page in MLflow."""
+    from ablation_lab.store.publish import Publisher
+
+    publisher, server = Publisher(store), Server(base)
+    return {
+        f"{study} ({profile})": server.study(
+            experiment, publisher.cell_runs(study, profile), profile
+        )
+        for study, profile, experiment in publisher.views()
+    }
+
+
+class Mlflow:
+    """MLflow's application, which is imported when the server answers already."""
+
+    def __init__(self, store: str) -> None:
+        """Know the store; ``load`` imports it."""
+        self._store = store
+        self._loaded: Future[Any] = Future()
+
+    def load(self) -> None:
+        """Begin to import it, in a thread."""
+        from ablation_lab.store.ui import mlflow_application
+
+        pool = ThreadPoolExecutor(1)
+        self._loaded = pool.submit(mlflow_application, self._store, MLFLOW)
+        pool.shutdown(wait=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is imported."""
+        return self._loaded.done() and self._loaded.exception() is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as MLflow does, which knows its own prefix."""
+        app = await asyncio.wrap_future(self._loaded)
+        await app({**scope, "root_path": ""}, receive, send)
+
+
+def _answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(ConfigurationError)
+    async def wrong(_: Request, error: ConfigurationError) -> Response:
+        return problem_of(error)
+
+    @app.exception_handler(StoreError)
+    async def store(_: Request, error: StoreError) -> Response:
+        return Problem(503, redact(str(error)))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return Problem(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def request(_: Request, error: RequestValidationError) -> Response:
+        said = (f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
+        return Problem(422, "; ".join(said))
+
+
+def _answer_machines(app: FastAPI, lab: Lab, mlflow: Mlflow) -> None:
+    @app.get("/healthz", tags=["machine"])
+    async def healthz() -> PlainTextResponse:
+        """Say that the process answers."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", tags=["machine"])
+    async def readyz() -> Response:
+        """Say whether the queue can be read and MLflow has been loaded."""
+        await asyncio.to_thread(lab.submissions.last_event)
+        if not mlflow.ready:
+            return Problem(503, "MLflow is being loaded", {"Retry-After": "2"})
+        return PlainTextResponse("ok\n")
+
+    @app.get("/metrics", tags=["machine"])
+    async def metrics() -> Response:
+        """Return what Prometheus reads."""
+        counts = await asyncio.to_thread(lab.submissions.counts)
+        lines = ["# TYPE ablation_studies gauge"]
+        lines += [f'ablation_studies{{state="{s}"}} {counts.get(s, 0)}' for s in State]
+        lines += ["# TYPE ablation_listeners gauge", f"ablation_listeners {lab.hub.listeners}"]
+        events = await asyncio.to_thread(lab.submissions.last_event)
+        lines += ["# TYPE ablation_events_total counter", f"ablation_events_total {events}"]
+        return PlainTextResponse("\n".join(lines) + "\n", media_type=METRICS)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader("ablation_lab.service"), autoescape=True)
+
+
+def _template(name: str) -> Any:
+    return _environment().get_template(name)

@@ -1,0 +1,94 @@
+"""Workers of this machine: they take the studies that wait, each into a process of its own.
+
+Comes in: the queue of studies. Goes out: processes, which end by themselves and say how. They are
+forked from one that has everything imported, and live on when the service is killed: who comes back
+finds them at work. Of one that was killed, the study waits again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ablation_lab.service.carrying import Order, carry_out
+from ablation_lab.service.submissions import Submissions
+
+LOOK = 0.25  # seconds between two looks at the queue, where nobody says that it has grown
+GRACE = 10.0  # seconds that processes have to end in good order
+WARM = (
+    "ablation_lab.service.carrying",
+    "ablation_lab.runner.session",
+    "ablation_lab.runner.queue",
+    "ablation_lab.runner.results",
+    "hydra",
+)
+
+
+class Workers:
+    """At most ``number`` processes of this machine at a time, until they are stopped."""
+
+    def __init__(
+        self,
+        submissions: Submissions,
+        *,
+        number: int,
+        project: Path,
+        plugins: Sequence[str] = (),
+        words: Sequence[str] = (),
+    ) -> None:
+        self._submissions, self._number, self._project = submissions, number, project
+        self._plugins, self._words = tuple(plugins), tuple(words)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([*WARM, *plugins])
+        self._processes: list[ForkServerProcess] = []
+        self._stopped, self._woken = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        """Begin to take studies, in a thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to take."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Take no more, and end what runs as SIGTERM does; it waits for who comes next."""
+        self._stopped.set()
+        self.wake()
+        self._thread.join()
+        for each in self._processes:
+            each.terminate()
+        until = time.monotonic() + GRACE
+        for each in self._processes:
+            each.join(max(0.0, until - time.monotonic()))
+            each.kill()
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.wait(LOOK)
+            self._woken.clear()
+            # A database that is away for a moment comes back.
+            with suppress(SQLAlchemyError):
+                self._processes = [each for each in self._processes if each.is_alive()]
+                self._submissions.bury()
+                self._take_all()
+
+    def _take_all(self) -> None:
+        while self._submissions.carried_out_here() < self._number and not self._stopped.is_set():
+            row = self._submissions.take()
+            if row is None:
+                return
+            order = Order(
+                self._submissions.uri, row.id, row.fence, self._project, self._plugins, self._words
+            )
+            started = self._context.Process(target=carry_out, args=(order,), daemon=False)
+            started.start()
+            self._processes.append(started)

@@ -124,27 +124,25 @@ class Wording:
                 f"({self.evidence(found)})"
             )
         else:
-            said = f"{self.changed(found)} with {sides.upper} than with {sides.lower}"
-            values = " against ".join(sides.values) if found.decided else ""
-            said += f": {values}" if values else self.lacking(found)
+            values = f": {' against '.join(sides.values)}" if sides.values else ""
+            said = self.changed(found, f"with {sides.upper} than with {sides.lower}", values)
         return sentence(f"{sides.within}{said}{places}")
-
-    def changed(self, found: Tested) -> str:
-        """What is measured, which way and how much it differs, and how sure that is."""
-        if not found.decided:
-            whether = f"whether {self.subject} is higher or lower"
-            return f"it is undecided {whether} ({self.evidence(found)})"
-        size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
-        return f"{self.subject} is {size}{self.way(found)} ({self.evidence(found)})"
 
     def slope(self, found: Tested, sides: Sides, steps: str, places: str = "") -> str:
         """The sentence on a change by step from the lower to the upper side."""
-        said = f"{self.changed(found)} with each step of {steps}"
         last, first = sides.values
-        ends = f": {first} at {sides.lower}, {last} at {sides.upper}"
-        return sentence(
-            f"{sides.within}{said}{ends if found.decided else self.lacking(found)}{places}"
-        )
+        values = f": {first} at {sides.lower}, {last} at {sides.upper}"
+        said = self.changed(found, f"with each step of {steps}", values)
+        return sentence(f"{sides.within}{said}{places}")
+
+    def changed(self, found: Tested, between: str, values: str) -> str:
+        """What is measured, which way and how much it differs between what, and how sure it is."""
+        evidence = f"({self.evidence(found)})"
+        if not found.decided:
+            said = f"it is undecided whether {self.subject} is higher or lower {between}"
+            return f"{said} {evidence}{self.lacking(found)}"
+        size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
+        return f"{self.subject} is {size}{self.way(found)} {between}{values} {evidence}"
 
     @property
     def margin(self) -> float:
@@ -191,7 +189,8 @@ class Wording:
             sign = -1 if found.decided and interval.estimate < 0 else 1
             ends = sorted((sign * interval.low, sign * interval.high))
             show = self.amount_alone if found.decided and ends[0] >= 0 else self.signed
-            said.append(f"95 % interval {' to '.join(map(show, ends))}")
+            of = " of the difference" if found.decided else ""
+            said.append(f"95 % interval{of} {' to '.join(map(show, ends))}")
         said.append(f"n = {interval.n:,}")
         if isfinite(found.p) and found.standing is not Standing.NEEDS:
             text, same = p_text(found.p), found.standing is Standing.EQUIVALENT

@@ -83,7 +83,9 @@ def answers_table(study: Study) -> Table:
             (
                 Entry(reply.asked.ask.question),
                 Entry(f"{unit}{steps}"),
-                Entry(" · ".join([*kept.values(), *(where or _averaged(reply)).values()])),
+                Entry(
+                    " · ".join([*kept.values(), *(where or _averaged(reply, declaration)).values()])
+                ),
                 *comparison_entries(made, declaration, digits=digits, notes=notes),
             )
             for where, made in every
@@ -102,9 +104,10 @@ def answers_table(study: Study) -> Table:
     )
 
 
-def _averaged(reply: Reply) -> dict[str, str]:
+def _averaged(reply: Reply, declaration: Declaration) -> dict[str, str]:
     """The factors over which an answer is on average."""
-    return {name: f"all of {name}" for place in reply.places[:1] for name in place.where}
+    names = reply.places[0].where if reply.places else ()
+    return {name: f"all of {declaration.factor(name).label}" for name in names}
 
 
 def contrasts(study: Study) -> pd.DataFrame:

@@ -128,8 +128,9 @@ def test_a_finding_says_direction_size_interval_n_p_and_where_it_holds() -> None
     ]
     study = study_of(values, asks=asks, metric="success")
     assert statements(study)[0].text == (
-        "With b x, the share of runs that succeed is 93.0 points lower (95 % interval 88.0 to "
-        "95.6, n = 200, p < 0.001) with a 3 than with 1: 4 of 200 runs against 190 of 200 runs."
+        "With b x, the share of runs that succeed is 93.0 points lower with a 3 than with 1: 4 "
+        "of 200 runs against 190 of 200 runs (95 % interval of the difference 88.0 to 95.6, "
+        "n = 200, p < 0.001)."
     )
     assert "; by b: lower for x, undecided for y." in statements(study)[1].text
     table = answers_table(study)

@@ -20,13 +20,14 @@ comma   := ,
 # Where make results unpacks the committed store of a profile.
 KEPT     = runs/results-$(PROFILE)
 ablation = $(BIN)/python -m ablation_lab
+install  = $(BIN)/pip install --quiet --disable-pip-version-check
 run      = $(ablation) run engine=$(ENGINE)
 
 # Compiled programs and lists of fonts lie with the store, not outside this folder.
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow smoke bench lint clean
+.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow faults smoke soak bench sbom lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -80,6 +81,16 @@ smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a chec
 bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+faults: .venv/.extras  ## the tests of faults in their long form, with 25 kills of each kind
+	@ABLATION_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults tests/store/test_creation.py $(ARGS)
+
+MINUTES ?= 60
+soak: .venv/.ready  ## train studies under faults for MINUTES, and count what is lost or doubled
+	@$(BIN)/python -m tests.faults.soak $(MINUTES) $(or $(STUDY),xor_weights,toys_logistic,batch_size,boundaries)
+
+sbom: .venv/.ready  ## write what is installed, with versions and licences, to sbom.json (CycloneDX)
+	@$(BIN)/python -m tests.sbom > sbom.json
+
 lint: .venv/.ready  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run .venv/bin/ruff format .'; exit 1; }
@@ -89,14 +100,15 @@ clean:  ## remove reports and caches; the store in runs/ stays
 	@rm -rf reports .pytest_cache .mypy_cache .ruff_cache runs/cache runs/smoke
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.venv/.ready: requirements.lock
+.venv/.ready: requirements.lock requirements-torch.lock
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed, and none was found; give it as PYTHON=...'; exit 2; }
 	@echo 'creating .venv from requirements.lock (a few minutes, once)'
 	@"$(PYTHON)" -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(install) --no-deps --require-hashes -r requirements.lock
+	@$(install) -r requirements-torch.lock
 	@touch $@
 
 # Ray, submitit and a PostgreSQL driver, which only the slow tests and some users need.
 .venv/.extras: requirements-extras.lock .venv/.ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-extras.lock
+	@$(install) --no-deps --require-hashes -r requirements-extras.lock
 	@touch $@

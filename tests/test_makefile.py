@@ -44,3 +44,17 @@ def test_caches_of_libraries_lie_in_the_clone() -> None:
     places = [Path(line) for line in found.stdout.splitlines()]
     assert len(places) == len(caches)
     assert all(place.is_relative_to(ROOT / "runs" / "cache") for place in places)
+
+
+def test_every_package_is_locked_with_its_hashes_but_for_torch() -> None:
+    for name in ("requirements.lock", "requirements-extras.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+        assert len(lines) > 25
+        for requirement, *rest in lines:
+            assert re.fullmatch(r"[\w.-]+==[\w.]+", requirement)
+            hashes = [word for word in rest if word.startswith("--hash=sha256:")]
+            assert hashes, requirement
+        assert "torch==" not in {line[0][:7] for line in lines}
+    torch = (ROOT / "requirements-torch.lock").read_text(encoding="utf-8")
+    assert re.fullmatch(r"torch==[\d.]+\n", torch)

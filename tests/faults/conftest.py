@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,9 @@ import pytest
 from ablation_lab.store.trials import open_storage
 from tests.cli.lab import Lab
 from tests.faults.lab import EVERY, Many, Results
+
+# The long form alone, of ``make faults``: many kills of each kind.
+collect_ignore = [] if "ABLATION_KILLS" in os.environ else ["test_kills.py"]
 
 
 @pytest.fixture(scope="session")

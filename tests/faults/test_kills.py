@@ -1,4 +1,4 @@
-"""Kills at any moment, once here and 25 times by ``make faults``: runners, workers, beginnings."""
+"""Kills at any moment, 25 of each kind by ``make faults``: of runners, workers, beginnings."""
 
 from __future__ import annotations
 

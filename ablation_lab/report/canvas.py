@@ -55,7 +55,7 @@ POINTS = 72  # of an inch
 LETTER = 0.055  # inches of a letter at printed size
 NAME, LEGEND = 28, 55  # letters of a name on one line: beside an axis, and in a legend
 COLUMN = 3.45  # inches: a figure fits one column of the paper, with its letters at printed size
-LETTERS = 62  # of a legend that fit side by side into a column
+LETTERS = 58  # of a legend that fit side by side into a column
 
 
 def _families() -> list[str]:

@@ -283,4 +283,3 @@ def _paint(ax: Axes, columns: Sequence[Floats | None], edges: Floats) -> None:
     ax.plot(lost, [0.5] * len(lost), "x", color=PALE, ms=3, transform=ax.get_xaxis_transform())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=3))
-    ax.tick_params(labelsize=6)

@@ -73,7 +73,7 @@ class Panels:
     def labelled(self, x: str = "", y: str = "") -> Axes:
         """The first panel, with levels over the upper ones and at the right of the last ones."""
         for ax, key in zip(self.axes[0], self.across, strict=True):
-            ax.set_title(self._levels(key, self.across), fontsize=6.5)
+            ax.set_title(self._levels(key, self.across), fontsize=7)
         for ax, key in zip(self.axes[:, -1], self.down, strict=True):
             if key:
                 ax.annotate(
@@ -82,7 +82,7 @@ class Panels:
                     xycoords="axes fraction",
                     rotation=270,
                     va="center",
-                    fontsize=6.5,
+                    fontsize=7,
                 )
         if x or y:
             self.figure.supxlabel(x, fontsize=7)

@@ -7,6 +7,7 @@ works that papers call for, as BibTeX.
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ablation_lab.report.text import FAMILY, korean_font, needs_korean, plain, p
 
 PAPER = ("paper_parts.typ", "paper.typ")
 REFERENCES = "references.bib"
+DETAILS = re.compile(r" \([^()]*\)")
 UNSETTABLE = "could not be displayed with font"
 
 
@@ -78,6 +80,7 @@ def paper_values(model: Document) -> dict[str, Any]:
     earlier: dict[str, tuple[str, list[str]]] = {}
     for study, section in zip(values["studies"], model.studies, strict=True):
         study["headline"] = plain(section.summary.first_sentence)
+        study["short"] = DETAILS.sub("", study["headline"]).removesuffix(".")
         for table in study["tables"]:
             label = f"table-{study['name']}-{table['name']}"
             sentences = SENTENCES.split(table["caption"])

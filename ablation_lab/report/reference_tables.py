@@ -201,7 +201,7 @@ def verdicts(study: Study, *, ax: Axes | None = None) -> Axes:
     ordered = [(word, count) for word, count in counts.most_common() if count]
     ax = new_axes(ax, height=0.7 + 0.22 * len(ordered))
     bars = ax.barh([word for word, _ in ordered], [count for _, count in ordered], color=COLOURS[0])
-    ax.bar_label(bars, padding=2, fontsize=6.5)
+    ax.bar_label(bars, padding=2, fontsize=7)
     ax.invert_yaxis()
     ax.margins(x=0.1)
     ax.set_xlabel("reference values, or checks without one" if any(bound.values()) else "checks")

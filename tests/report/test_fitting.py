@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from ablation_lab.report.canvas import (
     fit,
@@ -70,6 +71,8 @@ def test_no_number_touches_another_and_no_label_is_cut(
         assert no_number_touches_another(ax)
         figure = ax.get_figure(root=True)
         assert figure
+        # A paper sets every figure at the size at which it was drawn.
+        assert all(text.get_fontsize() >= 7 for text in figure.findobj(Text) if text.get_text())
         for each in figure.axes:
             for label in (each.xaxis.label, each.yaxis.label):
                 box = label.get_window_extent()

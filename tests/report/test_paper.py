@@ -83,6 +83,9 @@ def test_the_paper_of_a_study_is_short_and_whole(name: str, model: Document, fol
     said = json.dumps(queried(alone, folder, "<abstract>"), ensure_ascii=False)
     assert only.question in said
     assert only.finding in said
+    (study,) = paper_values(alone)["studies"]
+    assert study["headline"].startswith(study["short"].partition(" with ")[0])
+    assert not re.search(r"\(.*\)|\.$", study["short"])
     shown = queried(alone, folder, "figure")
     assert [each["kind"] for each in shown].count("image") >= 1
     tables = [each.get("label") for each in shown if each["kind"] == "table"]

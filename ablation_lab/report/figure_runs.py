@@ -104,7 +104,7 @@ def forest(study: Study, *, ax: Axes | None = None) -> Axes:
         inside = "white" if marker == OPEN[0] else colour
         ax.plot([unit * found.low, unit * found.high], [y, y], color=colour, lw=1.2)
         ax.plot([unit * found.estimate], [y], marker, ms=SIZE, color=colour, mfc=inside)
-        ax.text(1.02, y, each.verdict, va="center", size=6, transform=ax.get_yaxis_transform())
+        ax.text(1.02, y, each.verdict, va="center", size=7, transform=ax.get_yaxis_transform())
     _zoom(ax, made, unit)
     better = "right" if declaration.higher_is_better else "left"
     points = ", points" if in_percent(declaration.primary) else ""

@@ -169,7 +169,7 @@ def named_at_ends(ax: Axes, lines: Sequence[Sequence[tuple[float, Point]]], text
         return False
     for text, (x, point) in zip(texts, ends, strict=True):
         ax.annotate(
-            text, (x, point.middle), (7, 0), textcoords="offset points", va="center", size=6.5
+            text, (x, point.middle), (7, 0), textcoords="offset points", va="center", size=7
         )
     return True
 

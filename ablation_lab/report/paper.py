@@ -6,9 +6,11 @@ works that papers call for, as BibTeX.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from functools import partial
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,34 +36,58 @@ class ReportError(RuntimeError):
         return cls(f"report not written: template {place}: {said}; repair the template")
 
 
-def write_paper(model: Document, *, folder: Path, templates: Path, name: str = "paper") -> None:
+def write_paper(
+    model: Document, *, folder: Path, templates: Path, name: str = "paper", before: Path | None
+) -> None:
     """Compile the templates with the model into `folder/<name>.pdf`.
 
     Typst reads the model as JSON, so no text of a study can be taken for markup; only fonts that
     come with it are used (and one for Korean where it is needed), and no date, so that the same
     store gives the same bytes. A text with a letter that no font has keeps no standard: then the
-    paper is tagged, and says of itself no more. ReportError for a template that does not compile.
+    paper is tagged, and says of itself no more. A paper of the folder `before` that was made of the
+    same is taken over. ReportError for a template that does not compile.
     """
-    # Not before it is needed: it starts threads of its own, after which no process may fork.
-    import typst
-
     text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
     font = korean_font() if needs_korean([text]) else None
-    typeset = partial(
-        typst.compile,
-        typst_source(templates),
-        folder / f"{name}.pdf",
+    source, file = typst_source(templates), f"{name}.pdf"
+    mark = _mark(text.encode(), source, *_figures(model, folder), str(font).encode())
+    if before is not None and (before / file).exists():
+        known = (before / file).read_bytes()
+        if mark.encode() in known:
+            (folder / file).write_bytes(known)
+            return
+    inputs = {"paper": text, "korean": FAMILY if font else "", "mark": mark}
+    _typeset(
+        source,
+        folder / file,
         root=folder,
         font_paths=[font.parent] if font else [],
         ignore_system_fonts=True,
-        sys_inputs={"paper": text, "korean": FAMILY if font else ""},
+        sys_inputs=inputs,
     )
+
+
+def _mark(*parts: bytes) -> str:
+    """What a paper is made of, as a word that stands among its keywords."""
+    each = (hashlib.sha256(part).digest() for part in (version("typst").encode(), *parts))
+    return hashlib.sha256(b"".join(each)).hexdigest()
+
+
+def _figures(model: Document, folder: Path) -> Iterator[bytes]:
+    pictures = [picture for study in model.studies for picture in study.pictures]
+    return ((folder / each.file).read_bytes() for each in (*pictures, *model.calibration))
+
+
+def _typeset(source: bytes, file: Path, **settings: Any) -> None:
+    # Not before it is needed: it starts threads of its own, after which no process may fork.
+    import typst
+
     try:
-        typeset(pdf_standards=["ua-1"])
+        typst.compile(source, file, pdf_standards=["ua-1"], **settings)
     except typst.TypstError as refused:
         if UNSETTABLE not in str(refused):
             raise ReportError.of(PAPER[-1], refused) from refused
-        typeset()
+        typst.compile(source, file, **settings)
 
 
 def typst_source(templates: Path) -> bytes:

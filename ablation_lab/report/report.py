@@ -127,7 +127,10 @@ class Pages:
         for page, template in made.items():
             text = html(model, template, templates=self.templates)
             (folder / f"{page}.html").write_text(text, encoding="utf-8")
-        write_paper(model, folder=folder, templates=self.templates, name=name or "paper")
+        write_paper(
+            model, folder=folder, templates=self.templates, name=name or "paper",
+            before=self.before.folder,
+        )  # fmt: skip
 
     def write_study(self, given: Study | Stored, folder: Path) -> Written:
         """Write the folder of a study, its page and its paper, or take them over."""

@@ -75,7 +75,7 @@ def headings(model: Document, folder: Path) -> list[str]:
 def test_the_paper_of_a_study_is_short_and_whole(name: str, model: Document, folder: Path) -> None:
     alone = of_one(model, name)
     only = alone.studies[0]
-    write_paper(alone, folder=folder, templates=TEMPLATES, name=name)
+    write_paper(alone, folder=folder, templates=TEMPLATES, name=name, before=None)
     content = (folder / f"{name}.pdf").read_bytes()
     assert all(mark in content for mark in (b"/StructTreeRoot", b"pdfuaid:part", b"/Lang"))
     assert 2 <= pages(alone, folder) <= 6
@@ -92,6 +92,31 @@ def test_the_paper_of_a_study_is_short_and_whole(name: str, model: Document, fol
     assert tables[0] == f"<table-{name}-main>"
     assert f"<table-{name}-cells>" not in tables
     assert all(each["alt"] for each in queried(alone, folder, "image"))
+
+
+def test_a_paper_is_set_again_only_where_it_would_be_another(
+    model: Document, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, set_by = of_one(model, "ladder"), typst.compile
+    write_paper(alone, folder=folder, templates=TEMPLATES, name="first", before=None)
+    made = (folder / "first.pdf").read_bytes()
+    (tmp_path / "first.pdf").write_bytes(made)
+    figure = folder / alone.studies[0].pictures[0].file
+    known = figure.read_text()
+    times: list[Path] = []
+
+    def counted(source: bytes, file: Path, **settings: Any) -> None:
+        times.append(file)
+        set_by(source, file, **settings)
+
+    monkeypatch.setattr("typst.compile", counted)
+    other = of_one(model, "ladder", finding="Nothing was found.")
+    for changed, text, often in ((alone, known, 0), (other, known, 1), (alone, f"{known} ", 2)):
+        figure.write_text(text)
+        write_paper(changed, folder=folder, templates=TEMPLATES, name="first", before=tmp_path)
+        assert len(times) == often
+        assert ((folder / "first.pdf").read_bytes() == made) is (often == 0)
+    figure.write_text(known)
 
 
 def test_the_paper_of_all_tells_of_the_first_and_has_an_appendix_for_each(

@@ -26,7 +26,7 @@ BELOW = {
     "runner": ("engines", "training", "statistics", "store", "study", "data"),
     "statistics": ("study",),
     "report": ("statistics", "store", "study"),
-    "service": ("runner", "engines", "training", "store", "study", "data"),
+    "service": ("runner", "engines", "training", "statistics", "store", "study", "data"),
 }
 EVERYBODYS = ("ending", "errors", "output", "signals")
 

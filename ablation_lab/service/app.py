@@ -1,4 +1,4 @@
-"""The application: API, start page, MLflow's UI behind one address, and what a machine asks.
+"""The application: API, live page, MLflow's UI behind one address, and what a machine asks.
 
 Comes in: a lab. Goes out: an ASGI application, which starts and stops what works with it.
 """
@@ -9,24 +9,21 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse
-from jinja2 import Environment, PackageLoader
+from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
 from ablation_lab.service.guard import Guard
+from ablation_lab.service.page import MLFLOW, pages
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import State
-from ablation_lab.store.pages import Link, Server
 
-MLFLOW = "/mlflow"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -55,33 +52,11 @@ def application(lab: Lab, hosts: Collection[str]) -> Any:
         redoc_url=None,
     )
     app.include_router(routes(lab))
+    app.include_router(pages(lab, lambda: mlflow.ready))
     _answer_problems(app)
     _answer_machines(app, lab, mlflow)
     app.mount(MLFLOW, mlflow)
-
-    @app.get("/", include_in_schema=False)
-    async def start() -> HTMLResponse:
-        heads = await asyncio.to_thread(lab.submissions.heads)
-        studies = [await lab.hub.brief(head) for head in heads[-100:]]
-        stored = await asyncio.to_thread(links, lab.store, MLFLOW) if mlflow.ready else {}
-        shown = {"studies": studies[::-1], "stored": stored, "store": redact(lab.store)}
-        page = _template("start.html.j2").render(shown, api=ROOT, mlflow=f"{MLFLOW}/")
-        return HTMLResponse(page)
-
     return Guard(app, hosts)
-
-
-def links(store: str, base: str) -> dict[str, tuple[Link, ...]]:
-    """Return for each study of a store its table, its charts and its compare page in MLflow."""
-    from ablation_lab.store.publish import Publisher
-
-    publisher, server = Publisher(store), Server(base)
-    return {
-        f"{study} ({profile})": server.study(
-            experiment, publisher.cell_runs(study, profile), profile
-        )
-        for study, profile, experiment in publisher.views()
-    }
 
 
 class Mlflow:
@@ -154,12 +129,3 @@ def _answer_machines(app: FastAPI, lab: Lab, mlflow: Mlflow) -> None:
         events = await asyncio.to_thread(lab.submissions.last_event)
         lines += ["# TYPE ablation_events_total counter", f"ablation_events_total {events}"]
         return PlainTextResponse("\n".join(lines) + "\n", media_type=METRICS)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("ablation_lab.service"), autoescape=True)
-
-
-def _template(name: str) -> Any:
-    return _environment().get_template(name)

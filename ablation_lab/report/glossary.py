@@ -13,6 +13,9 @@ from pathlib import Path
 
 import yaml
 
+from ablation_lab.report.tabular import Table
+
+LONG = 5  # letters of a word that may stand within an entry; shorter ones head a column
 WORDS = Path(__file__).parent / "templates" / "words.yaml"
 PAGE = """# Words
 
@@ -39,6 +42,18 @@ class Term:
 def glossary() -> tuple[Term, ...]:
     """Every term, in the order in which a reader meets them."""
     return tuple(Term(**each) for each in yaml.safe_load(WORDS.read_text(encoding="utf-8")))
+
+
+def words_of(table: Table) -> tuple[Term, ...]:
+    """The terms that a table uses, at the head of a column or in an entry."""
+    heads = {text for line in table.header for text in line}
+    entries = {entry.text for row in table.rows for entry in row}
+    return tuple(
+        term
+        for term in glossary()
+        if term.word in heads
+        or (len(term.word) >= LONG and any(term.word in text for text in entries))
+    )
 
 
 def words_page() -> str:

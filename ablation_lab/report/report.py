@@ -34,6 +34,7 @@ from ablation_lab.report.document import (
     section,
 )
 from ablation_lab.report.files import write_study
+from ablation_lab.report.glossary import words_of
 from ablation_lab.report.kept import Kept, keep, stamp
 from ablation_lab.report.numbers import write_all_numbers
 from ablation_lab.report.paper import ReportError, write_paper, write_references
@@ -193,6 +194,7 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
         lstrip_blocks=True,
         finalize=_plain,
     )
+    environment.globals["words_of"] = words_of
     try:
         return environment.get_template(f"{page}.html.j2").render(page=model)
     except TemplateError as error:

@@ -101,6 +101,7 @@ def test_pages_lead_to_each_other_and_to_every_run_and_need_no_network(
             if not link.startswith(("data:,", "http://127.0.0.1:5000/mlflow/#/")):
                 assert (report / (file or name)).is_file()
                 assert not anchor or anchor in pages[file or name].anchors
+    assert "methods.html#word-not-converged" in pages["keep_prob.html"].links
     assert {page for page in pages if page in pages["index.html"].links} == set(pages)
     for study in studies.values():
         root = f"http://127.0.0.1:5000/mlflow/#/experiments/{study.experiment_id}/runs"

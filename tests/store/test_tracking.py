@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -160,6 +161,21 @@ def test_a_study_whose_experiment_was_deleted_is_refused_before_it_trains(
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(StoreError, match=r"'small.replicates' was deleted; restore it: `MLFLOW"):
         Tracker(store, tmp_path / "artifacts").declare("small", "quick", {"question": "Why?"})
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_that_is_deleted_while_it_is_written_takes_nothing_and_says_so(
+    tracker: Tracker, store: str, record: Record, empty_store: Path, replaced: bool
+) -> None:
+    tracker.write([record])
+    path = Path(store.removeprefix("sqlite:///"))
+    path.unlink()
+    if replaced:
+        shutil.copy(empty_store, path)
+    for ask in (tracker.look, lambda: tracker.write([record])):
+        with pytest.raises(StoreError, match="was deleted or replaced while it was written"):
+            ask()
+    assert path.exists() == replaced
 
 
 def one_line(uri: str) -> str:

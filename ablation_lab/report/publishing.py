@@ -5,16 +5,21 @@ In: a study, its folder in a report. Out: runs of its cells, and its files with 
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ablation_lab.report.figures import figures_for
 from ablation_lab.report.formatting import DASH, decimals, label_of, measured_text
 from ablation_lab.report.study import Study
+from ablation_lab.report.text import csv_frame
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.store.publish import Publisher, Summary, load_published
 from ablation_lab.study.metric import Metric
 
+MOST_ILLUSTRATED = 100  # cells of a study of which each has a copy of its figure
 COUNTED = ("n", "not_converged", "finished", "failed", "missing")
 
 
@@ -25,10 +30,25 @@ def publish_cells(study: Study, store: str) -> Study:
 
 
 def publish_files(study: Study, store: str, folder: Path) -> None:
-    """Write a study's page, paper and files, which lie in a report folder, to its report run."""
+    """Write what lies of a study in a report folder to its report run, and to the cells' runs.
+
+    A cell has its runs as a table and, in a study of few cells, the study's figure.
+    """
+    publisher, own = Publisher(store), folder / study.name
     pages = [folder / f"{study.name}.{ending}" for ending in ("html", "pdf")]
-    files = [*pages, folder / study.name]
-    Publisher(store).publish_report(study.name, study.declaration.profile, files)
+    publisher.publish_report(study.name, study.declaration.profile, [*pages, own])
+    figure = own / f"figure_{next(iter(figures_for(study)))}.png"
+    few = len(study.declaration.cells) <= MOST_ILLUSTRATED
+    with tempfile.TemporaryDirectory() as place:
+        folders: dict[str, Path] = {}
+        for cell, runs in study.frame.groupby("cell", sort=False):
+            made = folders[str(cell)] = Path(place, str(len(folders)))
+            made.mkdir()
+            table = csv_frame(runs.dropna(axis="columns", how="all"))
+            table.to_csv(made / "runs.csv", index=False, lineterminator="\n")
+            if few:
+                shutil.copy2(figure, made / figure.name)
+        publisher.illustrate(study.declaration, folders)
 
 
 def published_cells(study: Study) -> dict[str, Summary]:
@@ -38,6 +58,7 @@ def published_cells(study: Study) -> dict[str, Summary]:
     first = {str(row["cell"]): row for row in study.cells.to_dict("records")}
     rows = {(cell, declaration.metric): row for cell, row in first.items()}
     rows |= {(row["cell"], row["metric"]): row for row in more.to_dict("records")}
+    seconds = study.frame.groupby("cell", sort=False)["seconds"].sum()
     made = {}
     for cell, counts in first.items():
         found = [(m, rows[cell, m.name]) for m in declaration.metrics if (cell, m.name) in rows]
@@ -47,6 +68,7 @@ def published_cells(study: Study) -> dict[str, Summary]:
             },
             counts={name: float(counts[name]) for name in COUNTED},
             text="; ".join(_words(row, metric, digits) for metric, row in found),
+            seconds=float(seconds.get(cell, 0.0)),
         )
     return made
 

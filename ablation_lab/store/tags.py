@@ -65,7 +65,10 @@ class File(StrEnum):
     PROTOCOL = "protocol"
 
 
-# MLflow's own: the text above a run, and the shared views of a run table.
+# Between the levels that name a run.
+LEVELS = " · "
+# MLflow's own: the name of a run, the text above it, and the shared views of a run table.
+NAME = "mlflow.runName"
 NOTE = "mlflow.note.content"
 VIEW = "mlflow.sharedViewState"
 # The experiment of the reference values; every study has two of its own.

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,13 +25,28 @@ from ablation_lab.store import process
 from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.declared import entries_of
 from ablation_lab.store.items import write_hits
+from ablation_lab.store.pages import HERE
 from ablation_lab.store.pictures import write_grid
 from ablation_lab.store.runs import count_finished, finished_runs, stored_runs
-from ablation_lab.store.tags import NOTE, REFERENCES, File, Kind, Tag, having, plain, replicates_of
+from ablation_lab.store.tags import (
+    LEVELS,
+    NOTE,
+    REFERENCES,
+    File,
+    Kind,
+    Tag,
+    having,
+    plain,
+    replicates_of,
+)
 from ablation_lab.store.writers import Entry, Item, writer_for
+from ablation_lab.study.files import flat
 from ablation_lab.study.names import key_of
 from ablation_lab.study.protocol import next_entry
 from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run
+
+LONGEST, MOST = 6000, 100  # letters of a parameter, parameters in one call: MLflow takes no more
 
 
 class Tracker:
@@ -119,6 +135,9 @@ class Tracker:
         for study in dict.fromkeys(study for study, _ in items):
             places = [n for n, (of, _) in enumerate(items) if of == study]
             experiment = self._store.experiment(replicates_of(study))
+            cells = self._store.experiment(study)
+            for n in places:
+                items[n][1][0].tags.update(_note(items[n][1][0].tags, cells))
             run_ids = self._writer.write(experiment, [items[n][1] for n in places], again=again)
             sent.update(zip(places, run_ids, strict=True))
         return [sent[n] for n in range(len(items))]
@@ -147,14 +166,33 @@ def entry_of(record: Record) -> Entry:
     started = record.started or time.time()
     ended = milliseconds(started + record.seconds)
     return Entry(
-        name=f"{run.cell} r{run.replicate}",
+        name=LEVELS.join([*run.factors.values(), f"replicate {run.replicate}"]),
         status="FINISHED" if record.status is Status.FINISHED else "FAILED",
         started=milliseconds(started),
         ended=ended,
         tags=_tags(record),
-        params=[Param(key_of(name), label) for name, label in run.factors.items()],
+        params=[Param(name, text) for name, text in _params(run).items()],
         metrics=list(_metrics(record, ended)),
     )
+
+
+def _note(tags: Mapping[str, str], cells: str) -> dict[str, str]:
+    """What a reader sees above a run: the way to its cell, in the experiment of cells."""
+    wanted = {tag: tags[tag] for tag in (Tag.PROFILE, Tag.CELL)} | {Tag.KIND: Kind.CELL}
+    return {NOTE: f"[Its cell]({HERE.having(cells, wanted)})"}
+
+
+def _params(run: Run) -> dict[str, str]:
+    """The whole configuration, and the levels under the names of their factors."""
+    levels = {key_of(name): level for name, level in run.factors.items()}
+    whole = {
+        ".".join(map(key_of, name.split("."))): value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for name, value in flat(run.config)
+    }
+    made = {name: text[:LONGEST] for name, text in (levels | whole | levels).items() if text}
+    return dict(islice(made.items(), MOST))
 
 
 def _tags(record: Record) -> dict[str, str]:

@@ -84,7 +84,7 @@ def test_the_store_has_its_cells_and_knows_the_file(tmp_path: Path) -> None:
     assert len(marked) == 1
     assert marked[0].data.tags[Tag.IMPORTED].startswith("results.csv, 8 rows, sha256 ")
     cells = {run.info.run_name: run.data.metrics["acc"] for run in runs if run.data.params}
-    assert cells["lr=0.01,keep_prob=0.5"] == pytest.approx(0.92, abs=0.01)
+    assert cells["0.01 · 0.5"] == pytest.approx(0.92, abs=0.01)
 
 
 @pytest.mark.parametrize(

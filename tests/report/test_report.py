@@ -106,7 +106,9 @@ def test_pages_lead_to_each_other_and_to_every_run_and_need_no_network(
     for study in studies.values():
         root = f"http://127.0.0.1:5000/mlflow/#/experiments/{study.experiment_id}/runs"
         for run in study.frame.loc[study.frame["run_id"] != "", "run_id"]:
-            assert f"{root}/{run}" in pages[f"{study.name}.html"].links
+            assert (
+                f"{root}/{run}?workflowType=machine_learning" in pages[f"{study.name}.html"].links
+            )
 
 
 def test_a_page_names_what_went_wrong_and_escapes_it(report: Path) -> None:

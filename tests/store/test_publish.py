@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from ablation_lab.store.publish import Publisher, Summary, saved_view
+from ablation_lab.store.publish import Publisher, Summary, run_names, saved_view
 from ablation_lab.store.write import Tracker
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.factor import FactorRole
 from ablation_lab.study.schema import parse_study
 
 OWN = [
@@ -70,16 +72,11 @@ def test_a_view_follows_the_metrics_that_a_study_declares(
     assert view == saved_view(declared())
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`perplexity`", True)
     assert view["selectedColumns"] == [
+        "metrics.`perplexity`",
+        "metrics.`val/f1`",
+        "metrics.`not_converged`",
         "params.`width`",
         "params.`activation`",
-        "metrics.`perplexity`",
-        "metrics.`perplexity/low`",
-        "metrics.`perplexity/high`",
-        "metrics.`val/f1`",
-        "metrics.`val/f1/low`",
-        "metrics.`val/f1/high`",
-        "metrics.`n`",
-        "metrics.`not_converged`",
         "attributes.`Description`",
     ]
     assert [chart["metricKey"] for chart in view["compareRunCharts"]] == ["perplexity", "val/f1"]
@@ -99,7 +96,7 @@ def test_a_cell_run_has_every_metric_and_what_is_not_finite_in_none(
     declared: Callable[..., Declaration], publisher: Publisher, store: str
 ) -> None:
     publisher.publish_cells(declared(), summaries(declared()))
-    run = cell_runs(store)["width=small,activation=relu"]
+    run = cell_runs(store)["small · relu"]
     assert run.data.metrics == {
         "perplexity": 3.25,
         "perplexity/low": 3.125,
@@ -109,8 +106,58 @@ def test_a_cell_run_has_every_metric_and_what_is_not_finite_in_none(
         "not_converged": 1.0,
     }
     assert run.data.params == {"width": "small", "activation": "relu"}
-    assert run.data.tags["mlflow.note.content"] == WORDS
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith(f"{WORDS}\n\n[Its replicates](#/experiments/")
+    assert note.count("?workflowType=machine_learning&") == 2
     assert run.info.status == "FINISHED"
+
+
+def test_estimates_are_short_and_a_run_lasts_as_long_as_its_replicates(
+    declared: Callable[..., Declaration], publisher: Publisher, store: str
+) -> None:
+    cells = {
+        cell: replace(found, estimates={"perplexity": (2 / 3, 0.5, 12345.0)}, seconds=7.5)
+        for cell, found in summaries(declared()).items()
+    }
+    publisher.publish_cells(declared(), cells)
+    run = cell_runs(store)["small · relu"]
+    assert run.data.metrics["perplexity"] == 0.6667
+    assert run.data.metrics["perplexity/high"] == 12345
+    assert run.info.end_time - run.info.start_time == 7500
+
+
+def test_what_did_not_change_is_not_written_again(
+    declared: Callable[..., Declaration], publisher: Publisher, store: str
+) -> None:
+    publisher.publish_cells(declared(), summaries(declared()))
+    before = cell_runs(store)["small · relu"].info.run_id
+    publisher.publish_cells(declared(), summaries(declared()))
+    assert len(MlflowClient(store).get_metric_history(before, "perplexity")) == 1
+
+
+def test_a_cell_has_files_of_its_own(
+    declared: Callable[..., Declaration], publisher: Publisher, store: str, tmp_path: Path
+) -> None:
+    publisher.publish_cells(declared(), summaries(declared()))
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "runs.csv").write_text("replicate\n0\n", encoding="utf-8")
+    publisher.illustrate(declared(), {"width=small,activation=relu": own})
+    client, runs = MlflowClient(store), cell_runs(store)
+    found = {name: client.list_artifacts(run.info.run_id) for name, run in runs.items()}
+    assert {name: [f.path for f in files] for name, files in found.items() if files} == {
+        "small · relu": ["runs.csv"]
+    }
+
+
+def test_cells_that_compared_factors_do_not_tell_apart_are_called_by_all_their_levels(
+    declared: Callable[..., Declaration],
+) -> None:
+    declaration = declared()
+    assert set(run_names(declaration).values()) >= {"small · relu"}
+    fixed = [f.model_copy(update={"role": FactorRole.FIXED}) for f in declaration.factors[1:]]
+    other = declaration.model_copy(update={"factors": (declaration.factors[0], *fixed)})
+    assert set(run_names(other).values()) >= {"small · relu"}
 
 
 def test_publishing_again_updates_the_same_cells_and_drops_others(
@@ -123,7 +170,7 @@ def test_publishing_again_updates_the_same_cells_and_drops_others(
     other = declaration.model_copy(update={"profile": "quick"})
     publisher.publish_cells(fewer, summaries(fewer, estimate=3.0))
     after = cell_runs(store)
-    assert set(after) == set(before) - {declaration.cells[0].cell}
+    assert set(after) == set(before) - {run_names(declaration)[declaration.cells[0].cell]}
     assert all(run.info.run_id == before[name] for name, run in after.items())
     assert {run.data.metrics["perplexity"] for run in after.values()} == {3.0}
     publisher.publish_cells(other, summaries(other))

@@ -23,6 +23,7 @@ from ablation_lab.store.client import Store
 from ablation_lab.store.declared import declaration_of
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.write import Tracker
+from ablation_lab.study.files import flat
 from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, TrainerName
 
@@ -56,9 +57,13 @@ def test_a_record_reads_back(tracker: Tracker, store: str, record: Record) -> No
     run = client.get_run(run_id)
     assert client.get_experiment(run.info.experiment_id).name == "small.replicates"
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "c r3"
+    assert run.info.run_name == "c · replicate 3"
     assert (run.info.start_time, run.info.end_time) == (1_000_000_000, 1_000_002_500)
-    assert run.data.params == {"width": "c"}
+    assert run.data.params.items() >= {"width": "c", "data.name": "xor"}.items()
+    assert set(run.data.params) == {"width", *(name for name, _ in flat(record.run.config))}
+    cells = client.get_experiment_by_name("small").experiment_id
+    back = run.data.tags["mlflow.note.content"]
+    assert back.startswith(f"[Its cell](#/experiments/{cells}/runs?workflowType=machine_learning")
     assert run.data.metrics == {
         "success": 1.0,
         "parameters": 13.0,

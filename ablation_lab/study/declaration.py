@@ -8,6 +8,7 @@ declared can vanish.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -198,7 +199,7 @@ class Declaration(Stored):
                 f"factor {taken[0]!r} has the name of a column of the frame; rename the factor"
             )
         cells = [cell.cell for cell in self.cells]
-        if twice := sorted({cell for cell in cells if cells.count(cell) > 1}):
+        if twice := sorted(cell for cell, times in Counter(cells).items() if times > 1):
             raise ValueError(f"cell {twice[0]!r} is declared twice; declare it once")
         if self.baseline is not None and self.baseline not in cells:
             raise ValueError(

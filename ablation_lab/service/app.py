@@ -6,8 +6,9 @@ Comes in: a lab. Goes out: an ASGI application, which starts and stops what work
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,6 +25,7 @@ from ablation_lab.service.page import MLFLOW, pages
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import State
 
+SOON = 0.5  # seconds
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -34,7 +36,10 @@ def application(lab: Lab, hosts: Collection[str]) -> Any:
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(lab.hub.follow())
-        mlflow.load()
+        # Not at once: what is asked first is answered first.
+        soon = asyncio.get_running_loop().call_later
+        soon(SOON, lab.checker.warm)
+        soon(2 * SOON, mlflow.load)
         if lab.workers:
             lab.workers.start()
         yield
@@ -69,20 +74,24 @@ class Mlflow:
 
     def load(self) -> None:
         """Begin to import it, in a thread."""
-        from ablation_lab.store.ui import mlflow_application
-
-        pool = ThreadPoolExecutor(1)
-        self._loaded = pool.submit(mlflow_application, self._store, MLFLOW)
-        pool.shutdown(wait=False)
+        threading.Thread(target=self._import, daemon=True).start()
 
     @property
     def ready(self) -> bool:
         """Whether it is imported."""
         return self._loaded.done() and self._loaded.exception() is None
 
+    def _import(self) -> None:
+        from ablation_lab.store.ui import mlflow_application
+
+        try:
+            self._loaded.set_result(mlflow_application(self._store, MLFLOW))
+        except Exception as error:  # whoever asks for a page of it is told
+            self._loaded.set_exception(error)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as MLflow does, which knows its own prefix."""
-        app = await asyncio.wrap_future(self._loaded)
+        app = await asyncio.shield(asyncio.wrap_future(self._loaded))
         await app({**scope, "root_path": ""}, receive, send)
 
 

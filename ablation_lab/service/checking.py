@@ -17,7 +17,6 @@ import os
 import re
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -86,6 +85,10 @@ class Checker:
         self._words = tuple(words)
         self._pool = self._start()
 
+    def warm(self) -> None:
+        """Have the process import what it needs, before it is asked."""
+        self._pool.submit(os.getpid)
+
     def check(self, asked: Asked) -> Checked:
         """Return what would be queued. Errors: ``ConfigurationError``."""
         try:
@@ -109,14 +112,15 @@ class Checker:
 
 
 def _enter(project: Path, plugins: tuple[str, ...]) -> None:
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_service, daemon=True).start()
     enter(project, plugins)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
+def _end_with_service() -> None:
+    """End with the service, however it went; the process that forked this one ends then, too."""
+    if service := multiprocessing.parent_process():
+        service.join()
+        os._exit(0)
 
 
 def _check(asked: Asked, words: tuple[str, ...]) -> Checked | Refused:

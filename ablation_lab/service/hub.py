@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from ablation_lab.errors import redact
 from ablation_lab.service.fold import Fold
 from ablation_lab.service.state import Event, StudyState
 from ablation_lab.service.submissions import AT_ONCE, Submissions
@@ -44,9 +44,10 @@ class Hub:
     async def follow(self) -> None:
         """Look for events until it is cancelled."""
         while True:
-            # A database that is away for a moment comes back.
-            with suppress(SQLAlchemyError):
+            try:
                 await self.look()
+            except Exception as error:  # a database that is away comes back; listeners go on
+                print(f"events: {redact(str(error))[:300]}", file=sys.stderr)  # noqa: T201
             await asyncio.sleep(LOOK)
 
     async def look(self) -> None:

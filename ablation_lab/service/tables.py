@@ -5,6 +5,8 @@ Comes in: the address of the queue. Goes out: an open database that has the tabl
 
 from __future__ import annotations
 
+# Whole before a thread asks for anything: another thread imports MLflow, and this with it.
+import sqlalchemy.orm  # noqa: F401
 from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, Text, create_engine
 
 from ablation_lab.store.connect import (

@@ -8,19 +8,19 @@ finds them at work. Of one that was killed, the study waits again.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from ablation_lab.errors import redact
 from ablation_lab.service.carrying import Order, carry_out
 from ablation_lab.service.submissions import Submissions
 
 LOOK = 0.25  # seconds between two looks at the queue, where nobody says that it has grown
+AGAIN = 2.0  # seconds until it is looked again when that failed
 GRACE = 10.0  # seconds that processes have to end in good order
 WARM = (
     "ablation_lab.service.carrying",
@@ -75,11 +75,13 @@ class Workers:
         while not self._stopped.is_set():
             self._woken.wait(LOOK)
             self._woken.clear()
-            # A database that is away for a moment comes back.
-            with suppress(SQLAlchemyError):
+            try:
                 self._processes = [each for each in self._processes if each.is_alive()]
                 self._submissions.bury()
                 self._take_all()
+            except Exception as error:  # a database that is away comes back; the workers go on
+                print(f"workers: {redact(str(error))[:300]}", file=sys.stderr)  # noqa: T201
+                self._stopped.wait(AGAIN)
 
     def _take_all(self) -> None:
         while self._submissions.carried_out_here() < self._number and not self._stopped.is_set():

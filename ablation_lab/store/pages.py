@@ -55,7 +55,8 @@ class Server:
     def compare(self, experiment: str, runs: Sequence[str]) -> str:
         """The page that compares runs, as many as an address has room for."""
         chosen = f"runs={_json(runs[:MOST_COMPARED])}&experiments={_json([experiment])}"
-        return f"{self._root}#/compare-runs?{MODE}&{chosen}"
+        # The runs come first: its page looks for them under the name "?runs".
+        return f"{self._root}#/compare-runs?{chosen}&{MODE}"
 
     def study(self, experiment: str, cells: Sequence[str], profile: str) -> tuple[Link, ...]:
         """The table, the charts and the comparison of a study's cell runs; none without any."""

@@ -193,6 +193,7 @@ def test_dry_run_creates_no_store(forked_call: Call, tmp_path: Path) -> None:
         "worker",
         "  1 × stacked, 2 runs each: small, full batch, plain descent: "
         "up to 1024 in one fused step",
+        "  a worker that takes 60 min for a stack is ended, its stack tried once more (run.limits)",
         "  1 comparison of success with width=small, 2 replicates: t tests, assumes normal "
         "spread, which show a difference of 14.1 standard deviations of a run; tests without that "
         "need n ≥ 6",

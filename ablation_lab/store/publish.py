@@ -121,11 +121,9 @@ class Publisher:
 
     def illustrate(self, declaration: Declaration, folders: Mapping[str, Path]) -> None:
         """Put the files in the folder of a cell with the cell's run."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         for run in self._store.search(declaration.study, _cells_of(declaration.profile)):
             if folder := folders.get(run.data.tags[Tag.CELL]):
-                get_artifact_repository(run.info.artifact_uri).log_artifacts(str(folder))
+                self._client.log_artifacts(run.info.run_id, str(folder))
 
     def publish_report(self, study: str, profile: str, files: Sequence[Path]) -> None:
         """Write the report's files, and whole folders of them, as artifacts of the report run."""

@@ -131,9 +131,9 @@ def _report(call: Call) -> int:
 
     words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
     words += ["--reports", str(invocation.reports or "reports")]
-    words += ["--conf", str(invocation.conf)] if invocation.every_study else []
     words += ["--order", *invocation.named]
-    return write([*words, "--studies", *(study.name for study in invocation.studies)])
+    words += ["--studies", *(study.name for study in invocation.studies)]
+    return write(words, listed=invocation.listed)
 
 
 def _values(call: Call) -> int:

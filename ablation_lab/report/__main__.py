@@ -7,6 +7,7 @@ of the page. Exit status 0, or 2 with one line on what is wrong.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -22,14 +23,19 @@ from ablation_lab.report.study import UnknownStudyError, stored
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_readable
-from ablation_lab.study.project import catalogue
+from ablation_lab.study.project import Listed
 
 BAD_INPUT = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the report; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | None = None) -> int:
+    """Write the report; returns the exit status.
+
+    `listed` are all studies that the project declares, where the report is about all of it.
+    """
     options = _parser().parse_args(arguments)
+    if options.listed:
+        listed = [Listed(**each) for each in json.load(sys.stdin)]
     try:
         validate_readable(options.store)
         validate_experiments(options.store, options.studies)
@@ -38,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
-    if not options.conf:  # a report on chosen studies is silent about all others
+    if listed is None:  # a report on chosen studies is silent about all others
         references = tuple(value for value in references if value.study in options.studies)
     try:
         index = write_report(
@@ -47,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports=options.reports,
             base_url=options.base_url,
             references=references,
-            listed=catalogue(options.profile, [options.conf]) if options.conf else (),
+            listed=listed or (),
             beside=bool(options.studies),
             order=options.order,
             publish=options.store if options.publish else "",
@@ -71,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports")
     parser.add_argument("--studies", nargs="*", default=[], help="only these, in the report too")
     parser.add_argument("--order", nargs="*", default=[], help="studies that come first, in order")
-    parser.add_argument("--conf", type=Path, help="list what is declared here and has no run")
+    parser.add_argument(
+        "--listed", action="store_true", help="list those that have no run: JSON on standard input"
+    )
     parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
     parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")
     return parser

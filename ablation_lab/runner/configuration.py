@@ -20,7 +20,7 @@ from ablation_lab.store.connect import given_path
 from ablation_lab.study.command import Command
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
-from ablation_lab.study.project import Project
+from ablation_lab.study.project import Listed, Project, catalogue
 from ablation_lab.study.reading import Count, Number, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
 from ablation_lab.study.run import Run
@@ -134,9 +134,13 @@ class Invocation:
     watcher: Watcher = field(default_factory=Watcher)
 
     @property
-    def every_study(self) -> bool:
-        """Whether the call covers those, so that its report may speak of all others too."""
-        return {study.name for study in self.studies} >= set(self.named)
+    def listed(self) -> tuple[Listed, ...] | None:
+        """All studies of the project, of which the report tells where the call covers those named.
+
+        Else none: a report on chosen studies is silent about all others.
+        """
+        covers = {study.name for study in self.studies} >= set(self.named)
+        return catalogue(self.profile, [self.conf]) if covers else None
 
     @property
     def root(self) -> Path | None:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ablation_lab.output import say
@@ -138,14 +138,19 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     """Write the report of these studies; return whether it worked."""
     command = [sys.executable, "-m", "ablation_lab.report", "--publish"]
     command += ["--profile", call.profile, "--reports", str(call.reports)]
-    command += ["--conf", str(call.conf)] if call.every_study else []
+    # Here, where the plug-ins are that give names in declarations a meaning.
+    listed = call.listed
+    command += ["--listed"] if listed is not None else []
     command += ["--order", *call.named]
     # By the environment, where other users of the machine do not see a password.
     environment = os.environ | {"MLFLOW_TRACKING_URI": call.tracking_uri}
     with _deaf_to_ctrl_c():
-        writing = subprocess.Popen([*command, "--studies", *studies], env=environment)
+        writing = subprocess.Popen(
+            [*command, "--studies", *studies], env=environment, stdin=subprocess.PIPE, text=True
+        )
     try:
-        return writing.wait() == 0
+        writing.communicate(json.dumps([asdict(each) for each in listed or ()]))
+        return writing.returncode == 0
     finally:
         writing.kill()
 

@@ -35,7 +35,7 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_line(
     assert [(key, said) for _, key, said in found] == [
         ("small", "small: required key 'question' is missing"),
         ("role", "small.factors.width.role: unknown value 'fixd'; nearest: 'fixed'; known: "
-         "scientific, nuisance, fixed"),
+         "scientific, nuisance, fixed, task"),
         ("set", "small.profiles.smoke: key 'set' is called 'overrides' now; rename it"),
         ("seed", "small.seed: expected int, found 'one'"),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ What no test decides is said to be undecided, with the runs that it would take.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
 from ablation_lab.report.reference_values import answers
@@ -114,11 +115,25 @@ def _places(words: Wording, places: Sequence[Place], whole: Comparison) -> str:
         levels = " with ".join(place.where.values())
         by.setdefault(words.outcome(tested(place.comparison)), []).append(levels)
     if list(by) == [words.outcome(tested(whole))]:
-        (names,) = by.values()
-        many = f"each of the {len(names)} levels of {label}"
-        return f"; alike for {many if len(names) > MOST_NAMED else f'{label} {listed(names)}'}"
+        return _same_way(words, places, label, *by.items())
     said = (f"{word} for {listed(names)}" for word, names in by.items())
     return f"; by {label}: {', '.join(said)}"
+
+
+def _same_way(
+    words: Wording, places: Sequence[Place], label: str, found: tuple[str, list[str]]
+) -> str:
+    """How much the answer is at each place, where it goes the same way at all of them."""
+    (way, names), made = found, [tested(place.comparison) for place in places]
+    few = len(names) <= MOST_NAMED
+    where = f"{label} {listed(names)}" if few else f"each of the {len(names)} levels of {label}"
+    if not all(each.decided and isfinite(each.size) for each in made):
+        return f"; also {way} for {where}"
+    if few:
+        sizes = (f"by {words.amount(x.size)} for {n}" for x, n in zip(made, names, strict=True))
+        return f"; by {label}: {way} {listed([*sizes])}"
+    least, most = min(made, key=lambda x: x.size), max(made, key=lambda x: x.size)
+    return f"; {way} by {words.amount_alone(least.size)} to {words.amount(most.size)} for {where}"
 
 
 UNHELD = (Word.REPORTED, Word.NOT_ATTEMPTED, Word.LOST)

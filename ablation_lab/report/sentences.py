@@ -198,6 +198,8 @@ class Wording:
             said.append(f"p{of} {text}" if text.startswith("<") else f"p{of} = {text}")
         if found.assumes and found.standing is not Standing.NEEDS:
             said.append("assuming normal spread")
+        if found.decided and interval.low <= 0 <= interval.high:
+            said.append("by a test in steps, which decides a little sooner than the interval")
         return ", ".join(said)
 
     def lacking(self, found: Tested) -> str:
@@ -215,7 +217,7 @@ class Wording:
         enough = f"n ≥ {needed:,}" if needed else OUT_OF_REACH
         what = "the margin of equivalence" if self.margin else "as large as was seen"
         ends = [abs(end) for end in (found.interval.low, found.interval.high) if isfinite(end)]
-        most = f"a difference is at most {self.amount(max(ends))}, and " if ends else ""
+        most = f"the interval leaves room for {self.amount(max(ends))}; " if ends else ""
         return f": {most}showing one of {self.amount(wanted)}, {what}, takes {enough}"
 
     def value(self, found: Outcomes) -> str:

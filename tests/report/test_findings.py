@@ -137,6 +137,17 @@ def test_a_finding_says_direction_size_interval_n_p_and_where_it_holds() -> None
     assert [row[2].text for row in table.rows] == ["x", "all of b", "x", "y"]
 
 
+def test_places_that_go_the_same_way_each_have_their_size() -> None:
+    """A small effect must not pass for a large one because both are decided."""
+    values = {
+        f"a={a},b={b}": 0.5 + 0.04 * int(a) * (10 if b == "y" else 1) / 10 + np.arange(10) / 1e4
+        for a in AB["a"]
+        for b in AB["b"]
+    }
+    said = finding(study_of(values, asks=ASKS[:1]))
+    assert "; by b: higher by 0.80 points for x and by 8.00 points for y" in said
+
+
 def test_answers_are_taken_at_the_looks_of_a_study() -> None:
     study = study_of(drawn(seed=1, n=12, effect=0.1), asks=ASKS[:1], looks=[8, 12])
     (reply,) = study.replies
@@ -146,7 +157,7 @@ def test_answers_are_taken_at_the_looks_of_a_study() -> None:
 def test_what_is_not_decided_is_said_with_the_runs_that_it_takes() -> None:
     few = finding(study_of(drawn(seed=1, n=1), asks=ASKS[:1]))
     assert "It is undecided whether" in few or "it is undecided whether" in few
-    assert few.endswith("any verdict needs n ≥ 6; alike for b x and y.")
+    assert few.endswith("any verdict needs n ≥ 6; also undecided for b x and y.")
     (statement,) = statements(
         study_of(drawn(seed=2, n=6, noise=0.05), asks=ASKS[1:2], equivalence=0.01)
     )

@@ -16,7 +16,7 @@ ENGINES = {
     "slurm": ("engine=slurm", "engine.executor=local"),
 }
 # What differs between any two calls.
-OF_THE_CALL = ["run_id", "seconds"]
+OF_THE_CALL = ["run_id", "seconds", "cpu_seconds"]
 
 
 def numbers(folder: Path, *engine: str) -> dict[str, pd.DataFrame]:

@@ -68,10 +68,10 @@ serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.
 	@$(ablation) serve port=$(PORT)
 
 test: .venv/.ready  ## run the tests, but for those marked slow
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
 
 test-slow: .venv/.extras  ## run the tests marked slow
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke
@@ -82,7 +82,7 @@ bench: .venv/.ready  ## measure how quick it is here, and write docs/results/ben
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 faults: .venv/.extras  ## the tests of faults in their long form, with 25 kills of each kind
-	@ABLATION_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults tests/store/test_creation.py $(ARGS)
+	@ABLATION_KILLS=25 $(BIN)/python -m pytest -n 2 tests/faults tests/store/test_creation.py $(ARGS)
 
 MINUTES ?= 60
 soak: .venv/.ready  ## train studies under faults for MINUTES, and count what is lost or doubled

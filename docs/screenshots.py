@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import yaml
 from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
@@ -133,6 +134,8 @@ def main() -> None:
         command = [sys.executable, "-m", "ablation_lab.report", "--store", options.store]
         command += ["--reports", reports, "--profile", options.profile]
         command += ["--base-url", base, "--publish"]
+        settings = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))
+        command += ["--order", *settings["study"]]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         pictures(Path(reports) / options.profile, options.study, options.into)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -49,8 +50,12 @@ DECLARATION: dict[str, Any] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let one warning of MLflow about its own use of SQLAlchemy pass; all others are errors."""
+    """Let one warning of MLflow about its own use of SQLAlchemy pass; all others are errors.
+
+    And hear Ctrl-C, which a shell has its background jobs ignore: tests send it to what they start.
+    """
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Folders and files whose tests share things that take seconds to make.
@@ -61,19 +66,28 @@ SHARING = (
     "data",
     "store/test_postgres",
     "engines",
+    "service",
 )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep tests that share a costly fixture in one process of pytest, if it has several."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    here = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(here).as_posix()
-        for name in SHARING:
-            if place.startswith(name):
-                item.add_marker(pytest.mark.xdist_group(name))
+def group_of(test: str) -> str:
+    """Return what a test shares things with, such as ``tests/cli``; itself where it does not."""
+    return next((f"tests/{name}" for name in SHARING if test.startswith(f"tests/{name}")), test)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests that share a costly fixture in one process of pytest, if it has several.
+
+    The marks that xdist has for it (3.8) do nothing under pytest 9.2, which keeps ids elsewhere.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")

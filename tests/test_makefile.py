@@ -1,9 +1,11 @@
-"""The smoke target trains every study, and data_facts where there are real files to read."""
+"""What make calls: every study in the smoke target, tests that share things in one process."""
 
 import os
 import re
 import subprocess
 from pathlib import Path
+
+from tests.conftest import SHARING, group_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,3 +60,11 @@ def test_every_package_is_locked_with_its_hashes_but_for_torch() -> None:
         assert "torch==" not in {line[0][:7] for line in lines}
     torch = (ROOT / "requirements-torch.lock").read_text(encoding="utf-8")
     assert re.fullmatch(r"torch==[\d.]+\n", torch)
+
+
+def test_tests_that_share_costly_things_run_in_one_process() -> None:
+    for name in SHARING:
+        assert list((ROOT / "tests").glob(f"{name}*")), f"no test is in tests/{name}"
+    assert group_of("tests/cli/test_verbs.py::test_a[x]") == "tests/cli"
+    assert group_of("tests/store/test_postgres.py::test_a") == "tests/store/test_postgres"
+    assert group_of("tests/study/test_asks.py::test_a") == "tests/study/test_asks.py::test_a"

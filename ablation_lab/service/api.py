@@ -62,6 +62,13 @@ def problem_of(error: ConfigurationError) -> Problem:
 def routes(lab: Lab) -> APIRouter:
     """Return the API of a lab."""
     router = APIRouter(prefix=ROOT, tags=["studies"])
+    for add in (_asking, _telling, _streaming, _reporting):
+        add(router, lab)
+    return router
+
+
+def _asking(router: APIRouter, lab: Lab) -> None:
+    """Add what users ask for: that a study is trained, sooner, later or not."""
 
     @router.post("/studies", status_code=201, openapi_extra=BODY)
     async def submit(
@@ -82,9 +89,29 @@ def routes(lab: Lab) -> APIRouter:
             return JSONResponse(_would_run(checked))
         return await _queued(lab, checked, user, priority)
 
+    @router.post("/studies/{study}/priority")
+    async def priority(study: str, value: Annotated[int, Query(ge=-1000, le=1000)]) -> JSONResponse:
+        """Have a study wait before those of a lower priority."""
+        await asyncio.to_thread(lab.submissions.prioritise, study, value)
+        return JSONResponse(_brief(await _state(lab, study)))
+
+    @router.post("/studies/{study}/{wish}")
+    async def wish(study: str, wish: Wish) -> JSONResponse:
+        """Have a study be cancelled, paused, or resumed; it may be asked for again."""
+        await asyncio.to_thread(lab.submissions.wish, study, wish)
+        lab.wake()
+        await lab.hub.look()
+        return JSONResponse(_brief(await _state(lab, study)))
+
+
+def _telling(router: APIRouter, lab: Lab) -> None:
+    """Add what there is to know of studies now."""
+
     @router.get("/studies")
     async def studies(
-        state: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: int = 0
+        state: str = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Query(ge=0)] = 0,
     ) -> JSONResponse:
         """Return the submitted studies, the newest first."""
         heads = await asyncio.to_thread(lab.submissions.heads)
@@ -104,23 +131,19 @@ def routes(lab: Lab) -> APIRouter:
         state = (await lab.hub.fold(study)).state
         return JSONResponse(_grid(state))
 
-    @router.post("/studies/{study}/priority")
-    async def priority(study: str, value: Annotated[int, Query(ge=-1000, le=1000)]) -> JSONResponse:
-        """Have a study wait before those of a lower priority."""
-        await asyncio.to_thread(lab.submissions.prioritise, study, value)
-        return JSONResponse(_brief(await _state(lab, study)))
+    @router.get("/studies/{study}/log")
+    async def log(study: str) -> PlainTextResponse:
+        """Return what the call says that carries the study out."""
+        lines = (await lab.hub.fold(study)).state.log
+        return PlainTextResponse("".join(f"{line}\n" for line in lines))
 
-    @router.post("/studies/{study}/{wish}")
-    async def wish(study: str, wish: Wish) -> JSONResponse:
-        """Have a study be cancelled, paused, or resumed; it may be asked for again."""
-        await asyncio.to_thread(lab.submissions.wish, study, wish)
-        lab.wake()
-        await lab.hub.look()
-        return JSONResponse(_brief(await _state(lab, study)))
+
+def _streaming(router: APIRouter, lab: Lab) -> None:
+    """Add what happens, as server-sent events."""
 
     @router.get("/events")
     async def every_event(
-        request: Request, after: int | None = None, last_event_id: Annotated[str, Header()] = ""
+        after: int | None = None, last_event_id: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
         """Stream what happens to all studies from now on, or from behind an event on."""
         newest = await asyncio.to_thread(lab.submissions.last_event)
@@ -134,11 +157,9 @@ def routes(lab: Lab) -> APIRouter:
         await _state(lab, study)
         return _streamed(lab, study, _from(after, last_event_id, 0))
 
-    @router.get("/studies/{study}/log")
-    async def log(study: str) -> PlainTextResponse:
-        """Return what the call says that carries the study out."""
-        lines = (await lab.hub.fold(study)).state.log
-        return PlainTextResponse("".join(f"{line}\n" for line in lines))
+
+def _reporting(router: APIRouter, lab: Lab) -> None:
+    """Add the files of a study's report."""
 
     @router.get("/studies/{study}/{name}.csv")
     async def table(study: str, name: str) -> Response:
@@ -157,8 +178,6 @@ def routes(lab: Lab) -> APIRouter:
     async def file(study: str, path: str) -> Response:
         """Return a file of the report."""
         return _file(lab, await _state(lab, study), path)
-
-    return router
 
 
 BODY = {

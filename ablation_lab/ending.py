@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ablation_lab.errors import Stopped, redact
+from ablation_lab.output import warn
 
 FAILED, MENDABLE = 1, 2
 LONGEST = 300  # letters of what an error says
@@ -63,13 +64,13 @@ def carried_out(act: Callable[[], int], *, mendable: Callable[[Exception], str])
     try:
         return act()
     except KeyboardInterrupt as stopped:
-        _say("stopped; everything finished so far is kept")
+        warn("stopped; everything finished so far is kept")
         return stopped.status if isinstance(stopped, Stopped) else 130
     except Exception as error:
         if line := mendable(error):
-            _say(f"error: {line}")
+            warn(f"error: {line}")
             return getattr(error, "status", MENDABLE)
-        _say(f"error: {outside(error) or reported(error)}")
+        warn(f"error: {outside(error) or reported(error)}")
         return FAILED
 
 
@@ -161,7 +162,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "is not installed"
-
-
-def _say(line: str) -> None:
-    print(redact(line), file=sys.stderr)  # noqa: T201 - the line a user is owed

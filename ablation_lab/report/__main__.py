@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ablation_lab.ending import carried_out
 from ablation_lab.errors import StoreError
+from ablation_lab.output import warn
 from ablation_lab.report.document import Summary
 from ablation_lab.report.kept import Kept
 from ablation_lab.report.paper import ReportError
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | N
         studies = stored(options.store, options.profile, only=options.studies)
         references = load_references(options.store)
     except (UnknownStudyError, StoreError) as error:
-        sys.stderr.write(f"{error}\n")
+        warn(f"{error}")
         return BAD_INPUT
     if listed is None:  # a report on chosen studies is silent about all others
         references = tuple(value for value in references if value.study in options.studies)
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | N
             publish=options.store if options.publish else "",
         )
     except (ReportError, StoreError) as error:
-        sys.stderr.write(f"{error}; the report that was there is untouched\n")
+        warn(f"{error}; the report that was there is untouched")
         return BAD_INPUT
     kept = Kept(index.parent)
     sys.stdout.write("".join(f"{_line(kept.summary(study.name))}\n" for study in studies))

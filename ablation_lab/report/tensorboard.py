@@ -18,6 +18,7 @@ import pandas as pd
 from tensorboardX import SummaryWriter
 
 from ablation_lab.errors import StoreError
+from ablation_lab.output import warn
 from ablation_lab.report.__main__ import BAD_INPUT
 from ablation_lab.report.study import UnknownStudyError, declared
 from ablation_lab.report.text import file_name
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for declaration in found:
                 sys.stdout.write(f"{write_log(options.store, declaration, options.folder)}\n")
     except (StoreError, UnknownStudyError) as error:
-        sys.stderr.write(f"{error}\n")
+        warn(f"{error}")
         return BAD_INPUT
     sys.stdout.write(f"tensorboard --logdir {options.folder}\n")
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ablation_lab.errors import StoreError, redact
+from ablation_lab.output import warn
 from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
 from ablation_lab.report.study import load
 from ablation_lab.statistics.reference_values import Word
@@ -37,7 +38,7 @@ def summarise(store: str, profile: str, conf: Path) -> int:
     sys.stdout.write(summary(found))
     wrong = [each for each in found if each.verdict.word is Word.LOST or _is_unbound(each)]
     for each in wrong:
-        sys.stderr.write(f"not bound: {each.reference.claim_id}: {each.verdict.why}\n")
+        warn(f"not bound: {each.reference.claim_id}: {each.verdict.why}")
     return 1 if wrong else 0
 
 

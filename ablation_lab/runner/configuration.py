@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from ablation_lab.engines import read_engine
 from ablation_lab.engines.contract import EngineSettings
-from ablation_lab.errors import ConfigurationError, nearest
+from ablation_lab.errors import ConfigurationError, keep_secret, nearest
 from ablation_lab.runner.watcher import Watcher
 from ablation_lab.store.connect import given_path
 from ablation_lab.study.command import Command
@@ -161,6 +161,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
     content = OmegaConf.to_container(_with_literal_commands(config), resolve=True)
     refuse_directives(content, "command line")
     asked = read_model(Call, content, "config.yaml")
+    keep_secret(asked.tracking.uri, asked.tracking.queue)
     folders = [project.conf]
     files = files_of("study", folders) | {path.stem: path for path in project.beside}
     # Not through OmegaConf, which reads what is used: it takes ten times as long.

@@ -8,7 +8,6 @@ what the next call sends first.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Self, TypeVar
 
 from ablation_lab.ending import outside, reported
 from ablation_lab.errors import StoreError
+from ablation_lab.output import warn
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.planning import Cell, groups
 from ablation_lab.runner.queue import Queue
@@ -96,7 +96,7 @@ def send_what_was_left(call: Invocation) -> None:
             except Exception as error:
                 if isinstance(error, StoreError) or outside(error):
                     raise
-                _say(f"{spool.refuse()}: the store does not take these runs: {reported(error)}")
+                warn(f"{spool.refuse()}: the store does not take these runs: {reported(error)}")
 
 
 def _send_all(call: Invocation, spool: Spool) -> None:
@@ -239,14 +239,10 @@ class Delivery:
         with self._news:
             is_news, self._away = bool(why) and not self._away, why or self._away
         if is_news:
-            _say(f"away: {why}; training goes on, and its results wait in {self._spool.folder}")
+            warn(f"away: {why}; training goes on, and its results wait in {self._spool.folder}")
 
     def _say_back(self) -> None:
         with self._news:
             was, self._away = self._away, ""
         if was:
-            _say("the store is back; what waited is being sent")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - what a user must know
+            warn("the store is back; what waited is being sent")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ablation_lab.output import say
+from ablation_lab.output import say, warn
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.looks import look
 from ablation_lab.runner.nuisances import level_by_level, tune, with_choices
@@ -108,7 +108,7 @@ def read_store(call: Invocation) -> Stored:
 def report(call: Invocation, missing: Missing, trained: Trained) -> int:
     """Say what failed, and have the report show what the store has; return the exit status."""
     for line in failures(trained.failed):
-        print(line, file=sys.stderr)  # noqa: T201 - what a user must know
+        warn(line)
     if call.reports is None:
         return trained.status
     folder = call.reports / call.profile

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ablation_lab.errors import redact
+from ablation_lab.output import warn
 from ablation_lab.service.fold import Fold
 from ablation_lab.service.state import Event, StudyState
 from ablation_lab.service.submissions import AT_ONCE, Submissions
@@ -47,7 +46,7 @@ class Hub:
             try:
                 await self.look()
             except Exception as error:  # a database that is away comes back; listeners go on
-                print(f"events: {redact(str(error))[:300]}", file=sys.stderr)  # noqa: T201
+                warn(f"events: {str(error)[:300]}")
             await asyncio.sleep(LOOK)
 
     async def look(self) -> None:

@@ -8,14 +8,13 @@ finds them at work. Of one that was killed, the study waits again.
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from ablation_lab.errors import redact
+from ablation_lab.output import warn
 from ablation_lab.service.carrying import Order, carry_out
 from ablation_lab.service.submissions import Submissions
 
@@ -80,7 +79,7 @@ class Workers:
                 self._submissions.bury()
                 self._take_all()
             except Exception as error:  # a database that is away comes back; the workers go on
-                print(f"workers: {redact(str(error))[:300]}", file=sys.stderr)  # noqa: T201
+                warn(f"workers: {str(error)[:300]}")
                 self._stopped.wait(AGAIN)
 
     def _take_all(self) -> None:

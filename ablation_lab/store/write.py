@@ -21,6 +21,7 @@ import numpy as np
 from mlflow.entities import Metric, Param
 from numpy.typing import NDArray
 
+from ablation_lab.errors import redact
 from ablation_lab.store import process
 from ablation_lab.store.client import Store, milliseconds
 from ablation_lab.store.declared import entries_of
@@ -197,7 +198,7 @@ def _params(run: Run) -> dict[str, str]:
 
 def _tags(record: Record) -> dict[str, str]:
     run = record.run
-    said = {**record.provenance, "reason": record.reason}
+    said = {**record.provenance, "reason": redact(record.reason)}
     tags = {
         Tag.KEY: run.key,
         Tag.STUDY: run.study,
@@ -214,7 +215,7 @@ def _tags(record: Record) -> dict[str, str]:
     if run.tuned:
         tags[Tag.TUNED] = json.dumps(run.tuned, sort_keys=True)
     if record.error:
-        tags[Tag.ERROR] = record.reason
+        tags[Tag.ERROR] = redact(record.reason)
     return plain(tags)
 
 
@@ -252,5 +253,5 @@ def write_files(record: Record, folder: Path) -> Path | None:
     if record.images is not None:
         write_grid(record.images, folder / File.SAMPLES)
     if record.error:
-        (folder / File.TRACEBACK).write_text(record.error, encoding="utf-8")
+        (folder / File.TRACEBACK).write_text(redact(record.error), encoding="utf-8")
     return folder

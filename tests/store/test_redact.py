@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation_lab.errors import StoreError, redact
+from ablation_lab.errors import StoreError, keep_secret, redact
 from ablation_lab.store.places import validate_queue, validate_readable
 from ablation_lab.store.runs import stored_runs
 from ablation_lab.store.write import Tracker
@@ -105,3 +105,34 @@ def test_a_token_in_front_of_a_host_is_no_user() -> None:
 )
 def test_what_has_no_secret_stays(text: str) -> None:
     assert redact(text) == text
+
+
+KEPT = {
+    "MLFLOW_TRACKING_PASSWORD": "QZpassw@rd",
+    "AWS_SECRET_ACCESS_KEY": "QZ/aws+key",
+    "GITHUB_TOKEN": "QZtoken",
+    "MLFLOW_TRACKING_URI": "postgresql://me:QZ%40first@QZrest@host/name",
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"somebody said {value!r} of it" for value in KEPT.values()),
+        'could not translate host name "QZrest@host" to address',
+        "no such user QZ@first@QZrest",
+        "{'Authorization': 'QZtoken'}",
+    ],
+)
+def test_a_secret_of_the_environment_is_hidden_wherever_it_stands(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    for name, value in KEPT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/token")
+    assert PREFIX not in redact(text)
+    assert redact("it is false of /home/me/token") == "it is false of /home/me/token"
+    monkeypatch.undo()
+    keep_secret(KEPT["MLFLOW_TRACKING_URI"])
+    assert "QZrest" not in redact(text)

@@ -12,13 +12,14 @@ from math import isfinite
 
 from ablation_lab.report.formatting import decimals, estimate_text, metric_label
 from ablation_lab.report.sentences import (
+    Said,
     Sides,
     Statement,
     Tested,
-    joined,
+    capital,
     level_text,
     levels_text,
-    sentence,
+    said_text,
     tested,
     within_text,
     wording_of,
@@ -65,9 +66,9 @@ def of_layers(study: Study) -> list[Statement]:
     )
     text = (
         f"before the first step the first layer's gradient is {least}, the smallest of "
-        f"{len(medians)} cells, and {most}, the largest (medians over runs, not tested)"
+        f"{len(medians)} cells, and {most}, the largest"
     )
-    return [Statement(sentence(text))]
+    return [Statement(Said(capital(text), "medians over runs, not tested"))]
 
 
 def _times(ratio: float) -> str:
@@ -102,12 +103,41 @@ def _effect(study: Study, made: Contrast) -> Tested:
 
 
 def _main_effect(study: Study, made: Contrast) -> Statement:
+    """A main effect; where it differs by another factor, what it is at that one's levels."""
     words, found = wording_of(study, len(study.effects)), _effect(study, made)
     factor = study.declaration.factor(made.term[0])
     reference = study.factorial.reference[factor.name] if study.factorial else ""
     within = within_text("", ["all other factors"])
-    sides = Sides(level_text(factor, made.levels[0]), reference, within)
-    return Statement(words.difference(found, sides), found)
+    sides = Sides(level_text(factor, made.levels[0]), factor.said(reference), within)
+    plain = f"{words.difference(found, sides)}{_but(study, made)}"
+    said = Said(capital(plain), words.evidence(found))
+    return Statement(said, found)
+
+
+def _but(study: Study, made: Contrast) -> str:
+    """What an effect is at two levels of the factor that it differs by most; '' where by none."""
+    (name,), (level,) = made.term, made.levels
+    for each in _surviving(study, terms=2):
+        chosen = dict(zip(each.term, each.levels, strict=True))
+        if chosen.pop(name, None) == level:
+            ((other, at),) = chosen.items()
+            here, there = _at_two(study, (name, level), (other, at))
+            return f"; but {here}, and {there}"
+    return ""
+
+
+def _at_two(study: Study, change: tuple[str, str], places: tuple[str, str]) -> tuple[str, str]:
+    """What a change from the reference does at a level of another factor, and at its reference."""
+    words, data = wording_of(study, len(study.effects)), study.factorial
+    if data is None:
+        raise ValueError(f"study {study.name}: expected a factorial, found none")
+    other, at = study.declaration.factor(places[0]), places[1]
+    there = data.reference[other.name]
+    sizes = [words.signed(effect_at(data, *change, other.name, each)) for each in (at, there)]
+    return (
+        f"by {sizes[0]}{words.unit} with {level_text(other, at)}",
+        f"by {sizes[1]}{words.unit} with {other.said(there)}",
+    )
 
 
 def _interactions(study: Study) -> list[Statement]:
@@ -117,26 +147,16 @@ def _interactions(study: Study) -> list[Statement]:
 
 def _interaction(study: Study, made: Contrast) -> Statement:
     """What a level changes at two levels of another factor, and by how much these differ."""
-    words, found, data = (
-        wording_of(study, len(study.effects)),
-        _effect(study, made),
-        study.factorial,
-    )
-    if data is None:
-        raise ValueError(f"study {study.name}: expected a factorial, found none")
-    one, other = (study.declaration.factor(name) for name in made.term)
+    words, found = wording_of(study, len(study.effects)), _effect(study, made)
+    one = study.declaration.factor(made.term[0])
     level, at = made.levels
-    before, there = data.reference[one.name], data.reference[other.name]
-    here, elsewhere = (
-        f"{words.signed(effect_at(data, one.name, level, other.name, place))}{words.unit}"
-        for place in (at, there)
-    )
+    here, there = _at_two(study, (one.name, level), (made.term[1], at))
+    before = study.factorial.reference[one.name] if study.factorial else ""
     text = (
-        f"{level_text(one, level)} instead of {before} changes {words.subject} by {here} with "
-        f"{level_text(other, at)}, but by {elsewhere} with {there} (between them "
-        f"{words.amount(found.size)}, {words.evidence(found)})"
+        f"{level_text(one, level)} instead of {one.said(before)} changes {words.subject} {here}, "
+        f"but {there}"
     )
-    return Statement(sentence(text), found)
+    return Statement(Said(capital(text), f"between them {words.evidence(found)}"), found)
 
 
 def _steps(study: Study) -> list[Statement]:
@@ -189,11 +209,12 @@ def _compared(study: Study, made: Comparison, family: int, places: str = "") -> 
     several = of_all and len(other) > 1
     sides = Sides(
         levels_text(own, factors) or made.first.cell,
-        "the baseline" if several else joined([*other.values()]) or made.second.cell,
+        "the baseline" if several else said_text(other, factors) or made.second.cell,
         within_text(levels_text(shared, factors)) if shared and not of_all else "",
         (words.value(made.first), words.value(made.second)),
     )
-    return Statement(words.difference(found, sides, places), found)
+    plain = capital(words.difference(found, sides))
+    return Statement(Said(plain, f"{words.evidence(found)}{places}"), found)
 
 
 def _best(study: Study) -> list[Statement]:
@@ -217,9 +238,8 @@ def _alike(study: Study) -> Statement:
     words = wording_of(study, 1)
     value = words.value(study.outcomes[str(equal.iloc[0]["cell"])])
     highest = "highest" if study.declaration.higher_is_better else "lowest"
-    return Statement(sentence(
-        f"{words.subject} is {highest} in {len(equal)} of {len(cells)} cells alike: {value}"
-    ))  # fmt: skip
+    said = f"{words.subject} is {highest} in {len(equal)} of {len(cells)} cells alike: {value}"
+    return Statement(Said(capital(said)))
 
 
 def of_one_cell(study: Study) -> Statement:
@@ -227,4 +247,4 @@ def of_one_cell(study: Study) -> Statement:
     (row,) = study.cells.dropna(subset=["estimate"]).to_dict("records")
     digits = decimals(study.cells, study.declaration)
     text = estimate_text({str(k): v for k, v in row.items()}, study.declaration, digits=digits)
-    return Statement(sentence(f"{metric_label(study.declaration)}: {text}"))
+    return Statement(Said(capital(f"{metric_label(study.declaration)}: {text}")))

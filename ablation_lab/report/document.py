@@ -17,7 +17,7 @@ from ablation_lab.report.canvas import Drawn, save
 from ablation_lab.report.captions import SHOWN, caption_of
 from ablation_lab.report.cautions import GENERAL, PRINTED, problems, threats, without_result
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
-from ablation_lab.report.findings import abstract, finding
+from ablation_lab.report.findings import abstract, basis, statements
 from ablation_lab.report.glossary import Term, glossary
 from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.methods import cited, facts, methods
@@ -28,6 +28,7 @@ from ablation_lab.report.reference_tables import (
     verdict_counts,
 )
 from ablation_lab.report.reference_values import answers, family, value_table
+from ablation_lab.report.sentences import Said
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
 from ablation_lab.report.text import korean_font, needs_korean
@@ -35,7 +36,6 @@ from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
-MOST_OPENING = 5  # findings that a page opens with
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 FEWEST_DRAWN = 5  # printed runs whose p make a figure
 NO_FONT = (
@@ -66,23 +66,25 @@ class Summary:
     name: str
     title: str
     question: str = ""
-    finding: str = ""
+    said: tuple[Said, ...] = ()
+    basis: tuple[str, ...] = ()
     figure: str = ""
     counts: tuple[int, ...] = ()
     to_know: int = 0
     served: tuple[Link, ...] = ()
 
     @property
-    def first_sentence(self) -> str:
-        """What its finding says first."""
-        return SENTENCES.split(self.finding)[0]
+    def headline(self) -> str:
+        """What its finding says first; empty where it says nothing."""
+        return self.said[0].headline if self.said else ""
 
 
 @dataclass(frozen=True)
 class Section:
     """One study of the report.
 
-    `lacking` says which cells have no result, and why; `bound` which reference values it answers.
+    `said` is its finding, `basis` what that rests on; `lacking` says which cells have no result,
+    and why; `bound` which reference values it answers.
     """
 
     name: str
@@ -90,7 +92,8 @@ class Section:
     question: str
     source: str
     setup: str
-    finding: str
+    said: tuple[Said, ...]
+    basis: tuple[str, ...]
     counts: tuple[int, ...]
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...]
@@ -107,13 +110,19 @@ class Section:
         return {cell.cell: cell.anchor for cell in self.cells}
 
     @property
+    def finding(self) -> str:
+        """What was found, as one text."""
+        return " ".join(each.text for each in self.said)
+
+    @property
     def summary(self) -> Summary:
         """Its card."""
         return Summary(
             self.name,
             self.title,
             self.question,
-            self.finding,
+            self.said,
+            self.basis,
             figure=self.pictures[0].file if self.pictures else "",
             counts=self.counts,
             to_know=len(self.problems) + len(self.lacking),
@@ -133,7 +142,6 @@ class Document:
     profile: str
     title: str
     abstract: tuple[str, ...]
-    findings: tuple[str, ...]
     studies: tuple[Section, ...]
     totals: tuple[int, ...]
     methods: tuple[str, ...]
@@ -147,11 +155,6 @@ class Document:
     references: tuple[str, ...]
     lacking: tuple[str, ...]
     cards: tuple[Summary, ...]
-
-    @property
-    def opening(self) -> list[Summary]:
-        """The first studies that found something."""
-        return [card for card in self.cards if card.finding][:MOST_OPENING]
 
     @property
     def words(self) -> tuple[Term, ...]:
@@ -182,7 +185,6 @@ def document(
         abstract=abstract(
             studies, totals, verdicts, untrained=sentence, family=family(across.answers).sentence
         ),
-        findings=tuple(f"{each.title}: {each.finding}" for each in held if each.finding),
         studies=tuple(sections),
         totals=_totals([each.counts for each in held if each.counts]),
         methods=methods(studies),
@@ -234,7 +236,8 @@ def section(
         question=declaration.question,
         source=declaration.source,
         setup=declaration.setup,
-        finding=finding(study),
+        said=tuple(statement.said for statement in statements(study)),
+        basis=basis(study),
         counts=counts(study),
         tables=tuple(tables),
         pictures=tuple(

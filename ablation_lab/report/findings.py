@@ -7,20 +7,23 @@ What no test decides is said to be undecided, with the runs that it would take.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
 from ablation_lab.report.reference_values import answers
 from ablation_lab.report.sentences import (
     MOST_NAMED,
+    Said,
     Sides,
     Statement,
+    Tested,
     Wording,
+    capital,
     joined,
     levels_text,
     listed,
-    sentence,
+    said_text,
     tested,
     within_text,
     wording_of,
@@ -29,11 +32,14 @@ from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.report.tabular import Table
 from ablation_lab.statistics.answers import Place, Reply
-from ablation_lab.statistics.comparisons import Comparison
+from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.reference_values import Word
+from ablation_lab.study.asks import Ask, Yes
+from ablation_lab.study.factor import Factor
 from ablation_lab.study.record import Status
 
 MOST = 3
+ALIKE = 2.0  # times the smallest size that the largest one reaches among places that are alike
 
 
 def abstract(
@@ -63,7 +69,21 @@ def abstract(
 
 def finding(study: Study) -> str:
     """What a study found, in at most three sentences; empty without results."""
-    return " ".join(statement.text for statement in statements(study))
+    return " ".join(statement.said.text for statement in statements(study))
+
+
+def basis(study: Study) -> tuple[str, ...]:
+    """The data that a finding is of, and how many tests were judged together."""
+    said = [f"Data: {data.name}, {data.about}." for data in study.declaration.data]
+    families = (
+        (sum(1 + len(each.places) for each in study.replies), "answers to what is asked"),
+        (len(study.compared.every), "comparisons of cells"),
+        (len(study.effects), "effects of factors"),
+    )
+    if told := [f"{count:,} {what}" for count, what in families if count > 1]:
+        rule = "Judged together, with a chance of at most 5 % of any false verdict among them"
+        said.append(f"{rule}: {'; and as much: '.join(told)}.")
+    return tuple(said)
 
 
 def statements(study: Study) -> list[Statement]:
@@ -74,7 +94,7 @@ def statements(study: Study) -> list[Statement]:
     if cells.empty:
         return []
     if (cells["not_converged"] == cells["finished"]).all():
-        return [Statement("No finished run converged.")]
+        return [Statement(Said("No finished run converged"))]
     if len(cells) == 1:
         return [*_of_references(study), of_one_cell(study)][:MOST]
     found = [_answer(study, reply) for reply in study.replies]
@@ -84,56 +104,114 @@ def statements(study: Study) -> list[Statement]:
 
 
 def _answer(study: Study, reply: Reply) -> Statement:
-    """The sentence that answers an ask."""
+    """The sentence that answers an ask: the plain answer, then the numbers that it rests on."""
     words = wording_of(study, sum(1 + len(each.places) for each in study.replies))
     factors = {factor.name: factor for factor in study.declaration.factors}
-    ask, steps, made = reply.asked.ask, reply.asked.steps, tested(reply.whole)
-    apart = list(reply.places[0].where) if reply.places else []
-    averaged = [factors[name].label for name in apart]
-    upper, lower = (dict(zip(ask.compare, steps[end], strict=True)) for end in (-1, 0))
-    sides = Sides(
-        joined([*upper.values()]) if reply.is_slope else levels_text(upper, factors),
-        joined([*lower.values()]),
-        within_text(levels_text(reply.asked.kept, factors), averaged),
-        (words.value(reply.ends[1]), words.value(reply.ends[0])),
+    whole, at = tested(reply.whole), [tested(place.comparison) for place in reply.places]
+    varied, alike = _places(
+        words, reply.places, at, whole, differs=bool(reply.asked.ask.differs_by)
     )
-    places = _places(words, reply.places, reply.whole)
-    if not reply.is_slope:
-        return Statement(words.difference(made, sides, places), made)
-    names = " and ".join(factors[name].label for name in ask.compare)
-    along = f"{names} {', '.join(' and '.join(step) for step in steps)}"
-    return Statement(words.slope(made, sides, along, places), made, len(steps) - 1)
+    averaged = [factors[name].label for name in (reply.places[0].where if at else ())]
+    word = answer_word(reply.asked.ask, whole, at, averaged=averaged)
+    within = within_text(levels_text(reply.asked.kept, factors), [] if word else averaged)
+    plain = capital(f"{word}{_answers_with(words, reply, factors, within)}{varied}")
+    of = "difference of both" if reply.asked.ask.differs_by else "difference"
+    numbers = f"{words.evidence(whole, of=of)}{alike}"
+    return Statement(Said(plain, numbers, reply.asked.ask.question), whole)
 
 
-def _places(words: Wording, places: Sequence[Place], whole: Comparison) -> str:
-    """Where the answer holds and where not; empty where there is one place."""
-    if not places:
+def answer_word(
+    ask: Ask, whole: Tested, places: Sequence[Tested], *, averaged: Sequence[str]
+) -> str:
+    """'Yes: ' and the like, as far as the ask says what yes means and tests decide; or ''."""
+    over = f" on average over {joined(averaged)}" if averaged else ""
+    if {Standing.BETTER, Standing.WORSE} <= {each.standing for each in places}:
+        return f"It depends on {joined(averaged)};{over} " if averaged else ""
+    wanted = ask.yes_if or (Yes.DIFFERENT if ask.differs_by else None)
+    if wanted is None:
         return ""
-    label = " and ".join(words.declaration.factor(name).label for name in places[0].where)
-    by: dict[str, list[str]] = {}
-    for place in places:
-        levels = " with ".join(place.where.values())
-        by.setdefault(words.outcome(tested(place.comparison)), []).append(levels)
-    if list(by) == [words.outcome(tested(whole))]:
-        return _same_way(words, places, label, *by.items())
-    said = (f"{word} for {listed(names)}" for word, names in by.items())
-    return f"; by {label}: {', '.join(said)}"
+    opposite = {Yes.BETTER: Standing.WORSE, Yes.WORSE: Standing.BETTER}.get(wanted)
+    if whole.standing in (Standing.UNDECIDED, Standing.NEEDS):
+        word = "Undecided"
+    elif whole.standing.value == wanted or (wanted is Yes.DIFFERENT and whole.decided):
+        word = "Yes"
+    else:
+        word = "No, the opposite" if whole.standing is opposite else "No"
+    return f"{word}{over}: "
+
+
+def _answers_with(words: Wording, reply: Reply, factors: Mapping[str, Factor], within: str) -> str:
+    """The plain sentence on what is compared, within what."""
+    ask, steps, whole = reply.asked.ask, reply.asked.steps, tested(reply.whole)
+    upper, lower = (dict(zip(ask.named, steps[end], strict=True)) for end in (-1, 0))
+    if ask.differs_by:
+        return _differs(words, reply, factors, within)
+    sides = Sides(
+        levels_text(upper, factors),
+        levels_text(lower, factors) if reply.is_slope else said_text(lower, factors),
+        within,
+        (words.value(reply.at[-1]), words.value(reply.at[0])),
+    )
+    if not reply.is_slope:
+        return words.difference(whole, sides)
+    names = " and ".join(factors[name].label for name in ask.compare)
+    each = (said_text(dict(zip(ask.named, step, strict=True)), factors) for step in steps)
+    return words.slope(whole, sides, f"{names} {', '.join(each)}")
+
+
+def _differs(words: Wording, reply: Reply, factors: Mapping[str, Factor], within: str) -> str:
+    """What a change does at the one and at the other level of a further factor."""
+    ask, (first, last) = reply.asked.ask, (reply.asked.steps[0], reply.asked.steps[-1])
+    lower, upper = (dict(zip(ask.named, step, strict=True)) for step in (first, last))
+    (name,) = ask.differs_by
+    means = [words.mean(each) for each in reply.at]
+    here, there = (f"{words.signed(b - a)}{words.unit}" for a, b in (means[2:], means[:2]))
+    own, other = ({k: v for k, v in each.items() if k != name} for each in (upper, lower))
+    return (
+        f"{within}{levels_text(own, factors)} instead of {said_text(other, factors)} changes "
+        f"{words.subject} by {here} with {levels_text({name: upper[name]}, factors)}, and by "
+        f"{there} with {factors[name].said(lower[name])}"
+    )
+
+
+def _places(
+    words: Wording, places: Sequence[Place], made: Sequence[Tested], whole: Tested, *, differs: bool
+) -> tuple[str, str]:
+    """Where the answer holds and where not: as part of the answer, else behind its numbers."""
+    if not places:
+        return "", ""
+    factors = {factor.name: factor for factor in words.declaration.factors}
+    label = " and ".join(factors[name].label for name in places[0].where)
+    names = [" with ".join(factors[n].said(v) for n, v in p.where.items()) for p in places]
+    if len({each.standing for each in made}) > 1 or made[0].standing is not whole.standing:
+        by: dict[str, list[str]] = {}
+        for name, each in zip(names, made, strict=True):
+            by.setdefault(words.outcome(each, differs=differs), []).append(name)
+        said = (f"{word} for {listed(each)}" for word, each in by.items())
+        return f"; by {label}: {', '.join(said)}", ""
+    return _same_way(words, made, label, names, way=words.outcome(whole, differs=differs))
 
 
 def _same_way(
-    words: Wording, places: Sequence[Place], label: str, found: tuple[str, list[str]]
-) -> str:
-    """How much the answer is at each place, where it goes the same way at all of them."""
-    (way, names), made = found, [tested(place.comparison) for place in places]
+    words: Wording, made: Sequence[Tested], label: str, names: Sequence[str], *, way: str
+) -> tuple[str, str]:
+    """How much the answer is at each place, where it goes the same way at all of them.
+
+    Where that differs much, a reader of the answer alone must not miss it.
+    """
     few = len(names) <= MOST_NAMED
     where = f"{label} {listed(names)}" if few else f"each of the {len(names)} levels of {label}"
     if not all(each.decided and isfinite(each.size) for each in made):
-        return f"; also {way} for {where}"
+        return "", f"; also {way} for {where}"
+    least, most = min(made, key=lambda x: x.size), max(made, key=lambda x: x.size)
     if few:
         sizes = (f"by {words.amount(x.size)} for {n}" for x, n in zip(made, names, strict=True))
-        return f"; by {label}: {way} {listed([*sizes])}"
-    least, most = min(made, key=lambda x: x.size), max(made, key=lambda x: x.size)
-    return f"; {way} by {words.amount_alone(least.size)} to {words.amount(most.size)} for {where}"
+        said = f"; by {label}: {way} {listed([*sizes])}"
+    else:
+        said = (
+            f"; {way} by {words.amount_alone(least.size)} to {words.amount(most.size)} for {where}"
+        )
+    return (said, "") if most.size > ALIKE * least.size else ("", said)
 
 
 UNHELD = (Word.REPORTED, Word.NOT_ATTEMPTED, Word.LOST)
@@ -146,7 +224,7 @@ def _of_references(study: Study) -> list[Statement]:
     words = [(each.reference.claim_id, each.verdict.word) for each in answers([study])]
     if held := [(name, word) for name, word in words if word not in UNHELD]:
         said.append(_held(held))
-    return [Statement(sentence("; ".join(said)), first=True)] if said else []
+    return [Statement(Said(capital("; ".join(said))), first=True)] if said else []
 
 
 def _held(verdicts: Sequence[tuple[str, Word]]) -> str:

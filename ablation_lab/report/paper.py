@@ -105,7 +105,8 @@ def paper_values(model: Document) -> dict[str, Any]:
     values: dict[str, Any] = plain_values(model)
     earlier: dict[str, tuple[str, list[str]]] = {}
     for study, section in zip(values["studies"], model.studies, strict=True):
-        study["headline"] = plain(section.summary.first_sentence)
+        study["finding"] = plain(section.finding)
+        study["headline"] = plain(section.summary.headline)
         study["short"] = DETAILS.sub("", study["headline"]).removesuffix(".")
         for table in study["tables"]:
             label = f"table-{study['name']}-{table['name']}"

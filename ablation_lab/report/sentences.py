@@ -66,21 +66,42 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A plain sentence, the numbers that it rests on, and what it answers; without full stops."""
+
+    plain: str
+    evidence: str = ""
+    question: str = ""
+
+    @property
+    def headline(self) -> str:
+        """What it answers, and the answer."""
+        return f"{self.question} {self.plain}.".strip()
+
+    @property
+    def text(self) -> str:
+        """All of it as one sentence."""
+        return f"{self.headline[:-1]} ({self.evidence})." if self.evidence else self.headline
+
+
+@dataclass(frozen=True)
 class Statement:
     """A sentence of a finding, with the test that it rests on; None for a count or an estimate."""
 
-    text: str
+    said: Said
     rests_on: Tested | None = None
-    steps: int = 1
     first: bool = False
 
     @property
     def rank(self) -> tuple[int, float]:
-        """What is decided before what is not tested or not decided, the largest one first."""
+        """What is decided before what is not tested or not decided.
+
+        The largest one first; answers in the order of the questions.
+        """
         if self.rests_on is None:
             return -1 if self.first else 1, 0.0
         if self.rests_on.decided:
-            return 0, -self.steps * self.rests_on.size
+            return 0, 0.0 if self.said.question else -self.rests_on.size
         return 1 + NOT_DECIDED.index(self.rests_on.standing), 0.0
 
 
@@ -115,34 +136,39 @@ class Wording:
             return "the share of runs that succeed"
         return "the first number" if self.declaration.computes else self.declaration.primary.words
 
-    def difference(self, found: Tested, sides: Sides, places: str = "") -> str:
-        """The sentence on one side minus the other."""
+    def difference(self, found: Tested, sides: Sides) -> str:
+        """The plain sentence on one side minus the other."""
         if found.standing is Standing.EQUIVALENT:
             said = (
-                f"{self.subject} is equivalent with {sides.upper} and with {sides.lower}: it "
-                f"differs by less than the margin of {self.amount(self.margin)} "
-                f"({self.evidence(found)})"
+                f"{self.subject} is the same within {self.amount(self.margin)} with {sides.upper} "
+                f"and with {sides.lower}"
+            )
+            return f"{sides.within}{said}"
+        values = f": {_against(*sides.values)}" if sides.values else ""
+        if not found.decided:
+            said = (
+                f"no difference in {self.subject} is shown between {sides.upper} and {sides.lower}"
             )
         else:
-            values = f": {' against '.join(sides.values)}" if sides.values else ""
-            said = self.changed(found, f"with {sides.upper} than with {sides.lower}", values)
-        return sentence(f"{sides.within}{said}{places}")
+            said = self.changed(found, f"with {sides.upper} than with {sides.lower}")
+        return f"{sides.within}{said}{values}"
 
-    def slope(self, found: Tested, sides: Sides, steps: str, places: str = "") -> str:
-        """The sentence on a change by step from the lower to the upper side."""
+    def slope(self, found: Tested, sides: Sides, steps: str) -> str:
+        """The plain sentence on a change by step from the lower to the upper side."""
         last, first = sides.values
-        values = f": {first} at {sides.lower}, {last} at {sides.upper}"
-        said = self.changed(found, f"with each step of {steps}", values)
-        return sentence(f"{sides.within}{said}{places}")
-
-    def changed(self, found: Tested, between: str, values: str) -> str:
-        """What is measured, which way and how much it differs between what, and how sure it is."""
-        evidence = f"({self.evidence(found)})"
+        values = f": {first} with {sides.lower}, {last} with {sides.upper}"
+        along = f"with each step of {steps}"
         if not found.decided:
-            said = f"it is undecided whether {self.subject} is higher or lower {between}"
-            return f"{said} {evidence}{self.lacking(found)}"
+            return f"{sides.within}no change of {self.subject} is shown {along}{values}"
+        return f"{sides.within}{self.changed(found, along)}{values}"
+
+    def changed(self, found: Tested, between: str) -> str:
+        """What is measured, and which way and how much it is decided to differ between what."""
+        if self.declaration.is_success:
+            which = "more" if self.way(found) == "higher" else "fewer"
+            return f"{which} runs succeed {between}"
         size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
-        return f"{self.subject} is {size}{self.way(found)} {between}{values} {evidence}"
+        return f"{self.subject} is {size}{self.way(found)} {between}"
 
     @property
     def margin(self) -> float:
@@ -154,10 +180,10 @@ class Wording:
         better = found.standing is Standing.BETTER
         return "higher" if better == self.declaration.higher_is_better else "lower"
 
-    def outcome(self, found: Tested) -> str:
-        """Which way a difference goes, as far as its test says."""
+    def outcome(self, found: Tested, *, differs: bool = False) -> str:
+        """Which way a difference goes, as far as its test says; of differences, that they do."""
         if found.decided:
-            return self.way(found)
+            return "different" if differs else self.way(found)
         return "equivalent" if found.standing is Standing.EQUIVALENT else "undecided"
 
     def amount(self, size: float) -> str:
@@ -178,19 +204,16 @@ class Wording:
         """' points' for shares."""
         return " points" if in_percent(self.declaration.primary) else ""
 
-    def evidence(self, found: Tested) -> str:
-        """The difference with its interval, the replicates and p."""
+    def evidence(self, found: Tested, *, of: str = "difference") -> str:
+        """The difference with its interval, the replicates and p, and what a decision takes."""
         interval, declaration, said = found.interval, self.declaration, []
         if found.decided and not (declaration.is_share and declaration.higher_is_better):
             said.append(found.standing.value)
-        if not found.decided and isfinite(interval.estimate):
-            said.append(f"difference {self.signed(interval.estimate)}{self.unit}")
+        if isfinite(interval.estimate):
+            said.append(f"{of} {self.signed(interval.estimate)}{self.unit}")
         if isfinite(interval.low):
-            sign = -1 if found.decided and interval.estimate < 0 else 1
-            ends = sorted((sign * interval.low, sign * interval.high))
-            show = self.amount_alone if found.decided and ends[0] >= 0 else self.signed
-            of = " of the difference" if found.decided else ""
-            said.append(f"95 % interval{of} {' to '.join(map(show, ends))}")
+            ends = " to ".join(map(self.signed, (interval.low, interval.high)))
+            said.append(f"95 % interval {ends}")
         said.append(f"n = {interval.n:,}")
         if isfinite(found.p) and found.standing is not Standing.NEEDS:
             text, same = p_text(found.p), found.standing is Standing.EQUIVALENT
@@ -200,37 +223,43 @@ class Wording:
             said.append("assuming normal spread")
         if found.decided and interval.low <= 0 <= interval.high:
             said.append("by a test in steps, which decides a little sooner than the interval")
-        return ", ".join(said)
+        return ", ".join(said) + self.lacking(found)
 
     def lacking(self, found: Tested) -> str:
         """What it would take to decide, where it is not."""
-        if found.decided:
+        if found.standing not in (Standing.UNDECIDED, Standing.NEEDS):
             return ""
         if found.needs:
-            return f": any verdict needs n ≥ {found.needs}"
+            return f"; any verdict needs n ≥ {found.needs}"
         if not isfinite(found.size):
-            return ": a run that is not finite counts as infinitely bad, so no size can be given"
+            return "; a run that is not finite counts as infinitely bad, so no size can be given"
         wanted = self.margin or found.size
         if not found.spread or not is_some(self.signed(wanted)):
-            return ": hardly any difference was seen"
+            return "; hardly any difference was seen"
         needed = replicates_to_show(wanted, self.family, spread=found.spread)
         enough = f"n ≥ {needed:,}" if needed else OUT_OF_REACH
         what = "the margin of equivalence" if self.margin else "as large as was seen"
-        ends = [abs(end) for end in (found.interval.low, found.interval.high) if isfinite(end)]
-        most = f"the interval leaves room for {self.amount(max(ends))}; " if ends else ""
-        return f": {most}showing one of {self.amount(wanted)}, {what}, takes {enough}"
+        return f"; showing one of {self.amount(wanted)}, {what}, takes {enough}"
 
     def value(self, found: Outcomes) -> str:
         """What one side came to."""
         if self.declaration.is_success and found.are_counted:
             return f"{found.successes} of {len(found.values)} runs"
-        mean = (
-            float(np.mean(list(found.values.values())))
-            if self.declaration.is_success and found.values
-            else estimate(found, self.declaration).estimate
-        )
-        text = value_text(mean, self.declaration, digits=self.digits)
+        text = value_text(self.mean(found), self.declaration, digits=self.digits)
         return f"{text} %" if in_percent(self.declaration.primary) else text
+
+    def mean(self, found: Outcomes) -> float:
+        """The estimate of one side; of successes also where they are averages."""
+        if self.declaration.is_success and found.values:
+            return float(np.mean(list(found.values.values())))
+        return estimate(found, self.declaration).estimate
+
+
+def _against(upper: str, lower: str) -> str:
+    """'1 of 200 against 200 of 200 runs'."""
+    runs = " runs"
+    both = upper.endswith(runs) and lower.endswith(runs)
+    return f"{upper.removesuffix(runs) if both else upper} against {lower}"
 
 
 def is_some(text: str) -> bool:
@@ -238,14 +267,19 @@ def is_some(text: str) -> bool:
     return any(digit in "123456789" for digit in text)
 
 
-def sentence(text: str) -> str:
-    """The text with a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}."
+def capital(text: str) -> str:
+    """The text with a capital letter."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def levels_text(levels: Levels, factors: Mapping[str, Factor]) -> str:
     """'9 weight layers, activation relu and learning rate 0.1'."""
     return joined([level_text(factors[name], level) for name, level in levels.items()])
+
+
+def said_text(levels: Levels, factors: Mapping[str, Factor]) -> str:
+    """The same levels without the factors' labels: '9, relu and 0.1'."""
+    return joined([factors[name].said(level) for name, level in levels.items()])
 
 
 def joined(texts: Sequence[str]) -> str:
@@ -255,7 +289,9 @@ def joined(texts: Sequence[str]) -> str:
 
 
 def level_text(factor: Factor, level: str) -> str:
-    """'9 weight layers' of what is counted, else 'activation relu'."""
+    """The words of a level, where it has some; '9 weight layers' of what is counted, else both."""
+    if level in factor.words:
+        return factor.words[level]
     counted = factor.label.endswith("s") and not factor.label.endswith("ss")
     return f"{level} {factor.label}" if counted and level.isdigit() else f"{factor.label} {level}"
 

@@ -75,13 +75,20 @@ def answers_table(study: Study) -> Table:
     digits = decimals(study.cells, declaration)
     rows: list[tuple[Entry, ...]] = []
     for reply in study.replies:
-        steps = " → ".join(" and ".join(step) for step in reply.asked.steps)
+        ask = reply.asked.ask
+        count = len(ask.compare)
+        along = dict.fromkeys(" and ".join(step[:count]) for step in reply.asked.steps)
+        by = [
+            f"{' → '.join(two)} of {declaration.factor(n).label}"
+            for n, two in ask.differs_by.items()
+        ]
+        steps = ", by ".join([" → ".join(along), *by])
         unit = "a step along " if reply.is_slope else ""
         every = [({}, reply.whole), *((place.where, place.comparison) for place in reply.places)]
         kept = reply.asked.kept
         rows += [
             (
-                Entry(reply.asked.ask.question),
+                Entry(ask.question),
                 Entry(f"{unit}{steps}"),
                 Entry(
                     " · ".join([*kept.values(), *(where or _averaged(reply, declaration)).values()])
@@ -96,7 +103,8 @@ def answers_table(study: Study) -> Table:
         caption=(
             "Each question as a difference between levels, the last minus the first, on average "
             "over the other levels that it leaves (all) and at each of them; of several steps the "
-            f"change from each to the next. {comparison_caption(declaration)}"
+            "change from each to the next; by levels of another factor, how much that differs "
+            f"between them. {comparison_caption(declaration)}"
         ),
         header=(("question", "from → to", "at", *COLUMNS),),
         rows=rows,

@@ -18,6 +18,8 @@ from ablation_lab.statistics.outcomes import Outcomes
 from ablation_lab.study.asks import Contrast, Contrasts, contrasts_of
 from ablation_lab.study.declaration import Declaration
 
+DIFFER = np.array([1.0, -1.0, -1.0, 1.0])  # of steps in a difference of differences
+
 
 @dataclass(frozen=True)
 class Place:
@@ -31,20 +33,21 @@ class Place:
 class Reply:
     """What answers an ask: the difference on average, what it is of, and where it holds.
 
-    ``ends`` are the outcomes at the first and the last step. Of two steps the difference is the
-    last minus the first; of more it is the slope of a line through them, by step. ``places`` is
-    empty where there is one combination, which is then the whole.
+    ``at`` are the outcomes at each step. Of two steps the difference is the last minus the first;
+    of more it is the slope of a line through them, by step; where it is asked whether a difference
+    differs, that of the second two minus that of the first two. ``places`` is empty where there is
+    one combination, which is then the whole.
     """
 
     asked: Contrasts
     whole: Comparison
-    ends: Pair
+    at: tuple[Outcomes, ...]
     places: tuple[Place, ...]
 
     @property
     def is_slope(self) -> bool:
         """Whether the difference is the change from each step to the next."""
-        return len(self.asked.steps) > 2
+        return len(self.asked.steps) > 2 and not self.asked.ask.differs_by
 
 
 def replies(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Reply]:
@@ -56,7 +59,12 @@ def replies(found: Mapping[str, Outcomes], declaration: Declaration) -> list[Rep
     }
     asked = [made for ask in declaration.asks if (made := contrasts_of(ask, cells))]
     each = [_contrasts(one) for one in asked]
-    tested = iter(compare([_pair(c, found) for made in each for c in made], declaration))
+    pairs = [
+        _pair(contrast, found, weights=_weights(one))
+        for one, made in zip(asked, each, strict=True)
+        for contrast in made
+    ]
+    tested = iter(compare(pairs, declaration))
     return [
         _reply(one, list(islice(tested, len(made))), found)
         for one, made in zip(asked, each, strict=True)
@@ -70,22 +78,25 @@ def _contrasts(asked: Contrasts) -> list[Contrast]:
 
 def _reply(asked: Contrasts, made: Sequence[Comparison], found: Mapping[str, Outcomes]) -> Reply:
     whole, *rest = made
-    steps = asked.whole.steps
     places = zip(asked.places, rest, strict=False)
     return Reply(
         asked=asked,
         whole=whole,
-        ends=(_mean(steps[0], found), _mean(steps[-1], found)),
+        at=tuple(_mean(cells, found) for cells in asked.whole.steps),
         places=tuple(Place(contrast.where, comparison) for contrast, comparison in places),
     )
 
 
-def _pair(contrast: Contrast, found: Mapping[str, Outcomes]) -> Pair:
+def _weights(asked: Contrasts) -> Floats:
+    """The weight of each step in what is tested."""
+    return DIFFER if asked.ask.differs_by else slope_weights(len(asked.steps))
+
+
+def _pair(contrast: Contrast, found: Mapping[str, Outcomes], *, weights: Floats) -> Pair:
     """Two outcomes whose difference is the contrast: the steps that count up, and those down."""
     means = [_mean(cells, found) for cells in contrast.steps]
     if len(means) == 2:
         return means[1], means[0]
-    weights = slope_weights(len(means))
     return _weighed(means, np.maximum(weights, 0)), _weighed(means, np.maximum(-weights, 0))
 
 

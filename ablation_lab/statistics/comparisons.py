@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from math import isnan, nan
+from math import ceil, isnan, nan
 
 import numpy as np
 
@@ -214,7 +214,8 @@ def _difference(
     mean = float(known.mean()) if n and np.isfinite(known).all() else nan
     low, high = float(joint.low[k]), float(joint.high[k])
     if declaration.is_share:
-        low, high = max(low, -1.0), min(high, 1.0)
+        reach = max(1.0, *(ceil(max(o.values.values(), default=0)) for o in pair))  # of sums: 2
+        low, high = max(low, -reach), min(high, reach)
     finite = not isnan(mean) and np.isfinite([low, high]).all()
     return Interval(mean, low, high, n, test) if finite else Interval(mean, nan, nan, n, "none")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -20,24 +22,50 @@ Step = tuple[str, ...]  # a level of each compared factor
 Ordered = Annotated[Labels, Field(min_length=2)]
 
 
+class Yes(StrEnum):
+    """What a test has to say of the last level against the first for the answer to be yes."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    DIFFERENT = "different"
+
+
 class Ask(Written):
     """A question about levels of factors, which tested differences between cells answer.
 
     Two levels are compared, the last one minus the first; of more the change from each to the next
-    is fitted by a line. Several factors change together. ``within`` keeps other factors at these
-    levels; the difference is tested at each combination of those that are left, and on average.
+    is fitted by a line. Several factors change together. With ``differs_by`` it is asked whether
+    that difference is another one at the second level of a further factor than at its first.
+    ``within`` keeps other factors at these levels; the difference is tested at each combination of
+    those that are left, and on average.
     """
 
     question: str = Field(description="What is asked, as a reader would.")
+    yes_if: Yes | None = Field(
+        None, description="What answers it with yes, of the last level against the first."
+    )
     compare: dict[Label, Ordered] = Field(
         min_length=1, description="Levels of a factor, from the one to the other, or in order."
+    )
+    differs_by: dict[Label, Annotated[Labels, Field(min_length=2, max_length=2)]] = Field(
+        {}, max_length=1, description="Two levels of a factor between which the difference differs."
     )
     within: WrittenWhere = Field({}, description="Levels of other factors; all where not said.")
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The levels that are compared, in order."""
-        return tuple(zip(*self.compare.values(), strict=True))
+        """The levels that are compared, in order; of each place by which they may differ."""
+        compared = zip(*self.compare.values(), strict=True)
+        return tuple(
+            (*step, *place)
+            for place, step in product(product(*self.differs_by.values()), list(compared))
+        )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The factors whose levels make a step."""
+        return (*self.compare, *self.differs_by)
 
     @model_validator(mode="after")
     def _comparable(self) -> Ask:
@@ -47,12 +75,17 @@ class Ask(Written):
              f"changes with; found {len(levels)}")
             for name, levels in others if len(levels) != len(first[1])
         )  # fmt: skip
+        refuse(
+            (("differs_by", name), f"expected two levels that are compared, found {len(first[1])}")
+            for name in self.differs_by if len(first[1]) != 2
+        )  # fmt: skip
         if len(set(self.steps)) < len(self.steps):
             refuse([(("compare", first[0]), f"expected distinct levels, found {[*first[1]]}")])
         refuse(
-            (("within", name), f"{name!r} is what is compared; expected another factor")
-            for name in self.within
-            if name in self.compare
+            ((key, name), f"{name!r} is what is compared; expected another factor")
+            for key, names in (("within", self.within), ("differs_by", self.differs_by))
+            for name in names
+            if name in (self.compare if key == "differs_by" else self.named)
         )
         return self
 
@@ -85,12 +118,12 @@ class Contrasts:
 def contrasts_of(ask: Ask, cells: Mapping[str, Levels]) -> Contrasts | None:
     """Return what answers an ask among cells by name; None where no cells differ so.
 
-    A profile may leave steps out, of which two have to be there. A factor that does not apply to a
-    cell does not keep it from being compared.
+    A profile may leave steps out, of which two have to be there, and all that a difference of
+    differences has. A factor that does not apply to a cell does not keep it from being compared.
     """
     at = {step: list(_at(step, ask, cells)) for step in ask.steps}
     steps = tuple(step for step in ask.steps if at[step])
-    if len(steps) < 2:
+    if len(steps) < (len(at) if ask.differs_by else 2):
         return None
     combinations = {tuple(rest.items()): rest for step in steps for _, rest in at[step]}
     found = [
@@ -114,7 +147,7 @@ def contrasts_of(ask: Ask, cells: Mapping[str, Levels]) -> Contrasts | None:
 
 def _at(step: Step, ask: Ask, cells: Mapping[str, Levels]) -> Iterator[tuple[str, Levels]]:
     """Yield the cells at a step within the ask, each with its other levels."""
-    wanted = dict(zip(ask.compare, step, strict=True))
+    wanted = dict(zip(ask.named, step, strict=True))
     for name, levels in cells.items():
         rest = {factor: level for factor, level in levels.items() if factor not in wanted}
         if wanted.items() <= levels.items() and all(
@@ -140,6 +173,7 @@ def unknown_in(asks: Sequence[Ask], factors: Sequence[Factor]) -> Iterator[Probl
     for index, ask in enumerate(asks):
         at: Key = ("asks", index)
         yield from unknown_levels(ask.compare, factors, (*at, "compare"))
+        yield from unknown_levels(ask.differs_by, factors, (*at, "differs_by"))
         yield from unknown_levels(ask.within, factors, (*at, "within"))
 
 

@@ -98,7 +98,14 @@ class Factor(Written):
         description="A list of values of 'key', or a mapping from label to settings."
     )
     settings: SkipJsonSchema[dict[str, Settings]] = Field({})
+    words: dict[Label, str] = Field(
+        {}, description="What a sentence calls a level whose name says too little."
+    )
     when: WrittenWhere = Field({}, description="Levels of earlier factors with which it applies.")
+
+    def said(self, level: str) -> str:
+        """Return what a sentence calls a level."""
+        return self.words.get(level, level)
 
     @property
     def numeric(self) -> bool:

@@ -24,7 +24,7 @@ OPEN = (
     "study", "profile", "title", "source", "setup", "layout", "needs", "cells", "provenance",
     "data",
 )  # fmt: skip
-WORDS_ALONE = ("about", "note", "label", "source", "text")
+WORDS_ALONE = ("about", "note", "label", "source", "text", "words", "yes_if")
 NAMES = ("name", "cell", "claim_id")
 NONE = "none"
 MOST_CHANGES = 6

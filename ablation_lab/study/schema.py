@@ -218,6 +218,8 @@ class Study(Written):
         made = self.factors
         for index, factor in enumerate(every := tuple(self.declared.values())):
             yield from unknown_levels(factor.when, every[:index], ("factors", factor.name, "when"))
+            named = {factor.name: tuple(factor.words)}
+            yield from unknown_levels(named, every, ("factors", factor.name, "words"))
         baseline = {name: (label,) for name, label in self.baseline.items()}
         yield from unknown_levels(baseline, made, ("baseline",))
         yield from unknown_in(self.asks, made)

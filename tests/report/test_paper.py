@@ -18,6 +18,7 @@ from ablation_lab.report.files import write_study
 from ablation_lab.report.methods import works
 from ablation_lab.report.paper import paper_values, typst_source, write_paper, write_references
 from ablation_lab.report.report import TEMPLATES
+from ablation_lab.report.sentences import Said
 from ablation_lab.report.study import Study
 from ablation_lab.store.pages import Server
 
@@ -110,7 +111,7 @@ def test_a_paper_is_set_again_only_where_it_would_be_another(
         set_by(source, file, **settings)
 
     monkeypatch.setattr("typst.compile", counted)
-    other = of_one(model, "ladder", finding="Nothing was found.")
+    other = of_one(model, "ladder", said=(Said("Nothing was found"),))
     for changed, text, often in ((alone, known, 0), (other, known, 1), (alone, f"{known} ", 2)):
         figure.write_text(text)
         write_paper(changed, folder=folder, templates=TEMPLATES, name="first", before=tmp_path)
@@ -145,7 +146,7 @@ def test_the_paper_of_all_tells_of_the_first_and_has_an_appendix_for_each(
     every = {f"<table-{s.name}-{t.name}>" for s in model.studies for t in s.tables}
     assert {place for place in every if not place.endswith("-values>")} <= set(tables)
     said = json.dumps(queried(model, folder, "<abstract>"), ensure_ascii=False)
-    assert all(f"{s.title}: {s.summary.first_sentence}" in said for s in model.studies)
+    assert all(f"{s.title}: {s.summary.headline}" in said for s in model.studies)
 
 
 def test_the_body_stays_short_however_many_studies_there_are(model: Document, folder: Path) -> None:

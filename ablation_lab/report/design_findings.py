@@ -11,17 +11,19 @@ from collections.abc import Iterable
 from math import isfinite
 
 from ablation_lab.report.formatting import decimals, estimate_text, metric_label
+from ablation_lab.report.phrases import (
+    capital,
+    level_text,
+    levels_text,
+    said_text,
+    within_text,
+)
 from ablation_lab.report.sentences import (
     Said,
     Sides,
     Statement,
     Tested,
-    capital,
-    level_text,
-    levels_text,
-    said_text,
     tested,
-    within_text,
     wording_of,
 )
 from ablation_lab.report.study import Study

@@ -11,21 +11,23 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
-from ablation_lab.report.reference_values import answers
-from ablation_lab.report.sentences import (
+from ablation_lab.report.phrases import (
     MOST_NAMED,
-    Said,
-    Sides,
-    Statement,
-    Tested,
-    Wording,
     capital,
     joined,
     levels_text,
     listed,
     said_text,
-    tested,
     within_text,
+)
+from ablation_lab.report.reference_values import answers
+from ablation_lab.report.sentences import (
+    Said,
+    Sides,
+    Statement,
+    Tested,
+    Wording,
+    tested,
     wording_of,
 )
 from ablation_lab.report.study import Study

@@ -156,7 +156,7 @@ def _serve(call: Call, serving: bool = True) -> int:
     from ablation_lab.service.serve import asked, serve, work
 
     at = asked(call.options, given.get("port", "5000"))
-    return (serve if serving else work)(_invocation(others), others.words, at)
+    return (serve if serving else work)(others, at)
 
 
 def _ask(verb: str, call: Call) -> int:

@@ -1,18 +1,19 @@
 """The local engine: worker processes of this machine, for each core or each CUDA device.
 
-Workers are started fresh (no forked state), end themselves when their runner is gone, and ignore
-Ctrl-C, which is the runner's to handle. Each sees one CUDA device, in turn, or none. A worker that
-dies takes the pool with it: the pool is made anew, and the jobs that were in flight run once more,
-one at a time, so that the one that kills workers is found and reported while its neighbours finish.
-Each worker says in shared memory at what it is and since when: one that is beyond the limit of its
-job, because it hangs, was stopped, or holds too much memory, is ended with all that it started.
+Workers have no state of their runner: with one thread and no device they are forked from a process
+that has imported what they need and done nothing else (`ready`), else they are started fresh. They
+end themselves when their runner is gone, and ignore Ctrl-C, which is the runner's to handle. Each
+sees one CUDA device, in turn, or none. A worker that dies takes the pool with it: the pool is made
+anew, and the jobs that were in flight run once more, one at a time, so that the one that kills
+workers is found and reported while its neighbours finish. Each worker says in shared memory at what
+it is and since when: one that is beyond the limit of its job, because it hangs, was stopped, or
+holds too much memory, is ended with all that it started.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import math
-import multiprocessing
 import os
 import signal
 import tempfile
@@ -31,7 +32,8 @@ from weakref import WeakKeyDictionary, WeakSet
 from ablation_lab.engines import devices
 from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
 from ablation_lab.engines.devices import Gpus
-from ablation_lab.engines.watched import GRACE, Watch, attempt_watched, end_with, say_in
+from ablation_lab.engines.forking import context_for
+from ablation_lab.engines.watched import GRACE, Watch, attempt_watched, end_with_runner, say_in
 from ablation_lab.engines.worker import Outcome, failed, prepare
 from ablation_lab.study.reading import Count, Written
 from ablation_lab.training.cost import Accelerators
@@ -101,13 +103,12 @@ class LocalSettings(Written):
 
 @dataclass(frozen=True)
 class Given:
-    """What a worker is started with: its runner's number, its share of the machine.
+    """What a worker is started with: its share of the machine.
 
     ``crash`` is the file for what Python says of a crash in C; ``from_main`` says whether the main
     thread of its runner started it; ``said`` is where each worker says at what it is.
     """
 
-    runner: int
     threads: int
     devices: tuple[str, ...]
     crash: str
@@ -228,10 +229,10 @@ class LocalEngine(Engine):
     def _start(
         self, workers: int, devices: tuple[str, ...], crash: str = ""
     ) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
         from_main = threading.current_thread() is threading.main_thread()
+        context = context_for(self.threads, devices, from_main=from_main)
         watch = Watch(context, workers)
-        given = Given(os.getpid(), self.threads, devices, crash, from_main, watch.said)
+        given = Given(self.threads, devices, crash, from_main, watch.said)
         pool = ProcessPoolExecutor(
             max_workers=workers,
             mp_context=context,
@@ -287,5 +288,5 @@ def _prepare_worker(given: Given, started: Synchronized[int]) -> None:
     say_in(given.said, turn)
     seen = given.devices
     os.environ["CUDA_VISIBLE_DEVICES"] = seen[turn % len(seen)] if seen else ""
-    end_with(given.runner, at_once=given.from_main)
+    end_with_runner(at_once=given.from_main)
     prepare(given.threads)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from multiprocessing import parent_process
 from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
@@ -88,18 +89,24 @@ def _kill(process: Any, below: Collection[int]) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def end_with(runner: int, *, at_once: bool) -> None:
+def end_with_runner(*, at_once: bool) -> None:
     """End this worker when its runner is gone, however it went.
 
     ``at_once``: Linux kills it when the thread that started it has ended, which has to be that of
     the runner's whole life; also a worker that is stopped, or whose job keeps the interpreter.
     """
-    if at_once and sys.platform == "linux":
+    if at_once:
+        killed_with_parent()
+    threading.Thread(target=_wait_and_end, daemon=True).start()
+
+
+def killed_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it has ended."""
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    threading.Thread(target=_wait_and_end, args=(runner,), daemon=True).start()
 
 
-def _wait_and_end(runner: int) -> None:
-    while os.getppid() == runner:
-        time.sleep(0.5)
-    os._exit(1)
+def _wait_and_end() -> None:
+    if runner := parent_process():  # who asked for this worker, whoever forked it
+        runner.join()
+        os._exit(1)

@@ -158,10 +158,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
 
     Errors: ``ConfigurationError``.
     """
-    content = OmegaConf.to_container(_with_literal_commands(config), resolve=True)
-    refuse_directives(content, "command line")
-    asked = read_model(Call, content, "config.yaml")
-    keep_secret(asked.tracking.uri, asked.tracking.queue)
+    asked = settings_of(config)
     folders = [project.conf]
     files = files_of("study", folders) | {path.stem: path for path in project.beside}
     # Not through OmegaConf, which reads what is used: it takes ten times as long.
@@ -191,6 +188,18 @@ def read(config: DictConfig, project: Project) -> Invocation:
         if study.nuisances:
             _check_tuned(study, invocation.profile)
     return invocation
+
+
+def settings_of(config: DictConfig) -> Call:
+    """Check and type what a call says, but for its studies and its engine.
+
+    Errors: ``ConfigurationError``.
+    """
+    content = OmegaConf.to_container(_with_literal_commands(config), resolve=True)
+    refuse_directives(content, "command line")
+    asked = read_model(Call, content, "config.yaml")
+    keep_secret(asked.tracking.uri, asked.tracking.queue)
+    return asked
 
 
 def _with_literal_commands(config: DictConfig) -> DictConfig:

@@ -16,8 +16,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.service.aside import Aside, TooLarge
 from ablation_lab.service.carrying import REPORTS, folder_of
-from ablation_lab.service.checking import Asked, Checked, Checker, TooLarge
+from ablation_lab.service.checking import Asked, Checked, Checker
 from ablation_lab.service.hub import Hub
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import NotNow, StudyState, Wish
@@ -46,6 +47,7 @@ class Lab:
     submissions: Submissions
     hub: Hub
     checker: Checker
+    drawer: Aside
     workers: Workers | None = None
 
     def wake(self) -> None:

@@ -6,9 +6,7 @@ Comes in: a lab. Goes out: an ASGI application, which starts and stops what work
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Collection
-from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -20,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
+from ablation_lab.service.drawing import MLFLOW
 from ablation_lab.service.guard import Guard
-from ablation_lab.service.page import MLFLOW, pages
+from ablation_lab.service.page import pages
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import State
 
@@ -39,7 +38,7 @@ def application(lab: Lab, hosts: Collection[str]) -> Any:
         # Not at once: what is asked first is answered first.
         soon = asyncio.get_running_loop().call_later
         soon(SOON, lab.checker.warm)
-        soon(2 * SOON, mlflow.load)
+        soon(SOON, lab.drawer.warm)
         if lab.workers:
             lab.workers.start()
         yield
@@ -57,41 +56,31 @@ def application(lab: Lab, hosts: Collection[str]) -> Any:
         redoc_url=None,
     )
     app.include_router(routes(lab))
-    app.include_router(pages(lab, lambda: mlflow.ready))
+    app.include_router(pages(lab))
     _answer_problems(app)
-    _answer_machines(app, lab, mlflow)
+    _answer_machines(app, lab)
     app.mount(MLFLOW, mlflow)
     return Guard(app, hosts)
 
 
 class Mlflow:
-    """MLflow's application, which is imported when the server answers already."""
+    """MLflow's application, which is imported when it is first asked for: that takes seconds."""
 
     def __init__(self, store: str) -> None:
-        """Know the store; ``load`` imports it."""
+        """Know the store."""
         self._store = store
-        self._loaded: Future[Any] = Future()
+        self._loading: asyncio.Future[Any] | None = None
 
-    def load(self) -> None:
-        """Begin to import it, in a thread."""
-        threading.Thread(target=self._import, daemon=True).start()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is imported."""
-        return self._loaded.done() and self._loaded.exception() is None
-
-    def _import(self) -> None:
+    def _load(self) -> Any:
         from ablation_lab.store.ui import mlflow_application
 
-        try:
-            self._loaded.set_result(mlflow_application(self._store, MLFLOW))
-        except Exception as error:  # whoever asks for a page of it is told
-            self._loaded.set_exception(error)
+        return mlflow_application(self._store, MLFLOW)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as MLflow does, which knows its own prefix."""
-        app = await asyncio.shield(asyncio.wrap_future(self._loaded))
+        if self._loading is None or (self._loading.done() and self._loading.exception()):
+            self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
+        app = await asyncio.shield(self._loading)
         await app({**scope, "root_path": ""}, receive, send)
 
 
@@ -114,7 +103,7 @@ def _answer_problems(app: FastAPI) -> None:
         return Problem(422, "; ".join(said))
 
 
-def _answer_machines(app: FastAPI, lab: Lab, mlflow: Mlflow) -> None:
+def _answer_machines(app: FastAPI, lab: Lab) -> None:
     @app.get("/healthz", tags=["machine"])
     async def healthz() -> PlainTextResponse:
         """Say that the process answers."""
@@ -122,10 +111,8 @@ def _answer_machines(app: FastAPI, lab: Lab, mlflow: Mlflow) -> None:
 
     @app.get("/readyz", tags=["machine"])
     async def readyz() -> Response:
-        """Say whether the queue can be read and MLflow has been loaded."""
+        """Say whether the queue can be read."""
         await asyncio.to_thread(lab.submissions.last_event)
-        if not mlflow.ready:
-            return Problem(503, "MLflow is being loaded", {"Retry-After": "2"})
         return PlainTextResponse("ok\n")
 
     @app.get("/metrics", tags=["machine"])

@@ -1,8 +1,8 @@
 """The process that carries one submitted study out: what `ablation run` does, and who hears of it.
 
-Comes in: an `Order`, by a worker of the service. Goes out: events, and how the call ended. While it
-works it gives signs of life, sends on what the call says, and ends the call as SIGTERM does when
-the study is no longer to be carried out: everything finished is kept.
+Comes in: an `Order`, by a worker of the service, for which it has waited. Goes out: events, and how
+the call ended. While it works it gives signs of life, sends on what the call says, and ends the
+call as SIGTERM does when the study is no longer to be carried out: everything finished is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation_lab.ending import carried_out
+from ablation_lab.engines.forking import make_ready
 from ablation_lab.runner.composition import compose, mendable
 from ablation_lab.runner.configuration import read
 from ablation_lab.runner.planning import Planned, groups, summary
@@ -66,9 +68,19 @@ def folder_of(project: Path, study: str) -> Path:
     return project / "runs" / "service" / study
 
 
-def carry_out(order: Order) -> None:
-    """Be the process of an order; a session of its own, so that Ctrl-C is for the service."""
+def wait_and_carry_out(orders: Connection) -> None:
+    """Have everything at hand that a study needs, then be the process of the order that comes.
+
+    It is a session of its own, so that Ctrl-C is for the service. None comes of one that ended.
+    """
     os.setsid()
+    make_ready(from_main=True)
+    with suppress(EOFError):
+        carry_out(orders.recv())
+
+
+def carry_out(order: Order) -> None:
+    """Be the process of an order."""
     order.folder.mkdir(parents=True, exist_ok=True)
     said = os.open(order.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
@@ -79,9 +91,9 @@ def carry_out(order: Order) -> None:
 
 def _carry_out(order: Order) -> int:
     submissions = Submissions(order.uri)
-    if not submissions.carry(order.study, order.fence):
-        return 0
     row = submissions.row(order.study)
+    if row.fence != order.fence:
+        return 0
     with _alive(submissions, order) as told:
         status = carried_out(partial(_call, order, row, submissions), mendable=mendable)
     submissions.end(order.study, order.fence, status, _reason(status, told))

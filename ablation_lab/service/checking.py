@@ -1,8 +1,8 @@
 """Whether a submitted study may be carried out: all that the command line says of its file.
 
 Comes in: the text that came over HTTP, and under which profile. Goes out: what would be queued, or
-the line that `ablation run` would say. It is checked by a process of its own, which has the
-project's plug-ins, so that no study, however large or hostile, keeps the service from answering.
+the line that `ablation run` would say. It is checked aside, by a process that has the project's
+plug-ins, so that no study, however large or hostile, keeps the service from answering.
 
 A submitted study names what is registered here, and nothing else: what runs a command is taken as
 the project's own file says it, or not at all, and no text of it reads the environment.
@@ -12,16 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import re
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +24,15 @@ import yaml
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.runner.composition import compose, mendable
 from ablation_lab.runner.configuration import read
-from ablation_lab.runner.plugins import enter
 from ablation_lab.runner.session import declare_studies, plan_lines
+from ablation_lab.service.aside import Aside
 from ablation_lab.study.files import RESOLVER, files_of, read_study, read_yaml
 from ablation_lab.study.names import wrong_study
 from ablation_lab.study.project import open_project
 
-SECONDS = 60.0  # until a study is too large to be looked at
 NAME = re.compile(r"\w[\w.-]{0,99}")
 ID = 16  # letters
 DEFAULT = "quick"
-
-
-class TooLarge(ConfigurationError):
-    """A body that is larger than a declaration may be."""
 
 
 @dataclass(frozen=True)
@@ -76,51 +65,19 @@ class Asked:
     plan: bool = False
 
 
-class Checker:
-    """Checks studies of a project, one after another, in a process of its own."""
+class Checker(Aside):
+    """Checks studies of a project."""
 
     def __init__(self, project: Path, plugins: Sequence[str], words: Sequence[str]) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._initialise = partial(_enter, project, tuple(plugins))
+        super().__init__(project, plugins)
         self._words = tuple(words)
-        self._pool = self._start()
-
-    def warm(self) -> None:
-        """Have the process import what it needs, before it is asked."""
-        self._pool.submit(os.getpid)
 
     def check(self, asked: Asked) -> Checked:
         """Return what would be queued. Errors: ``ConfigurationError``."""
-        try:
-            found = self._pool.submit(_check, asked, self._words).result(SECONDS)
-        except (BrokenProcessPool, TimeoutError):
-            self.close()
-            self._pool = self._start()
-            raise TooLarge(f"this study takes more than {SECONDS:.0f} s to be looked at") from None
+        found = self.call(_check, asked, self._words)
         if isinstance(found, Refused):
             raise ConfigurationError(found.line)
         return found
-
-    def close(self) -> None:
-        """End the process."""
-        for each in list(getattr(self._pool, "_processes", {}).values()):
-            each.kill()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, self._context, self._initialise)
-
-
-def _enter(project: Path, plugins: tuple[str, ...]) -> None:
-    threading.Thread(target=_end_with_service, daemon=True).start()
-    enter(project, plugins)
-
-
-def _end_with_service() -> None:
-    """End with the service, however it went; the process that forked this one ends then, too."""
-    if service := multiprocessing.parent_process():
-        service.join()
-        os._exit(0)
 
 
 def _check(asked: Asked, words: tuple[str, ...]) -> Checked | Refused:

@@ -6,20 +6,24 @@ Comes in: an invocation, and where to listen. Goes out: three lines, then a serv
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.errors import ConfigurationError, redact
 from ablation_lab.output import say
+from ablation_lab.runner.composition import compose
+from ablation_lab.runner.configuration import Tracking, settings_of
+from ablation_lab.runner.plugins import typed_plugins
 from ablation_lab.service.guard import LOOPBACK, hosts_of
+from ablation_lab.study.project import open_project
 
 if TYPE_CHECKING:
-    from ablation_lab.runner.configuration import Invocation
     from ablation_lab.service.api import Lab
+    from ablation_lab.verb import Call
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 HIGHEST = 65_535
@@ -52,11 +56,12 @@ def asked(options: argparse.Namespace, port: str) -> Address:
     return Address(getattr(options, "host", "127.0.0.1"), int(port), options.workers)
 
 
-def work(call: Invocation, words: Sequence[str], at: Address) -> int:
+def work(call: Call, at: Address) -> int:
     """Carry out what is submitted to the store of a project, until a signal ends it."""
-    workers = lab_of(call, words, max(1, at.workers)).workers
+    lab = lab_of(call, max(1, at.workers))
+    workers = lab.workers
     assert workers is not None
-    say(f"working for {redact(call.queue_uri)} (Ctrl-C ends it)")
+    say(f"working for {redact(lab.submissions.uri)} (Ctrl-C ends it)")
     workers.start()
     try:
         signal.pause()
@@ -65,16 +70,16 @@ def work(call: Invocation, words: Sequence[str], at: Address) -> int:
     return 0
 
 
-def serve(call: Invocation, words: Sequence[str], at: Address) -> int:
-    """Serve a project until a signal ends it; ``words`` are settings of every study's call.
+def serve(call: Call, at: Address) -> int:
+    """Serve a project until a signal ends it; its words are settings of every study's call.
 
     Errors: ``ConfigurationError``, ``StoreError``.
     """
     with _listening(at) as listening:
         port = listening.getsockname()[1]
-        lab = lab_of(call, words, at.workers)
+        lab = lab_of(call, at.workers)
         say(f"lab    http://{at.host}:{port}/ (MLflow: /mlflow/, API: /api/v1/)")
-        say(f"store  {redact(call.tracking_uri)}")
+        say(f"store  {redact(lab.store)}")
         say("Ctrl-C ends it; studies that wait or run go on when it is back")
         try:
             _run(lab, listening, port)
@@ -82,32 +87,46 @@ def serve(call: Invocation, words: Sequence[str], at: Address) -> int:
             if lab.workers:
                 lab.workers.stop()
             lab.checker.close()
+            lab.drawer.close()
     return 0
 
 
-def lab_of(call: Invocation, words: Sequence[str], workers: int) -> Lab:
-    """Return the lab of a project, whose queue is open and whose workers have not begun."""
+def lab_of(call: Call, workers: int) -> Lab:
+    """Return the lab of a project, whose queue is open and whose workers have not begun.
+
+    No plug-in is imported here, nor any study read: that is for who carries one out.
+    """
     from ablation_lab.service.api import Lab
+    from ablation_lab.service.aside import Aside
     from ablation_lab.service.checking import Checker
     from ablation_lab.service.hub import Hub
     from ablation_lab.service.submissions import Submissions
     from ablation_lab.service.tables import service_uri
     from ablation_lab.service.worker import Workers
 
-    submissions = Submissions(service_uri(call.queue_uri))
-    project = Path.cwd()
-    given = [word for word in words if not word.lstrip("+").startswith(OF_STUDIES)]
-    carrying = Workers(
-        submissions, number=workers, project=project, plugins=call.plugins, words=given
-    )
+    tracking, project = _tracking(call), Path.cwd()
+    submissions = Submissions(service_uri(tracking.queue))
+    plugins = (*call.plugins, *typed_plugins(call.words))
+    given = [word for word in call.words if not word.lstrip("+").startswith(OF_STUDIES)]
+    carrying = Workers(submissions, number=workers, project=project, plugins=plugins, words=given)
     return Lab(
         project=project,
-        store=call.tracking_uri,
+        store=tracking.uri,
         submissions=submissions,
         hub=Hub(submissions),
-        checker=Checker(project, call.plugins, given),
+        checker=Checker(project, plugins, given),
+        drawer=Aside(project, plugins),
         workers=carrying if workers else None,
     )
+
+
+def _tracking(call: Call) -> Tracking:
+    """Go to the project of a call; return where it keeps its runs."""
+    project = open_project(call.project)
+    os.chdir(call.project)
+    words = [word for word in call.words if not word.lstrip("+").startswith("study=")]
+    one = [f"study=[{name}]" for name in project.declared[:1]]
+    return settings_of(compose(project, [*words, *one])).tracking
 
 
 def _run(lab: Lab, listening: socket.socket, port: int) -> None:

@@ -144,21 +144,16 @@ class Submissions:
         self._change(study, lambda _: {"priority": priority}, "")
         return self.head(study)
 
-    def take(self) -> StudyRow | None:
-        """Take the study that is next, for a process that is about to start; None without one."""
+    def take(self, pid: int | None = None) -> StudyRow | None:
+        """Take the study that is next, for a process that waits for one; None without one."""
         free = select(STUDIES).where(STUDIES.c.state == State.QUEUED, STUDIES.c.runner == "")
         with self.engine.connect() as connection:
             row = connection.execute(_in_order(free).limit(1)).first()
         if row is None:
             return None
-        mine = {"state": State.PLANNING, "runner": process.identity(), "host": process.name()}
-        taken = {**mine, "fence": row.fence + 1, "beat": 0}
+        its = {"runner": process.identity(pid), "host": process.name(pid)}
+        taken = {**its, "state": State.PLANNING, "fence": row.fence + 1, "beat": 0}
         return self.row(row.id) if self._write(row, taken, "a worker takes it") else None
-
-    def carry(self, study: str, fence: int) -> bool:
-        """Say that this process carries the study out; return whether it may."""
-        own = {"runner": process.identity(), "host": process.name()}
-        return self._of(study, fence, own)
 
     def renew(self, study: str, fence: int) -> State | None:
         """Give a sign of life; return what the study is to do, None for another process's."""

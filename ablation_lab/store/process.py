@@ -21,14 +21,14 @@ STATE, START = 0, 19
 GONE = "gone"
 
 
-def name() -> str:
-    """Return ``host:pid`` of this process, for a reader."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def name(pid: int | None = None) -> str:
+    """Return ``host:pid`` of a process of this machine, this one's if none is given."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}"
 
 
-def identity() -> str:
-    """Return ``machine|pid|start`` of this process, which no other one ever has."""
-    pid = os.getpid()
+def identity(pid: int | None = None) -> str:
+    """Return ``machine|pid|start`` of a process of this machine, which no other one ever has."""
+    pid = pid or os.getpid()
     return f"{_machine()}|{pid}|{_start(pid)}"
 
 
@@ -38,7 +38,7 @@ def is_gone(identity: str) -> bool:
     if machine != _machine() or not pid.isdigit():
         return False
     found = _start(int(pid))
-    return found not in ("", start)
+    return found == GONE or found not in ("", start)
 
 
 @cache

@@ -124,7 +124,7 @@ def test_methods_name_only_what_was_used(studies: dict[str, Study]) -> None:
 
 
 def test_links_are_those_that_the_service_shows(golden_uri: str, tmp_path: Path) -> None:
-    from ablation_lab.service.page import links
+    from ablation_lab.service.drawing import links
 
     copy = tmp_path / "mlflow.db"
     copy.write_bytes(Path(golden_uri.removeprefix("sqlite:///")).read_bytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import yaml
 from tests.cli.lab import STUDY, clean_environment, wait_until
 
 SMALL = {**STUDY, "profiles": {"smoke": {"replicates": 2}}}
+HOSTILE = "<script>alert(1)</script> & <b>bold</b>"
 READY = 60.0  # however loaded the machine is
 
 
@@ -93,19 +93,3 @@ class Service:
         with requests.Session() as session:
             session.trust_env = False
             return session.request(method, f"{self.url}{path}", timeout=60, **asked)
-
-    def processes(self) -> list[int]:
-        """The processes that carry out studies of this project now."""
-        return [
-            int(path.name)
-            for path in Path("/proc").glob("[0-9]*")
-            if _folder(path) == str(self.folder) and os.getsid(int(path.name)) == int(path.name)
-            and int(path.name) != self.process.pid
-        ]  # fmt: skip
-
-
-def _folder(path: Path) -> str:
-    try:
-        return str((path / "cwd").readlink())
-    except OSError:
-        return ""

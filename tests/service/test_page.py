@@ -12,15 +12,15 @@ import pytest
 import requests
 import yaml
 
-from ablation_lab.service.page import wishes
+from ablation_lab.service.client import Submitted
+from ablation_lab.service.drawing import wishes
 from ablation_lab.service.state import CellState, Progress, RunState, State, StudyState
 from ablation_lab.service.view import view_of
 from tests.cli.lab import wait_until
 from tests.report.test_browser import screenshots
-from tests.service.lab import Service, study
+from tests.service.lab import HOSTILE, Service, study
 
 YAML = {"content-type": "application/yaml"}
-HOSTILE = "<script>alert(1)</script> & <b>bold</b>"
 LATE = 1.0  # seconds after which a page shows what was told
 
 
@@ -84,17 +84,8 @@ def test_what_can_be_asked_follows_from_the_state() -> None:
     assert wishes(failed) == {"resume": "Retry failed"}
 
 
-@pytest.fixture(scope="module")
-def done(service: Service) -> str:
-    """A study that has been carried out."""
-    name = submitted(service, "small", declared())
-    path = f"/api/v1/studies/{name}"
-    wait_until(lambda: service.get(path).json()["state"] == "succeeded", what="it is done")
-    return name
-
-
-def test_pages_ask_nobody_else_and_take_texts_as_texts(service: Service, done: str) -> None:
-    for path in ("/", f"/studies/{done}", f"/studies/{done}/words"):
+def test_pages_ask_nobody_else_and_take_texts_as_texts(service: Service, done: Submitted) -> None:
+    for path in ("/", f"/studies/{done.id}", f"/studies/{done.id}/words"):
         answer = service.get(path)
         assert answer.ok
         assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]

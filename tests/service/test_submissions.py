@@ -127,10 +127,9 @@ def test_one_of_another_machine_is_dead_when_it_gives_no_sign(
 ) -> None:
     queue, clock = opened(), [0.0]
     queue.submit(submission("a"))
+    monkeypatch.setattr(process, "identity", lambda pid: "another machine|1|1")
     row = queue.take()
     assert row is not None
-    monkeypatch.setattr(process, "identity", lambda: "another machine|1|1")
-    assert queue.carry("a", row.fence)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     for clock[0] in range(0, 300, 30):
         assert queue.renew("a", row.fence) is State.PLANNING

@@ -142,5 +142,10 @@ canvas?.addEventListener("pointermove", (event) => {
 });
 addEventListener("resize", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+async function fill(place) {
+  const answer = await fetch(place.dataset.from);
+  if (answer.ok) place.innerHTML = await answer.text();
+}
+document.querySelectorAll("[data-from]").forEach((place) => fill(place).catch(() => {}));
 load();
 listen();

@@ -1,0 +1,29 @@
+"""How workers of this machine are started: forked from a process that is ready, or fresh.
+
+Comes in: threads and devices of a worker. Goes out: a context of `multiprocessing`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Collection
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
+
+
+def context_for(threads: int, devices: Collection[str], *, from_main: bool) -> BaseContext:
+    """Return how workers are started: a forked one has one thread, and has seen no device.
+
+    ``from_main`` says whether the main thread starts them, with which they shall end.
+    """
+    forks = threads == 1 and not devices and "forkserver" in multiprocessing.get_all_start_methods()
+    return make_ready(from_main=from_main) if forks else multiprocessing.get_context("spawn")
+
+
+def make_ready(*, from_main: bool) -> BaseContext:
+    """Start the process from which workers are forked, if it is not there; return its context."""
+    context = multiprocessing.get_context("forkserver")
+    bound = ["ablation_lab.engines.bound"] if from_main else []
+    context.set_forkserver_preload([*bound, "ablation_lab.engines.ready"])
+    forkserver.ensure_running()
+    return context

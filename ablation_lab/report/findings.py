@@ -83,8 +83,8 @@ def basis(study: Study) -> tuple[str, ...]:
         (len(study.effects), "effects of factors"),
     )
     if told := [f"{count:,} {what}" for count, what in families if count > 1]:
-        rule = "Judged together, with a chance of at most 5 % of any false verdict among them"
-        said.append(f"{rule}: {'; and as much: '.join(told)}.")
+        rule = "Judged together, in groups with a chance of at most 5 % of any false verdict each"
+        said.append(f"{rule}: {'; '.join(told)}.")
     return tuple(said)
 
 

@@ -110,7 +110,7 @@ def verdict_counts(found: Sequence[Answer]) -> Table | None:
     return Table.of(
         "verdicts",
         "Verdicts",
-        caption=f"{counted(found)}; every one stands in the appendix. {family(found).sentence}",
+        caption=f"{counted(found)}. {family(found).sentence}",
         header=(("verdict", "reference values"),),
         rows=rows,
     )

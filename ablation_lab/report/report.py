@@ -7,6 +7,7 @@ report stays. The same store gives the same bytes.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from markupsafe import Markup, escape
 
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import (
@@ -51,6 +53,7 @@ BASE_URL = "http://127.0.0.1:5000/mlflow"
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX, STUDY, VALUES = "index", "study", "values"
 FURTHER = ("methods", "provenance")  # pages of every report
+INTERVAL = re.compile(r"(\[[^\[\]]*\])")
 FEW_STUDIES = 3  # fewer are drawn faster than a second process starts
 
 
@@ -195,11 +198,17 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
         finalize=_plain,
     )
     environment.globals["words_of"] = words_of
+    environment.filters["unbroken"] = _unbroken
     try:
         return environment.get_template(f"{page}.html.j2").render(page=model)
     except TemplateError as error:
         name = str(getattr(error, "name", None) or f"{page}.html.j2")
         raise ReportError.of(name, error) from error
+
+
+def _unbroken(text: str) -> Markup:
+    """Text whose intervals, in brackets, no line may break."""
+    return Markup(INTERVAL.sub(r"<span>\1</span>", str(escape(plain(text)))))
 
 
 def _plain(value: Any) -> Any:

@@ -221,6 +221,9 @@ def test_a_wide_table_scrolls_in_a_box_of_its_own_by_keyboard(page: Page) -> Non
         "return [...arguments[0].querySelectorAll('tbody tr')].map(e => e.offsetHeight)", box
     )
     assert max(heights) < 45  # one line each
+    page.open("xor_depth", width=1280)
+    assert page.run("return [...document.querySelectorAll('#table .scroll')].every("
+                    "e => e.scrollWidth <= e.clientWidth)")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.
 test: .venv/.ready  ## run the tests, but for those marked slow
 	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
 
-test-slow: .venv/.extras  ## run the tests marked slow
+test-slow: .venv/.extras .venv/.cookbook  ## run the tests marked slow
 	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
@@ -111,4 +111,9 @@ clean:  ## remove reports and caches; the store in runs/ stays
 # Ray, submitit and a PostgreSQL driver, which only the slow tests and some users need.
 .venv/.extras: requirements-extras.lock .venv/.ready
 	@$(install) --no-deps --require-hashes -r requirements-extras.lock
+	@touch $@
+
+# What projects of docs/cookbook use, in a folder of its own: torchmetrics imports transformers wherever it finds it.
+.venv/.cookbook: requirements-cookbook.lock .venv/.ready
+	@$(install) --no-deps --require-hashes --upgrade --target .venv/cookbook -r requirements-cookbook.lock
 	@touch $@

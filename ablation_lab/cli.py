@@ -195,12 +195,30 @@ def _rekey(call: Call) -> int:
 def _import(call: Call) -> int:
     if not call.words:
         raise ConfigurationError(f"command line: expected {SOURCE}, as in `import results.csv`")
-    from ablation_lab.runner.importing import import_results
-
-    words = import_results(call.options, call.project, call.words)
+    words = (_continue if call.options.into else _report_alone)(call)
     from ablation_lab.report.__main__ import main as write
 
     return write(words)
+
+
+def _report_alone(call: Call) -> tuple[str, ...]:
+    from ablation_lab.runner.importing import import_results
+
+    return import_results(call.options, call.project, call.words)
+
+
+def _continue(call: Call) -> tuple[str, ...]:
+    """Count results as runs of a study of the project, read from where the call is made."""
+    from ablation_lab.runner.importing import long
+    from ablation_lab.store.foreign import read_source
+
+    source, *settings = call.words
+    table = read_source(source, call.options.store)
+    invocation = _invocation(replace(call, words=(f"study={call.options.into}", *settings)))
+    from ablation_lab.runner.continued import import_into
+
+    metric = invocation.studies[0].metric.name
+    return import_into(call.options, invocation, long(table, call.options, metric))
 
 
 def _apart(call: Call, *names: str) -> tuple[dict[str, str], Call]:

@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 # Folders and files whose tests share things that take seconds to make.
 SHARING = (
     "cli",
+    "cookbook",
     "faults",
     "report",
     "data",

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import pandas as pd
+
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.factorial import too_few_in_common
 from ablation_lab.statistics.planning import Procedure
@@ -17,6 +19,7 @@ from ablation_lab.store.frame import overruled
 from ablation_lab.study.declaration import Cell, Declaration, Imported
 from ablation_lab.study.files import flat
 from ablation_lab.study.record import NoConvergence, Status
+from ablation_lab.study.run import TrainerName
 
 NAMED_CELLS = 3
 MOST_SETTINGS = 6
@@ -41,6 +44,9 @@ def problems(study: Study) -> tuple[str, ...]:
     said = list(study.problems)
     if study.declaration.imported:
         said += imported_sentences(study.declaration.imported)
+    foreign = study.frame["trainer"] == TrainerName.IMPORTED
+    if foreign.any() and not study.declaration.imported:
+        said.append(partly_imported(study.frame.loc[foreign, "reason"], len(study.frame)))
     elif not study.experiment_id:
         said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
     said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
@@ -64,6 +70,16 @@ def imported_sentences(imported: Imported) -> Iterator[str]:
             "Not every cell has the same replicates, so differences are not paired: cells are "
             "compared by unpaired tests, and no effects of factors are given."
         )
+
+
+def partly_imported(reasons: pd.Series[str], runs: int) -> str:
+    """What a reader should know of a study whose first runs somebody else trained."""
+    files = dict.fromkeys(reason.rpartition(": ")[0] for reason in reasons)
+    return (
+        f"{len(reasons)} of {runs} runs were {', '.join(files)}, and count as made by what trains "
+        "the others, which nobody has checked. Their seeds are not those of this study, and they "
+        "may have been known when it was declared."
+    )
 
 
 def without_result(study: Study) -> tuple[str, ...]:

@@ -39,8 +39,7 @@ def import_results(
 ) -> tuple[str, ...]:
     """Import a source into a project's store; return the words that report it."""
     source, *settings = words
-    table = read_source(source, options.store)
-    study = imported(*asked_of(table, options, source))
+    study = imported(*asked_of(read_source(source, options.store), options, source))
     os.chdir(folder)
     places = _places(folder, settings)
     uri, reports = places["tracking.uri"], places["reports"]
@@ -60,9 +59,7 @@ def asked_of(table: Table, options: argparse.Namespace, source: str) -> tuple[Ta
     first = next(iter(metrics), "")
     if options.direction and first:
         metrics[first] = Direction(options.direction)
-    for word in options.wide or ():
-        name, pattern = _pair(word, "--wide", "seed=acc_*")
-        table = melted(table, name, pattern, first)
+    table = long(table, options, first)
     asked = Asked(
         study=options.study or study_name(source),
         factors=dict(_labelled(word) for word in _list(options.factors)),
@@ -82,6 +79,14 @@ def asked_of(table: Table, options: argparse.Namespace, source: str) -> tuple[Ta
     if said := wrong_study(asked.study):
         raise ConfigurationError(f"--study: {said}")
     return table, asked
+
+
+def long(table: Table, options: argparse.Namespace, metric: str) -> Table:
+    """Return a table with the columns as rows that are asked for."""
+    for word in options.wide or ():
+        name, pattern = _pair(word, "--wide", "seed=acc_*")
+        table = melted(table, name, pattern, metric)
+    return table
 
 
 def said_of(study: ImportedStudy) -> tuple[str, ...]:
@@ -116,6 +121,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             f"--{word}", dest="direction", action="store_const", const=word.value,
             help=f"{word} the first metric",
         )  # fmt: skip
+    add("--into", metavar="STUDY", help="count rows as runs of a declared study, which trains more")
     add("--replicate", metavar="SEED", help="the column that tells runs of a cell apart")
     add("--task", metavar="A", help="the factor whose levels methods are compared on: data sets")
     add("--baseline", metavar="A=X,B=Y", help="levels that cells are compared with")

@@ -22,6 +22,7 @@ from ablation_lab.store.tags import Tag, replicates_of
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.names import OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
+from ablation_lab.study.run import TrainerName
 from ablation_lab.study.selection import selection
 
 TEXTS = (
@@ -123,10 +124,13 @@ def _outcome(run: StoredRun | None) -> dict[str, Any]:
     if run is None:
         return {"run_id": "", "status": Status.MISSING, "reason": NOT_RUN}
     tags = run.tags
+    said = json.loads(tags.get(Tag.PROVENANCE, "{}"))
+    trainer = tags.get(Tag.TRAINER, "")
     common = {
         "run_id": run.run_id,
-        "trainer": tags.get(Tag.TRAINER, ""),
-        **_cost(json.loads(tags.get(Tag.PROVENANCE, "{}")), run.metrics.get("seconds")),
+        "trainer": trainer,
+        "reason": said["reason"] if trainer == TrainerName.IMPORTED else "",
+        **_cost(said, run.metrics.get("seconds")),
     }
     if run.is_finished:
         rule = tags.get(Tag.RULE, "")

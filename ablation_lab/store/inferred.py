@@ -231,7 +231,7 @@ def _baseline(
             raise ConfigurationError(
                 f"{table.name}: baseline: unknown factor {name!r}; {nearest(name, known)}"
             )
-        level = next((each for each in known[name] if _equal(each, str(value))), None)
+        level = next((each for each in known[name] if equal_levels(each, str(value))), None)
         if level is None:
             raise ConfigurationError(
                 f"{table.name}: baseline: {name}: unknown level {value!r}; "
@@ -241,7 +241,8 @@ def _baseline(
     return found
 
 
-def _equal(level: str, given: str) -> bool:
+def equal_levels(level: str, given: str) -> bool:
+    """Whether two labels are of one level: equal numbers, the same text, the same truth."""
     if is_number(level) and is_number(given):
         return float(level) == float(given)
     return level == given or level.lower() == given.lower() in ("true", "false")

@@ -45,7 +45,7 @@ from ablation_lab.study.files import flat
 from ablation_lab.study.names import key_of
 from ablation_lab.study.protocol import next_entry
 from ablation_lab.study.record import Record, Status
-from ablation_lab.study.run import Run
+from ablation_lab.study.run import Run, TrainerName
 
 LONGEST, MOST = 6000, 100  # letters of a parameter, parameters in one call: MLflow takes no more
 
@@ -223,12 +223,9 @@ def _metrics(record: Record, ended: int) -> Iterator[Metric]:
     for name, points in record.curves.items():
         for step, value in points:
             yield Metric(name, value, ended, step)
-    numbers = {
-        **record.metrics,
-        "not_converged": float(bool(record.not_converged)),
-        "steps": float(record.steps),
-        "seconds": record.seconds,
-    }
+    numbers = {**record.metrics, "not_converged": float(bool(record.not_converged))}
+    if record.trainer is not TrainerName.IMPORTED:  # of those nobody knows
+        numbers |= {"steps": float(record.steps), "seconds": record.seconds}
     if record.not_converged_step is not None:
         numbers["not_converged_step"] = float(record.not_converged_step)
     for name, value in numbers.items():

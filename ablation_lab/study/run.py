@@ -29,6 +29,7 @@ class TrainerName(StrEnum):
     COMPUTED = "computed"
     COMMAND = "command"
     FUNCTION = "function"
+    IMPORTED = "imported"
 
 
 Entry = TypeVar("Entry")

@@ -19,9 +19,9 @@ COOKBOOK = Path(__file__).resolve().parents[2] / "docs" / "cookbook"
 
 
 def command(page: str) -> list[str]:
-    """Return the words behind `ablation import` of a page's only command."""
+    """Return the words behind `ablation import` of a page's first command."""
     text = (COOKBOOK / page).read_text(encoding="utf-8")
-    (block,) = re.findall(r"```bash\nablation import (.*?)\n```", text, re.DOTALL)
+    block, *_ = re.findall(r"```bash\nablation import (.*?)\n```", text, re.DOTALL)
     return shlex.split(block)
 
 

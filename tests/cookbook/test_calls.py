@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.lab import refused
+from tests.cli.lab import clean_environment, refused
+from tests.cli.test_import import table
 from tests.cookbook.projects import Cooked
 
 SCRIPT = """
@@ -88,3 +92,23 @@ def test_the_command_line_changes_settings_of_commands(project: Cooked) -> None:
         planned.out
     )
     assert "about 8 min on 2 workers" in planned.out
+
+
+def test_what_was_imported_is_done_and_the_rest_is_trained(project: Cooked) -> None:
+    rows = ["lr,decay,seed,loss", "0.1,0,7,0.1", "0.1,0,8,0.2", "0.1,0.01,7,0.3"]
+    (project.folder / "theirs.csv").write_text("\n".join(rows))
+    command = [sys.executable, "-m", "ablation_lab", "import", "theirs.csv", "--into", "rates"]
+    for told in ("3 runs imported", "0 runs imported, 3 were there already"):
+        done = subprocess.run(
+            [*command, "--replicate", "seed", "profile=smoke"], cwd=project.folder, text=True,
+            env=clean_environment(project.folder), capture_output=True, check=True,
+        )  # fmt: skip
+        assert f"rates: {told}" in done.stdout
+    again = project.call("study=rates", "engine.workers=1")
+    assert "8 runs: 3 done, 5 to do" in again.out
+    report = project.folder / "reports" / "smoke"
+    trainers = Counter(row["trainer"] for row in table(report / "rates" / "runs.csv"))
+    assert trainers == {"imported": 3, "command": 5}
+    page = (report / "rates.html").read_text(encoding="utf-8")
+    assert "3 of 8 runs were imported from theirs.csv, 3 rows, sha256 " in page
+    assert "were not fixed beforehand" in page

@@ -10,22 +10,31 @@ from tests.cookbook.projects import COOKBOOK, Cooked, killed_and_called_again
 
 RUNS = {
     "argparse": ("rates", 8),
+    "huggingface": ("layers", 4),
     "hydra": ("darts", 8),
+    "jax": ("momentum", 4),
+    "lightning": ("spiral", 8),
     "shell": ("levels", 6),
     "sklearn": ("forest", 8),
+    "xgboost": ("trees", 4),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_a_killed_project_trains_only_the_rest(tmp_path: Path, name: str) -> None:
+def test_a_killed_project_trains_only_the_rest(
+    tmp_path: Path, environment: Path, name: str
+) -> None:
     study, runs = RUNS[name]
-    killed_and_called_again(Cooked(tmp_path, name), study, "engine.workers=1", runs=runs)
+    project = Cooked(tmp_path, name, (environment,))
+    killed_and_called_again(project, study, "engine.workers=1", runs=runs)
 
 
-def test_every_project_is_killed_and_has_its_row() -> None:
+def test_every_project_is_killed_and_has_its_page() -> None:
     projects = {path.name for path in COOKBOOK.iterdir() if path.is_dir()}
     assert projects == set(RUNS)
-    page = (COOKBOOK / "README.md").read_text(encoding="utf-8")
+    contents = (COOKBOOK / "README.md").read_text(encoding="utf-8")
     for name, (study, _) in RUNS.items():
-        assert f"| [{study}]({name}/conf/study/{study}.yaml) |" in page
+        assert f"]({name}/README.md)" in contents
+        page = (COOKBOOK / name / "README.md").read_text(encoding="utf-8")
+        assert f"(conf/study/{study}.yaml)" in page

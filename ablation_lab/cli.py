@@ -131,7 +131,7 @@ def _report(call: Call) -> int:
 
     words = ["--store", invocation.tracking_uri, "--profile", invocation.profile]
     words += ["--reports", str(invocation.reports or "reports")]
-    words += ["--order", *invocation.named]
+    words += ["--language", invocation.language, "--order", *invocation.named]
     words += ["--studies", *(study.name for study in invocation.studies)]
     return write(words, listed=invocation.listed)
 

@@ -12,6 +12,7 @@ import ablation_lab
 from ablation_lab.cli import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
+KOREAN = (ROOT / "README.ko.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(?:yaml|python)\n(.*?)```", README, flags=re.DOTALL)
 ORDER = [(a, i) for a in ("sigmoid", "relu") for i in ("normal", "xavier_uniform", "he_normal")]
@@ -121,3 +122,19 @@ def test_what_a_card_gains_is_what_was_measured() -> None:
     seconds, times = re.findall(r"1,000 MNIST runs in (\d+) s, (\d+) times as", README)[0]
     assert lab[2].startswith(f"{seconds}.")
     assert lab[4] == times
+
+
+def commands(text: str) -> list[str]:
+    """Every line of code of a README, without the comments of its commands."""
+    blocks = re.findall(r"```\w+\n(.*?)```", text, flags=re.DOTALL)
+    return [re.sub(r"\s*#.*", "", line) for block in blocks for line in block.splitlines()]
+
+
+def test_both_languages_say_the_same_commands_and_lead_to_the_same_pages() -> None:
+    assert commands(KOREAN) == commands(README)
+    pages = [set(re.findall(r"\]\(([\w./-]+)", text)) for text in (README, KOREAN)]
+    assert pages[0] - pages[1] == {"README.ko.md"}
+    assert pages[1] - pages[0] == {"README.md"}
+    rows = ["".join(re.findall(r"^\|.*\n", text, flags=re.MULTILINE)) for text in (README, KOREAN)]
+    numbers = [re.findall(r"\d+(?:\.\d+)?", text) for text in rows]
+    assert numbers[0] == numbers[1]

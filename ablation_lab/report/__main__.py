@@ -24,6 +24,7 @@ from ablation_lab.report.study import UnknownStudyError, stored
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_readable
+from ablation_lab.study.names import Language
 from ablation_lab.study.project import Listed
 
 BAD_INPUT = 2
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | N
             beside=bool(options.studies),
             order=options.order,
             publish=options.store if options.publish else "",
+            language=options.language,
         )
     except (ReportError, StoreError) as error:
         warn(f"{error}; the report that was there is untouched")
@@ -82,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--listed", action="store_true", help="list those that have no run: JSON on standard input"
     )
     parser.add_argument("--publish", action="store_true", help="write cells and files to the store")
+    parser.add_argument("--language", default=Language.ENGLISH, choices=list(Language))
     parser.add_argument("--base-url", default=BASE_URL, help="where the MLflow server is reached")
     return parser
 

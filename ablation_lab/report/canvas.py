@@ -26,12 +26,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from matplotlib.ft2font import FT2Font
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from ablation_lab.report.text import FAMILY, is_number, korean_font, plain
+from ablation_lab.report.language import tr
+from ablation_lab.report.text import is_number, korean_font, plain
 
 # Seaborn's "colorblind", but for two: its light brown and grey are hard to see as lines.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#7a4f24", "#5b5b5b", "#56b4e9")
@@ -64,7 +66,7 @@ def _families() -> list[str]:
     if font is None:
         return ["DejaVu Sans"]
     fontManager.addfont(font)
-    return ["DejaVu Sans", FAMILY]
+    return ["DejaVu Sans", FT2Font(font).family_name]
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def spanning(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
         ticks = getattr(ax, f"{axis}axis")
         ticks.set_minor_locator(NullLocator())
         ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ticks.set_label_text(f"{ticks.get_label_text()}, log scale")
+        ticks.set_label_text(tr("{axis}, log scale", axis=ticks.get_label_text()))
 
 
 def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
@@ -147,7 +149,8 @@ def stretched(ax: Axes, values: Sequence[float], axis: Axis = "x") -> None:
     ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ticks.set_minor_locator(NullLocator())
     if words := ticks.get_label_text():
-        ticks.set_label_text(f"{words}{', ' if axis == 'x' else chr(10)}stretched towards 100")
+        apart = ", " if axis == "x" else "\n"
+        ticks.set_label_text(f"{words}{apart}{tr('stretched towards 100')}")
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], texts: Sequence[str], *, title: str) -> None:

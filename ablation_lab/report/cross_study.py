@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ablation_lab.report.language import msgid, msgids, tr, tr_known, trn
 from ablation_lab.report.reference_tables import accuracies
 from ablation_lab.report.reference_values import Answer, answers, value_table
 from ablation_lab.report.study import Study
@@ -69,10 +70,11 @@ class Across:
         return [table for table in made if table is not None]
 
 
-UNTRAINED_HEADER = ("study", "question", "declared", "without result", "why", "command")
-UNTRAINED_CAPTION = (
-    "Studies that this profile declares and of which runs have no result. Each command trains what "
-    "is missing, and nothing twice; with ENGINE=ray or ENGINE=slurm behind it on other machines."
+UNTRAINED_HEADER = msgids("study", "question", "declared", "without result", "why", "command")
+UNTRAINED_CAPTION = msgid(
+    "Studies that this profile declares and of which runs have no result. Each "
+    "command trains what is missing, and nothing twice; with ENGINE=ray or "
+    "ENGINE=slurm behind it on other machines."
 )
 
 
@@ -107,9 +109,9 @@ def untrained_table(rows: Sequence[Untrained]) -> Table | None:
         return None
     return Table.of(
         "untrained",
-        "Not trained, or not all of it",
-        caption=UNTRAINED_CAPTION,
-        header=(UNTRAINED_HEADER,),
+        tr("Not trained, or not all of it"),
+        caption=tr(UNTRAINED_CAPTION),
+        header=(tuple(map(tr, UNTRAINED_HEADER)),),
         rows=map(astuple, rows),
     )
 
@@ -117,13 +119,21 @@ def untrained_table(rows: Sequence[Untrained]) -> Table | None:
 def untrained_sentence(rows: Sequence[Untrained]) -> str:
     """How many studies lack results, in one sentence; empty where none does."""
     whole = sum(row.is_whole for row in rows)
-    verb = "was" if whole == 1 else "were"
-    counts = [(whole, f"{verb} not trained"), (len(rows) - whole, "only in part")]
-    said = " and ".join(f"{n} {what}" for n, what in counts if n)
-    if not said:
+    part = len(rows) - whole
+    if not rows:
         return ""
-    text = f"Of the studies that this profile declares {said}; a table says why, and what to type."
-    return text if whole else text.replace("only in part", "were trained only in part")
+    none = trn("{n} was not trained", "{n} were not trained", whole)
+    said = (
+        tr("{n} were trained only in part", n=part)
+        if not whole
+        else tr("{untrained} and {n} only in part", untrained=none, n=part)
+        if part
+        else none
+    )
+    return tr(
+        "Of the studies that this profile declares {said}; a table says why, and what to type.",
+        said=said,
+    )
 
 
 def _in_part(studies: Iterable[Study]) -> Iterator[Untrained]:
@@ -131,8 +141,8 @@ def _in_part(studies: Iterable[Study]) -> Iterator[Untrained]:
         status, declaration = study.frame["status"], study.declaration
         failed, missing = (int((status == each).sum()) for each in (Status.FAILED, Status.MISSING))
         if failed + missing:
-            why = [f"{missing} {not_run(declaration.needs)}"] if missing else []
-            why += [f"{failed} failed"] if failed else []
+            why = [f"{missing} {tr_known(not_run(declaration.needs))}"] if missing else []
+            why += [tr("{n} failed", n=failed)] if failed else []
             yield Untrained(
                 study=study.name,
                 question=declaration.question,
@@ -151,6 +161,6 @@ def _never(listed: Iterable[Listed]) -> Iterator[Untrained]:
                 question=entry.question,
                 declared=entry.runs,
                 lacking=entry.runs,
-                why=entry.problem or not_run(entry.needs),
+                why=entry.problem or tr_known(not_run(entry.needs)),
                 command=command(entry.study, entry.profile),
             )

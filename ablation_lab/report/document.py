@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from ablation_lab.report.cautions import GENERAL, PRINTED, problems, threats, wi
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
 from ablation_lab.report.findings import abstract, basis, statements
 from ablation_lab.report.glossary import Term, glossary
+from ablation_lab.report.language import msgid, tr, tr_known
 from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.reference_tables import (
@@ -36,9 +37,9 @@ from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
 COUNTS = ("declared", "finished", "not converged", "failed", "missing", "skipped", "extra")
-SENTENCES = re.compile(r"(?<=\.) (?=[A-Z0-9])")
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z0-9가-힣])")
 FEWEST_DRAWN = 5  # printed runs whose p make a figure
-NO_FONT = (
+NO_FONT = msgid(
     "Some texts are Korean, and no Korean font was found for paper.pdf and the figures: install "
     "the Python package koreanize-matplotlib or Debian's fonts-nanum, then write the report anew."
 )
@@ -181,7 +182,7 @@ def document(
     lost = korean_font() is None and needs_korean(map(str, sections))
     return Document(
         profile=profile,
-        title=sections[0].title if len(sections) == 1 else "Ablation report",
+        title=sections[0].title if len(sections) == 1 else tr("Ablation report"),
         abstract=abstract(
             studies, totals, verdicts, untrained=sentence, family=family(across.answers).sentence
         ),
@@ -196,7 +197,7 @@ def document(
         threats=(*GENERAL, PRINTED) if values else GENERAL,
         facts=facts(studies, profile=profile),
         references=tuple(work.text for work in cited(studies)),
-        lacking=(NO_FONT,) if lost else (),
+        lacking=(tr(NO_FONT),) if lost else (),
         cards=tuple(held),
     )
 
@@ -245,7 +246,10 @@ def section(
             for figure in figures
         ),
         cells=cell_runs(study, server),
-        served=server.study(study.published.experiment_id, shown, declaration.profile),
+        served=tuple(
+            replace(each, text=tr_known(each.text))
+            for each in server.study(study.published.experiment_id, shown, declaration.profile)
+        ),
         problems=problems(study),
         lacking=without_result(study),
         threats=threats(study),

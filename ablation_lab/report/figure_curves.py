@@ -28,6 +28,7 @@ from ablation_lab.report.canvas import (
     styled,
 )
 from ablation_lab.report.formatting import in_percent, metric_label
+from ablation_lab.report.language import tr
 from ablation_lab.report.layout import ABSENT, agrees
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -130,7 +131,7 @@ def member_curve(study: Study, *, factor: Factor, ax: Axes | None = None) -> Axe
     values = np.concatenate([ended_values(study, cell) for cell in single])
     if len(values):
         low, high = np.quantile(values, BAND)
-        text = f"80 % of {len(values)} single members"
+        text = tr("80 % of {n} single members", n=len(values))
         band = ax.axhspan(low, high, color=PALE, alpha=0.45, lw=0, zorder=0, label=text)
         old = ax.get_legend()
         handles = [*(old.legend_handles if old else ()), band]
@@ -158,7 +159,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
         band = scale * low[name], scale * high[name]
         ax.fill_between(low[name].index, *band, color=look["color"], alpha=0.15, lw=0)
     logarithmic(ax)
-    ax.set_xlabel("step (log scale)")
+    ax.set_xlabel(tr("step (log scale)"))
     words = metric.replace("_", " ").replace("val ", "validation ")
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
     if scale == 100:

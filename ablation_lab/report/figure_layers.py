@@ -18,6 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from ablation_lab.report.canvas import PALE, styled
+from ablation_lab.report.language import msgid, tr, trs
 from ablation_lab.report.layout import grid
 from ablation_lab.report.marks import key_text, names_text
 from ablation_lab.report.panels import Panels, lacking, look_of, say, split
@@ -27,8 +28,8 @@ from ablation_lab.study.record import Histogram, Probed, Surface
 
 LONG = 100  # times the first step that is looked at: then steps are spaced in logarithms
 COURSES = {
-    "first": "norm of the first\nlayer's gradient",
-    "ratio": "first / last layer,\nnorm of the gradient",
+    "first": msgid("norm of the first\nlayer's gradient"),
+    "ratio": msgid("first / last layer,\nnorm of the gradient"),
 }
 
 
@@ -56,7 +57,7 @@ def gradient_norms(study: Study) -> Axes:
     for ax, _, _ in panels:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return panels.labelled(
-        "layer, the first one at the left", "norm of the gradient\nbefore the first step"
+        *trs("layer, the first one at the left", "norm of the gradient\nbefore the first step")
     )
 
 
@@ -67,7 +68,7 @@ def gradient_course(study: Study, *, quantity: str) -> Axes:
     panels = _line_panels(study, courses(norms, quantity))
     for ax in panels.axes[0]:  # a column has one x axis
         _along_steps(ax, norms["step"])
-    return panels.labelled("training steps", COURSES[quantity])
+    return panels.labelled(tr("training steps"), tr(COURSES[quantity]))
 
 
 def _line_panels(study: Study, series: Mapping[str, pd.Series[float]]) -> Panels:
@@ -124,7 +125,7 @@ def boundaries(study: Study) -> Axes:
         if seen is None or seen.surface is None:
             say(ax, lacking(place))
         elif all(value is None for row in seen.surface.values for value in row):
-            say(ax, "not finite")
+            say(ax, tr("not finite"))
         else:
             _surface(ax, seen.surface)
         ax.set_box_aspect(1)
@@ -182,7 +183,9 @@ def activation_histograms(study: Study, *, last: bool) -> Axes:
     def hidden(seen: Probed) -> tuple[Histogram, ...]:
         return seen.histograms("activation", last=last)[:-1]
 
-    return _panels(study, hidden, _draw_values, ("hidden layer", "activation"))
+    return _panels(
+        study, hidden, _draw_values, trs("hidden layer, the first one at the left", "activation")
+    )
 
 
 @styled()
@@ -192,14 +195,19 @@ def gradient_histograms(study: Study, *, last: bool) -> Axes:
     def layers(seen: Probed) -> tuple[Histogram, ...]:
         return seen.histograms("gradient", last=last)
 
-    return _panels(study, layers, _draw_magnitudes, ("layer", "magnitude of the gradient"))
+    return _panels(
+        study,
+        layers,
+        _draw_magnitudes,
+        trs("layer, the first one at the left", "magnitude of the gradient"),
+    )
 
 
 def _panels(
     study: Study,
     layers_of: Callable[[Probed], tuple[Histogram, ...]],
     draw: Callable[[Axes, Sequence[Histogram]], None],
-    words: tuple[str, str],
+    words: Sequence[str],
 ) -> Axes:
     made = grid(study.declaration)
     upper, lower = split(made.across)
@@ -212,9 +220,9 @@ def _panels(
             ax.grid(visible=False)
             draw(ax, layers)
         else:
-            unseen = "no hidden layer" if seen else lacking(place)
-            say(ax, "not finite" if layers else unseen)
-    return panels.labelled(f"{words[0]}, the first one at the left", words[1])
+            unseen = tr("no hidden layer") if seen else lacking(place)
+            say(ax, tr("not finite") if layers else unseen)
+    return panels.labelled(*words)
 
 
 def _draw_values(ax: Axes, layers: Sequence[Histogram]) -> None:
@@ -229,7 +237,7 @@ def _draw_magnitudes(ax: Axes, layers: Sequence[Histogram]) -> None:
     """Magnitudes upwards on a logarithmic axis, one column for each layer."""
     edges = magnitude_edges(layers)
     if edges is None:
-        say(ax, "all zero")
+        say(ax, tr("all zero"))
         return
     columns = [magnitude_shares(one, edges) if one.counts else None for one in layers]
     _paint(ax, columns, np.log10(edges))

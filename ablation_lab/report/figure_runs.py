@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from ablation_lab.report.canvas import COLOURS, new_axes, styled
 from ablation_lab.report.formatting import in_percent, metric_label
+from ablation_lab.report.language import msgid, tr, tr_known
 from ablation_lab.report.layout import levels_of
 from ablation_lab.report.marks import (
     SIZE,
@@ -32,6 +33,8 @@ THIN = 200  # runs of a cell that are drawn as lines or dots; more would hide on
 MARGIN = 0.05  # of an axis, on both sides of what it shows
 MOST_COMPARED = 100  # rows of a forest; more stand in their table alone
 STANDINGS = {Standing.BETTER: ("^", 2), Standing.WORSE: ("v", 3), Standing.EQUIVALENT: ("s", 0)}
+RIGHT = msgid("difference in {metric}{points} (better: right)")
+LEFT = msgid("difference in {metric}{points} (better: left)")
 OPEN = ("o", 6)  # marker and place of the colour of what is not decided
 
 
@@ -78,7 +81,12 @@ def paired_lines(study: Study, *, ax: Axes | None = None) -> Axes:
             if lines.size:
                 ax.plot([x - 0.25, x + 0.25], lines, "o-", color=colour, lw=0.6, ms=2, alpha=0.6)
     ax.set_xticks(range(len(others)), [other.cell.replace(",", "\n") for other in others])
-    ax.set_xlabel(f"each replicate: {declaration.baseline} (left) and the cell (right)")
+    ax.set_xlabel(
+        tr(
+            "each replicate: {baseline} (left) and the cell (right)",
+            baseline=declaration.baseline,
+        )
+    )
     ax.set_ylabel(metric_label(declaration))
     ax.grid(visible=False, axis="x")
     return ax
@@ -104,11 +112,13 @@ def forest(study: Study, *, ax: Axes | None = None) -> Axes:
         inside = "white" if marker == OPEN[0] else colour
         ax.plot([unit * found.low, unit * found.high], [y, y], color=colour, lw=1.2)
         ax.plot([unit * found.estimate], [y], marker, ms=SIZE, color=colour, mfc=inside)
-        ax.text(1.02, y, each.verdict, va="center", size=7, transform=ax.get_yaxis_transform())
+        ax.text(
+            1.02, y, tr_known(each.verdict), va="center", size=7, transform=ax.get_yaxis_transform()
+        )
     _zoom(ax, made, unit)
-    better = "right" if declaration.higher_is_better else "left"
-    points = ", points" if in_percent(declaration.primary) else ""
-    label = f"difference in {declaration.primary.words}{points} (better: {better})"
+    points = tr(", points") if in_percent(declaration.primary) else ""
+    better = RIGHT if declaration.higher_is_better else LEFT
+    label = tr(better, metric=tr_known(declaration.primary.words), points=points)
     ax.set_ylabel(names_text(declaration, tuple(each.name for each in declaration.compared)))
     return _by_cell(ax, _compared(study), label)
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from ablation_lab.report.canvas import COLOURS, line_look, new_axes, styled
 from ablation_lab.report.formatting import metric_label
+from ablation_lab.report.language import tr
 from ablation_lab.report.marks import SIZE, legend
 from ablation_lab.report.study import Study
 
@@ -32,8 +33,8 @@ def profiles(study: Study, *, ax: Axes | None = None) -> Axes:
         ax.fill_between(
             unit * made.thresholds, 100 * low, 100 * high, color=look["color"], alpha=0.15, lw=0
         )
-    ax.set_xlabel("score" if made.scaled else metric_label(study.declaration))
-    ax.set_ylabel("runs above it, %")
+    ax.set_xlabel(tr("score") if made.scaled else metric_label(study.declaration))
+    ax.set_ylabel(tr("runs above it, %"))
     legend(ax, made.methods, "", dashed=True)
     return ax
 
@@ -56,6 +57,6 @@ def mean_ranks(study: Study, *, ax: Axes | None = None) -> Axes:
         ax.plot(ends, [y, y], color="0.2", lw=2, solid_capstyle="butt")
     ax.set_yticks(range(len(order)), [made.methods[m] for m in order])
     ax.set_ylim(len(order) - 0.5, -0.8)
-    ax.set_xlabel(f"mean rank over {len(made.tasks)} tasks")
+    ax.set_xlabel(tr("mean rank over {n} tasks", n=len(made.tasks)))
     ax.grid(visible=False, axis="y")
     return ax

@@ -24,7 +24,6 @@ from ablation_lab.report.canvas import (
     stretched,
     styled,
 )
-from ablation_lab.report.effects import credit, importance, main_effects
 from ablation_lab.report.figure_curves import (
     along,
     ensemble_size,
@@ -32,10 +31,12 @@ from ablation_lab.report.figure_curves import (
     numeric_curve,
     training_curves,
 )
+from ablation_lab.report.figure_effects import credit, importance, main_effects
 from ablation_lab.report.figure_layers import layer_figures
 from ablation_lab.report.figure_runs import MOST_COMPARED, forest
 from ablation_lab.report.figure_tasks import mean_ranks, profiles
 from ablation_lab.report.formatting import in_percent, metric_label, unsigned
+from ablation_lab.report.language import tr, trs
 from ablation_lab.report.layout import ABSENT, Grid, Key, Place, change_texts, narrow
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -113,8 +114,8 @@ def points(study: Study, *, ax: Axes | None = None) -> Axes:
     changes = change_texts(declaration, made)
     ax.set_yticks(range(len(made.down)), changes or [key_text(key) for key in made.down])
     ax.set_ylim(len(made.down) - 0.5, -0.5)
-    ax.set_ylabel("the one change" if changes else names_text(declaration, made.rows))
-    ax.set_xlabel(f"{metric_label(declaration)}, 95 % interval")
+    ax.set_ylabel(tr("the one change") if changes else names_text(declaration, made.rows))
+    ax.set_xlabel(tr("{metric}, 95 % interval", metric=metric_label(declaration)))
     ax.grid(visible=False, axis="y")
     if in_percent(declaration.primary) and not declaration.is_success:
         stretched(ax, [value for p in found for value in (p.low, p.middle, p.high)])
@@ -201,7 +202,7 @@ def ladder(study: Study, *, ax: Axes | None = None) -> Axes:
         *ax.plot([], [], "o", color=COLOURS[0], ms=SIZE),
         *ax.plot([], [], "D", mfc="none", mec=COLOURS[3], ms=SIZE + 1.5),
     ]
-    legend_above(ax, handles, ["ours, 95 % interval", "reference value"], title="")
+    legend_above(ax, handles, trs("ours, 95 % interval", "reference value"), title="")
     return ax
 
 

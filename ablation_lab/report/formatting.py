@@ -11,6 +11,7 @@ from math import floor, isfinite, log10, nan
 
 import pandas as pd
 
+from ablation_lab.report.language import tr, tr_known, trn
 from ablation_lab.statistics.contrasts import asked
 from ablation_lab.statistics.sequential import Looks
 from ablation_lab.study.declaration import Declaration
@@ -142,7 +143,7 @@ def estimate_text(row: Mapping[str, object], declaration: Declaration, *, digits
 
 def not_converged_text(row: Mapping[str, object]) -> str:
     """How many of a cell's finished runs did not converge: '3/10 not converged'."""
-    return f"{row['not_converged']:,}/{row['finished']:,} not converged"
+    return tr("{n:,}/{finished:,} not converged", n=row["not_converged"], finished=row["finished"])
 
 
 def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
@@ -153,12 +154,12 @@ def decimals(cells: pd.DataFrame, declaration: Declaration) -> int:
 
 def metric_label(declaration: Declaration) -> str:
     """The metric in words, with its unit."""
-    return "first number" if declaration.computes else label_of(declaration.primary)
+    return tr("first number") if declaration.computes else label_of(declaration.primary)
 
 
 def label_of(metric: Metric) -> str:
     """A metric in words, with its unit."""
-    return f"{metric.words} (%)" if in_percent(metric) else metric.words
+    return f"{tr_known(metric.words)} (%)" if in_percent(metric) else tr_known(metric.words)
 
 
 def caption(declaration: Declaration, *, columns: bool = False) -> str:
@@ -167,21 +168,25 @@ def caption(declaration: Declaration, *, columns: bool = False) -> str:
     With `columns`, interval and numbers of runs stand in columns of their own.
     """
     if declaration.is_success:
-        body = (
-            "Successes out of finished runs, in percent with the 95 % Wilson interval. Runs "
-            "that did not converge count as no success."
+        body = tr(
+            "Successes out of finished runs, in percent with the 95 % Wilson "
+            "interval. Runs that did not converge count as no success."
         )
     else:
         label = metric_label(declaration)
         shown = (
-            "mean over all n finished runs, converged or not, and its 95 % interval over "
-            "replicates; mean of converged: of those alone, which nothing tests"
+            tr(
+                "mean over all n finished runs, converged or not, and its 95 % interval "
+                "over replicates; mean of converged: of those alone, which nothing tests"
+            )
             if columns
-            else "mean over all finished runs, converged or not, ± half of the 95 % interval over "
-            "replicates (number of runs)"
+            else tr(
+                "mean over all finished runs, converged or not, ± half of the 95 % "
+                "interval over replicates (number of runs)"
+            )
         )
         body = f"{label[:1].upper()}{label[1:]}: {shown}. {_lost(declaration)}"
-    bold = "Bold: better than the runner-up at the 5 % level, tested with all others."
+    bold = tr("Bold: better than the runner-up at the 5 % level, tested with all others.")
     return f"{body} {rule_caption(declaration)} {bold}"
 
 
@@ -189,23 +194,32 @@ def _lost(declaration: Declaration) -> str:
     """What a run counts as that is not finite."""
     metric = declaration.primary
     if not metric.is_share:
-        return "A run that is not finite counts as the worst; then the median stands for the mean."
+        return tr(
+            "A run that is not finite counts as the worst; then the median stands for the mean."
+        )
     if declaration.chance is None:
-        return f"A run that is not finite counts as {100 * metric.worst:g} %."
-    return f"A run that is not finite counts as guessing, {100 * declaration.chance:.3g} %."
+        return tr("A run that is not finite counts as {worst:g} %.", worst=100 * metric.worst)
+    return tr(
+        "A run that is not finite counts as guessing, {chance:.3g} %.",
+        chance=100 * declaration.chance,
+    )
 
 
 def rule_caption(declaration: Declaration) -> str:
     """Which state of a run is reported, and what was tuned before; it stands in every caption."""
-    rule, tuning = selection(declaration.selection).caption, declaration.tuning
+    rule, tuning = tr_known(selection(declaration.selection).caption), declaration.tuning
     if tuning is None:
         return rule
     tuned = [factor for factor in declaration.factors if factor.role is FactorRole.NUISANCE]
     chosen = "; ".join(_chosen(factor, declaration) for factor in tuned)
-    replicates = f"{tuning.replicates} replicate{'' if tuning.replicates == 1 else 's'}"
-    return (
-        f"{rule} Tuned for each cell on validation, with {tuning.trials} trials of {replicates} "
-        f"that no table reports: {chosen}."
+    replicates = trn("{n} replicate", "{n} replicates", tuning.replicates)
+    return tr(
+        "{rule} Tuned for each cell on validation, with {trials} trials of "
+        "{replicates} that no table reports: {chosen}.",
+        rule=rule,
+        trials=tuning.trials,
+        replicates=replicates,
+        chosen=chosen,
     )
 
 
@@ -213,8 +227,8 @@ def _chosen(factor: Factor, declaration: Declaration) -> str:
     """'learning rate 0.1 in 3 cells, 0.01 in 1'."""
     counts = Counter(cell.factors[factor.name] for cell in declaration.cells)
     first, *rest = [(level, counts[level]) for level in factor.levels if counts[level]]
-    said = [f"{level} in {count}" for level, count in rest]
-    cells = f"{first[0]} in {first[1]} cell{'' if first[1] == 1 else 's'}"
+    said = [tr("{level} in {count}", level=level, count=count) for level, count in rest]
+    cells = trn("{level} in {n} cell", "{level} in {n} cells", first[1], level=first[0])
     return f"{factor.label} {', '.join([cells, *said])}"
 
 
@@ -222,27 +236,38 @@ def baseline_caption(declaration: Declaration) -> str:
     """What the columns of the comparison show; empty without a baseline."""
     if declaration.baseline is None:
         return ""
-    return f"Each cell minus {declaration.baseline}. {comparison_caption(declaration)}"
+    return tr(
+        "Each cell minus {baseline}. {comparison_caption}",
+        baseline=declaration.baseline,
+        comparison_caption=comparison_caption(declaration),
+    )
 
 
 def comparison_caption(declaration: Declaration) -> str:
     """What the columns of a table of comparisons show, and which rule selected the values."""
-    unit = " in points" if in_percent(declaration.primary) else ""
+    unit = tr(" in points") if in_percent(declaration.primary) else ""
     verdict = f"{_verdict_caption(declaration)} {rule_caption(declaration)}"
     if not declaration.paired:
-        test = "Fisher's exact test" if declaration.is_success else "Welch's t test"
-        return (
-            f"Differences{unit} of the means over all finished runs (n: the smaller number of "
-            f"both), with intervals that hold all of them together with 95 %. Cells do not have "
-            f"the same replicates, so nothing is paired: p of {test}, Holm-corrected over all "
-            f"comparisons of the study. {verdict}"
+        test = tr("Fisher's exact test") if declaration.is_success else tr("Welch's t test")
+        return tr(
+            "Differences{unit} of the means over all finished runs (n: the smaller "
+            "number of both), with intervals that hold all of them together with 95 "
+            "%. Cells do not have the same replicates, so nothing is paired: p of "
+            "{test}, Holm-corrected over all comparisons of the study. {verdict}",
+            unit=unit,
+            test=test,
+            verdict=verdict,
         )
-    test = "McNemar's exact test" if declaration.is_success else "the sign-flip test"
-    return (
-        f"Differences{unit} over all replicates that both finished (n), with intervals that hold "
-        f"all of them together with 95 %. p of {test}, joint over all comparisons of the study "
-        f"(step-down max-T); it may decide where the interval, of a single step, touches 0. "
-        f"{_looks_caption(declaration)}{verdict}"
+    test = tr("McNemar's exact test") if declaration.is_success else tr("the sign-flip test")
+    return tr(
+        "Differences{unit} over all replicates that both finished (n), with "
+        "intervals that hold all of them together with 95 %. p of {test}, joint over "
+        "all comparisons of the study (step-down max-T); it may decide where the "
+        "interval, of a single step, touches 0. {looks_caption}{verdict}",
+        unit=unit,
+        test=test,
+        looks_caption=_looks_caption(declaration),
+        verdict=verdict,
     )
 
 
@@ -252,18 +277,23 @@ def _looks_caption(declaration: Declaration) -> str:
         return ""
     looks = Looks(declaration.looks, len(asked(declaration)))
     at = ", ".join(map(str, looks.at))
-    return (
-        f"Looked at with {at} replicates, each time at level {looks.level:.2g}; p and intervals "
-        f"are corrected for it, and a cell that is decided gets no more runs. "
+    return tr(
+        "Looked at with {at} replicates, each time at level {level:.2g}; p and "
+        "intervals are corrected for it, and a cell that is decided gets no more "
+        "runs. ",
+        at=at,
+        level=looks.level,
     )
 
 
 def _verdict_caption(declaration: Declaration) -> str:
     if declaration.equivalence is None:
-        return "The study declares no margin of equivalence, so no cell is called equivalent."
+        return tr("The study declares no margin of equivalence, so no cell is called equivalent.")
     band, percent = declaration.equivalence, in_percent(declaration.primary)
-    width, points = (f"{100 * band:g}", " points") if percent else (f"{band:g}", "")
-    return (
-        f"Equivalent: two one-sided tests at 5 %, joint over the study, reject a difference of "
-        f"{width}{points} or more, the margin declared in the study."
+    width, points = (f"{100 * band:g}", tr(" points")) if percent else (f"{band:g}", "")
+    return tr(
+        "Equivalent: two one-sided tests at 5 %, joint over the study, reject a "
+        "difference of {width}{points} or more, the margin declared in the study.",
+        width=width,
+        points=points,
     )

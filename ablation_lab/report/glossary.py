@@ -13,9 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from ablation_lab.report.language import tr
 from ablation_lab.report.tabular import Table
 
-LONG = 5  # letters of a word that may stand within an entry; shorter ones head a column
+LONG = 5  # letters of an English word that may stand within an entry; others head a column
 WORDS = Path(__file__).parent / "templates" / "words.yaml"
 PAGE = """# Words
 
@@ -31,17 +32,24 @@ class Term:
 
     word: str
     means: str
+    english: str
 
     @property
     def anchor(self) -> str:
-        """The word in small letters, with dashes for blanks and nothing else but letters."""
-        return re.sub(r"[^\w-]", "", self.word.lower().replace(" ", "-"))
+        """The English word in small letters, dashes for blanks, and nothing else but letters."""
+        return re.sub(r"[^\w-]", "", self.english.lower().replace(" ", "-"))
+
+
+def glossary() -> tuple[Term, ...]:
+    """Every term, in the order in which a reader meets them, in the language of the report."""
+    return tuple(Term(tr(word), tr(means), word) for word, means in written())
 
 
 @cache
-def glossary() -> tuple[Term, ...]:
-    """Every term, in the order in which a reader meets them."""
-    return tuple(Term(**each) for each in yaml.safe_load(WORDS.read_text(encoding="utf-8")))
+def written() -> tuple[tuple[str, str], ...]:
+    """Every word with what it means, as they are written."""
+    words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
+    return tuple((each["word"], each["means"]) for each in words)
 
 
 def words_of(table: Table) -> tuple[Term, ...]:
@@ -52,7 +60,7 @@ def words_of(table: Table) -> tuple[Term, ...]:
         term
         for term in glossary()
         if term.word in heads
-        or (len(term.word) >= LONG and any(term.word in text for text in entries))
+        or (len(term.english) >= LONG and any(term.word in text for text in entries))
     )
 
 

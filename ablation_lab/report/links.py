@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ablation_lab.report.language import tr, tr_known
 from ablation_lab.report.study import Study
 from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
@@ -41,12 +42,13 @@ def cell_runs(study: Study, server: Server) -> tuple[CellRuns, ...]:
     is_ours = (study.frame["run_id"] != "") & (study.declaration.imported is None)
     stored = study.frame[is_ours].sort_values("replicate")
     parts = {str(name): part for name, part in stored.groupby("cell", sort=False)}
-    reasons = dict(zip(study.cells["cell"], study.cells["reason"], strict=True))
+    why = map(tr_known, map(str, study.cells["reason"]))
+    reasons = dict(zip(study.cells["cell"], why, strict=True))
     nothing = stored.iloc[:0]
     return tuple(
         _one_cell(
             study, server, cell.cell, parts.get(cell.cell, nothing),
-            anchor=f"{study.name}-{i}", said=_said(study, cell.cell, str(reasons[cell.cell])),
+            anchor=f"{study.name}-{i}", said=_said(study, cell.cell, reasons[cell.cell]),
         )
         for i, cell in enumerate(study.declaration.cells)
     )  # fmt: skip
@@ -57,7 +59,7 @@ def _said(study: Study, cell: str, reason: str) -> str:
     if study.declaration.imported is None:
         return reason
     rows = study.frame.loc[study.frame["cell"] == cell, "run_id"]
-    more = f" and {len(rows) - LISTED_RUNS} more" if len(rows) > LISTED_RUNS else ""
+    more = tr(" and {n} more", n=len(rows) - LISTED_RUNS) if len(rows) > LISTED_RUNS else ""
     return "; ".join(filter(None, (reason, f"{', '.join(rows[:LISTED_RUNS])}{more}")))
 
 
@@ -68,9 +70,9 @@ def _one_cell(
     served = []
     if cell in study.published.cell_runs:
         run = study.published.cell_runs[cell]
-        served.append(Link("cell run", server.run(study.published.experiment_id, run)))
+        served.append(Link(tr("cell run"), server.run(study.published.experiment_id, run)))
     if listed:
-        served.append(Link("all replicates", server.replicates(study.experiment_id, cell)))
+        served.append(Link(tr("all replicates"), server.replicates(study.experiment_id, cell)))
     return CellRuns(
         cell=cell,
         anchor=anchor,
@@ -91,5 +93,5 @@ def _one_cell(
 
 def _mark(status: str, rule: str) -> str:
     if status == Status.FINISHED:
-        return " not converged" if rule else ""
-    return f" {status}"
+        return tr(" not converged") if rule else ""
+    return f" {tr_known(status)}"

@@ -7,16 +7,13 @@ time, command; what all studies share is said once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from ablation_lab.report.cautions import common_settings
+from ablation_lab.report.language import msgid, tr, tr_known
 from ablation_lab.report.study import Study
+from ablation_lab.report.works import Work, references
 from ablation_lab.statistics.comparisons import MCNEMAR
 from ablation_lab.statistics.costs import cost_of, duration
 from ablation_lab.statistics.planning import Procedure
@@ -24,65 +21,85 @@ from ablation_lab.statistics.unpaired import FISHER
 from ablation_lab.study.files import flat
 
 UNTIL_DECIDED = "until decided"
-WORKS = Path(__file__).parent / "templates" / "works.yaml"
 Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
     (
         "t",
-        "A mean over all finished runs of a cell, converged or not, carries an interval by "
-        "Student's t over replicates, inside the range of the metric; below fifty runs with the "
-        "quantile of 97 %, so that skewed accuracies are covered too. n runs that are all of "
-        "one kind leave room for 1 - 0.05^(1/n) of another kind.",
+        msgid(
+            "A mean over all finished runs of a cell, converged or not, carries an "
+            "interval by Student's t over replicates, inside the range of the metric; "
+            "below fifty runs with the quantile of 97 %, so that skewed accuracies are "
+            "covered too. n runs that are all of one kind leave room for 1 - 0.05^(1/n) "
+            "of another kind."
+        ),
     ),
     (
         "two kinds of runs",
-        "Where the runs of a cell are of two kinds (a gap wider than five points and than twice "
-        "the spread on both of its sides), the interval of the mean follows from the exact "
-        "interval of the shares, and a note says both kinds and the median.",
+        msgid(
+            "Where the runs of a cell are of two kinds (a gap wider than five points and "
+            "than twice the spread on both of its sides), the interval of the mean "
+            "follows from the exact interval of the shares, and a note says both kinds "
+            "and the median."
+        ),
     ),
-    ("Wilson", "A success share k/n carries Wilson's 95 % interval."),
+    ("Wilson", msgid("A success share k/n carries Wilson's 95 % interval.")),
     (
         Procedure.SIGN_FLIPS.value,
-        "Replicate r has the same data order in every cell, or the same seed where runs were "
-        "imported, so differences are paired. All of a study are tested together by step-down "
-        "max-T over joint sign flips, one sign for each replicate, exact up to thirteen "
-        "replicates; this assumes that the differences are jointly symmetric where there is no "
-        "effect. Their intervals come from the same distribution.",
+        msgid(
+            "Replicate r has the same data order in every cell, or the same seed where "
+            "runs were imported, so differences are paired. All of a study are tested "
+            "together by step-down max-T over joint sign flips, one sign for each "
+            "replicate, exact up to thirteen replicates; this assumes that the "
+            "differences are jointly symmetric where there is no effect. Their intervals "
+            "come from the same distribution."
+        ),
     ),
     (
         Procedure.NORMAL.value,
-        "Differences of two to five replicates are tested by paired t tests with the larger of "
-        "their own spread and that of all, Holm-corrected; they assume normal spread.",
+        msgid(
+            "Differences of two to five replicates are tested by paired t tests with the "
+            "larger of their own spread and that of all, Holm-corrected; they assume "
+            "normal spread."
+        ),
     ),
     (
         Procedure.WELCH.value,
-        "Cells of which the replicates are no pairs are compared by Welch's t tests, Holm-"
-        "corrected over the study, with Bonferroni's intervals; below six runs with the larger of "
-        "a cell's own spread and that of all. Ranks decide (Mann and Whitney) where a run counts "
-        "as infinitely bad.",
+        msgid(
+            "Cells of which the replicates are no pairs are compared by Welch's t tests, "
+            "Holm-corrected over the study, with Bonferroni's intervals; below six runs "
+            "with the larger of a cell's own spread and that of all. Ranks decide (Mann "
+            "and Whitney) where a run counts as infinitely bad."
+        ),
     ),
-    (FISHER, "Success shares of cells without pairs are compared by Fisher's exact test, "
-             "Holm-corrected; their difference carries Newcombe's interval."),
+    (FISHER, msgid(
+        "Success shares of cells without pairs are compared by Fisher's exact test, "
+        "Holm-corrected; their difference carries Newcombe's interval."
+    )),
     (
         UNTIL_DECIDED,
-        "Comparisons are looked at while runs come in, at numbers of replicates that were fixed "
-        "before, and a cell gets more runs only as long as one of its comparisons is open: neither "
-        "better, worse nor equivalent. All looks test at one level, so low that together they err "
-        "in 5 %. p is the overall level at which a look would have decided; intervals of "
-        "differences hold at every look, those of a cell's mean are not corrected for them.",
+        msgid(
+            "Comparisons are looked at while runs come in, at numbers of replicates that "
+            "were fixed before, and a cell gets more runs only as long as one of its "
+            "comparisons is open: neither better, worse nor equivalent. All looks test "
+            "at one level, so low that together they err in 5 %. p is the overall level "
+            "at which a look would have decided; intervals of differences hold at every "
+            "look, those of a cell's mean are not corrected for them."
+        ),
     ),
-    (MCNEMAR, "Success shares are compared by McNemar's exact test, joint over all comparisons; "
-              "their difference carries Newcombe's interval."),
+    (MCNEMAR, msgid(
+        "Success shares are compared by McNemar's exact test, joint over all "
+        "comparisons; their difference carries Newcombe's interval."
+    )),
 )  # fmt: skip
-CONVERGENCE = (
-    "A run did not converge by declared rules: a loss or parameter is not "
-    "finite, or at the end the training loss exceeds 0.98·ln C, or the accuracy is at most five "
-    "points above chance. Where a study measures an accuracy, that decides and the loss does not: "
-    "a network that is sure and sometimes errs has a high loss."
+CONVERGENCE = msgid(
+    "A run did not converge by declared rules: a loss or parameter is not finite, or "
+    "at the end the training loss exceeds 0.98·ln C, or the accuracy is at most five "
+    "points above chance. Where a study measures an accuracy, that decides and the "
+    "loss does not: a network that is sure and sometimes errs has a high loss."
 )
-IMPORTED = (
-    "A run did not converge where its value is not finite, or, where the accuracy of guessing is "
-    "given, at most five points above it."
+IMPORTED = msgid(
+    "A run did not converge where its value is not finite, or, where the accuracy of "
+    "guessing is given, at most five points above it."
 )
 
 
@@ -92,14 +109,14 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
         return ()
     used, called = used_words(studies), cited(studies)
     trained = [study for study in studies if not study.declaration.imported]
-    said = [CONVERGENCE if trained else IMPORTED]
+    said = [tr(CONVERGENCE if trained else IMPORTED)]
     for word, text in STATEMENTS:
         if word in used:
-            said.append(text + _numbers([word], called))
+            said.append(tr(text) + _numbers([word], called))
     ideas = [work for work in called if not set(work.words) & {word for word, _ in STATEMENTS}]
     if ideas:
         listed = ", ".join(str(called.index(work) + 1) for work in ideas)
-        said.append(f"Data, models and training follow [{listed}].")
+        said.append(tr("Data, models and training follow [{listed}].", listed=listed))
     return tuple(said)
 
 
@@ -143,61 +160,6 @@ def _numbers(words: Sequence[str], called: Sequence[Work]) -> str:
     return f" [{', '.join(found)}]" if found else ""
 
 
-@dataclass(frozen=True)
-class Work:
-    """A published work, where it appeared, and the words whose use in a study calls for it."""
-
-    key: str
-    authors: tuple[str, ...]
-    title: str
-    year: int
-    words: tuple[str, ...]
-    journal: str = ""
-    volume: int | None = None
-    conference: str = ""
-    publisher: str = ""
-    note: str = ""
-
-    @property
-    def text(self) -> str:
-        """The work as a list of references has it."""
-        where = self.journal or self.conference or self.publisher or self.note
-        placed = f"{where} {self.volume}" if self.volume else where
-        when = f"{placed}, {self.year}" if placed else str(self.year)
-        return f"{', '.join(self.authors)}. {self.title}. {when}."
-
-    @property
-    def bibtex(self) -> str:
-        """The work as an entry of BibTeX; braces keep the letters of its title as they are."""
-        kinds = {"article": self.journal, "inproceedings": self.conference, "book": self.publisher}
-        kind = next((kind for kind, place in kinds.items() if place), "misc")
-        fields = {
-            "author": " and ".join(self.authors),
-            "title": f"{{{self.title}}}",
-            "journal": self.journal,
-            "volume": self.volume,
-            "booktitle": self.conference,
-            "publisher": self.publisher,
-            "note": self.note,
-            "year": self.year,
-        }
-        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-        return "\n".join([f"@{kind}{{{self.key},", *lines, "}", ""])
-
-
-@cache
-def works() -> tuple[Work, ...]:
-    """Every work that a study may call for."""
-    listed = yaml.safe_load(WORKS.read_text(encoding="utf-8"))
-    pairs = ((tuple(each.pop("authors")), tuple(each.pop("words")), each) for each in listed)
-    return tuple(Work(authors=authors, words=words, **each) for authors, words, each in pairs)
-
-
-def references(words: Collection[str]) -> tuple[Work, ...]:
-    """The works that any of the words calls for, in the order in which they are listed."""
-    return tuple(work for work in works() if set(work.words) & set(words))
-
-
 FIRST = ("commit", "machine", "python")
 DIGITS = 16
 
@@ -207,17 +169,24 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
     if not studies:
         return ()
     names = ",".join(study.name for study in studies if not study.declaration.imported)
-    trained = (("command", f"ablation run profile={profile} study=[{names}]"),) if names else ()
+    trained = ((tr("command"), f"ablation run profile={profile} study=[{names}]"),) if names else ()
     return (
         *trained,
         *_shared(studies),
         *_data(studies),
-        *((f"time of {study.name}", _time(study)) for study in studies),
-        *((f"cost of {study.name}", said) for study in studies if (said := _cost(study))),
-        *((f"settings of {study.name}", _configuration(study)) for study in studies),
+        *((tr("time of {name}", name=study.name), _time(study)) for study in studies),
+        *(
+            (tr("cost of {name}", name=study.name), said)
+            for study in studies
+            if (said := _cost(study))
+        ),
+        *((tr("settings of {name}", name=study.name), _configuration(study)) for study in studies),
         *(
             # What it promised before its first run, and what it changed since.
-            (f"protocol of {study.name}", " ".join(study.protocol.sentences))
+            (
+                tr("protocol of {name}", name=study.name),
+                " ".join(map(tr_known, study.protocol.sentences)),
+            )
             for study in studies
             if study.protocol
         ),
@@ -226,7 +195,7 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
 
 def _cost(study: Study) -> str:
     rates = study.declaration.provenance.get("rates") or {}
-    return cost_of(study.frame, study.compared.every, rates)
+    return "; ".join(map(tr_known, cost_of(study.frame, study.compared.every, rates).split("; ")))
 
 
 def _shared(studies: Sequence[Study]) -> list[Fact]:
@@ -250,7 +219,10 @@ def _shared(studies: Sequence[Study]) -> list[Fact]:
 def _data(studies: Sequence[Study]) -> list[Fact]:
     used = {data.name: data for study in studies for data in study.declaration.data}
     return [
-        (f"data {name}", f"{data.about} (identity {data.checksum[:DIGITS]})")
+        (
+            tr("data {name}", name=name),
+            tr("{about} (identity {sum})", about=data.about, sum=data.checksum[:DIGITS]),
+        )
         for name, data in sorted(used.items())
     ]
 
@@ -259,10 +231,12 @@ def _time(study: Study) -> str:
     seconds = study.frame["seconds"].dropna()
     steps = study.frame["steps"].dropna()
     trainers, devices = _named(study, "trainer"), _named(study, "device")
-    return (
-        f"{duration(float(seconds.sum()))} in {len(seconds)} runs, {steps.sum():,.0f} steps"
-        f"{f', trained {trainers}' if trainers else ''}{f', on {devices}' if devices else ''}"
+    time = tr_known(duration(float(seconds.sum())))
+    said = tr(
+        "{time} in {n} runs, {steps:,.0f} steps", time=time, n=len(seconds), steps=steps.sum()
     )
+    said += tr(", trained {how}", how=trainers) if trainers else ""
+    return said + (tr(", on {devices}", devices=devices) if devices else "")
 
 
 def _named(study: Study, column: str) -> str:
@@ -270,7 +244,7 @@ def _named(study: Study, column: str) -> str:
     counts = study.frame[column].loc[lambda values: values != ""].value_counts().sort_index()
     if len(counts) == 1:
         return str(counts.index[0])
-    return " and ".join(f"{name} ({count})" for name, count in counts.items())
+    return tr(" and ").join(f"{name} ({count})" for name, count in counts.items())
 
 
 def _configuration(study: Study) -> str:
@@ -278,6 +252,10 @@ def _configuration(study: Study) -> str:
     fixed = [f"{name}={value}" for name, value in common_settings(declaration).items()]
     varied = [f"{f.name} ∈ {{{', '.join(f.levels)}}}" for f in declaration.factors]
     looks = ", ".join(map(str, declaration.looks)) or str(declaration.replicates)
-    until = " until decided" if declaration.looks else ""
-    rule = f"{looks} replicates{until}, values by {declaration.selection}"
+    by = {"n": looks, "rule": declaration.selection}
+    rule = (
+        tr("{n} replicates until decided, values by {rule}", **by)
+        if declaration.looks
+        else tr("{n} replicates, values by {rule}", **by)
+    )
     return "; ".join(filter(None, [rule, ", ".join(varied), ", ".join(fixed)]))

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ablation_lab.report.canvas import PALE, line_look, styled
+from ablation_lab.report.language import tr
 from ablation_lab.report.layout import Grid, Key, Place, grid
 from ablation_lab.report.marks import names_text
 from ablation_lab.report.study import Study
@@ -131,7 +132,7 @@ def lacking(place: Place | None) -> str:
     """Why a place of the layout has nothing to show: a word, or 'x' where there is no cell."""
     if place is None:
         return "x"
-    return "excluded" if place.excluded else "not probed"
+    return tr("excluded") if place.excluded else tr("not probed")
 
 
 @styled()

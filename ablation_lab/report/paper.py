@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ablation_lab.report.document import SENTENCES, Document
-from ablation_lab.report.methods import works
-from ablation_lab.report.text import FAMILY, korean_font, needs_korean, plain, plain_values
+from ablation_lab.report.language import ENGLISH, IN_TEMPLATES, language, translated
+from ablation_lab.report.text import FONTS, korean_font, needs_korean, plain, plain_values
+from ablation_lab.report.works import works
 
 PAPER = ("paper_parts.typ", "paper.typ")
 REFERENCES = "references.bib"
@@ -47,7 +48,9 @@ def write_paper(
     paper is tagged, and says of itself no more. A paper of the folder `before` that was made of the
     same is taken over. ReportError for a template that does not compile.
     """
-    text = json.dumps(paper_values(model), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(
+        {**paper_values(model), "said": _said(templates)}, sort_keys=True, ensure_ascii=False
+    )
     font = korean_font() if needs_korean([text]) else None
     source, file = typst_source(templates), f"{name}.pdf"
     mark = _mark(text.encode(), source, *_figures(model, folder), str(font).encode())
@@ -56,7 +59,7 @@ def write_paper(
         if mark.encode() in known:
             (folder / file).write_bytes(known)
             return
-    inputs = {"paper": text, "korean": FAMILY if font else "", "mark": mark}
+    inputs = {"paper": text, "korean": FONTS[font.name] if font else "", "mark": mark}
     _typeset(
         source,
         folder / file,
@@ -103,6 +106,7 @@ def paper_values(model: Document) -> dict[str, Any]:
     hold here too.
     """
     values: dict[str, Any] = plain_values(model)
+    values["language"] = language()
     earlier: dict[str, tuple[str, list[str]]] = {}
     for study, section in zip(values["studies"], model.studies, strict=True):
         study["finding"] = plain(section.finding)
@@ -116,6 +120,14 @@ def paper_values(model: Document) -> dict[str, Any]:
                 own = [mine for mine, other in zip(sentences, said, strict=True) if mine != other]
                 table.update(caption=" ".join(own), like=place)
     return values
+
+
+def _said(templates: Path) -> dict[str, str]:
+    """What the templates themselves say, in the language of the report."""
+    if language() == ENGLISH:
+        return {}
+    found = IN_TEMPLATES.finditer(typst_source(templates).decode())
+    return {each["only"]: translated(each["only"]) for each in found if each["only"]}
 
 
 def write_references(folder: Path) -> None:

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablation_lab.report.canvas import COLOURS, new_axes, styled
 from ablation_lab.report.formatting import DASH, plain_text, sortable
+from ablation_lab.report.language import msgid, msgids, tr, tr_known, trs
 from ablation_lab.report.layout import level_columns, levels_of
 from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
 from ablation_lab.report.study import Study
@@ -29,36 +30,37 @@ from ablation_lab.statistics.reference_values import Word
 from ablation_lab.study.record import Status
 from ablation_lab.study.references import ReferenceValue
 
-TITLE = "Reference values"
-HEADER = ("study", "reference value", "kind", "printed", "ours", "n", "verdict", "why")
-CAPTION = (
-    "A reference value is one run: it is compared with the spread of single runs, and the numbers "
-    "of one printed run are judged together. Equal: no chance is in it. Ours stands in the unit of "
-    "the source. A long text is cut here and stands whole in values.csv."
+TITLE = msgid("Reference values")
+HEADER = msgids("study", "reference value", "kind", "printed", "ours", "n", "verdict", "why")
+CAPTION = msgid(
+    "A reference value is one run: it is compared with the spread of single runs, "
+    "and the numbers of one printed run are judged together. Equal: no chance is in "
+    "it. Ours stands in the unit of the source. A long text is cut here and stands "
+    "whole in values.csv."
 )
 MOST_NAMED = 12  # values that a study spells out
 APART = (Word.DIFFERS, Word.NOT_DECIDABLE)
 LONGEST = 60  # letters of a source's text
-ACCURACIES_HEADER = (
+ACCURACIES_HEADER = msgids(
     "reference value", "what", "printed (%)", "ours (%)", "95 % interval", "n", "verdict", "study",
 )  # fmt: skip
-ACCURACIES_CAPTION = (
-    "Accuracies in percent, in the order of the sources. Ours: the mean over n runs, converged or "
-    "not, with its 95 % interval over replicates, and how many of them did not converge. A "
-    "reference value is one run: the verdict compares it with the spread of single runs, not with "
-    "that interval."
+ACCURACIES_CAPTION = msgid(
+    "Accuracies in percent, in the order of the sources. Ours: the mean over n runs, "
+    "converged or not, with its 95 % interval over replicates, and how many of them "
+    "did not converge. A reference value is one run: the verdict compares it with "
+    "the spread of single runs, not with that interval."
 )
 FRACTION = re.compile(r"\d+\.\d+")
 NOTHING = ("", "–", "-")
-WITHOUT_VALUE = "no reference value"
+WITHOUT_VALUE = msgid("no reference value")
 NUMBERED = re.compile(r"value_(\d+)")
-CHECKS_CAPTION = (
-    "Every number that each check gave, in its order: counts in full, others with four significant "
-    "digits."
+CHECKS_CAPTION = msgid(
+    "Every number that each check gave, in its order: counts in full, others with "
+    "four significant digits."
 )
-CHECKS_PRINTED = (
-    " Beside them what is printed, as the source writes it; the verdicts stand in the table of "
-    "reference values."
+CHECKS_PRINTED = msgid(
+    " Beside them what is printed, as the source writes it; the verdicts stand in "
+    "the table of reference values."
 )
 
 
@@ -68,18 +70,30 @@ def all_values(table: pd.DataFrame) -> Table | None:
         return None
     ordered = table.sort_values(["study", "id"], kind="stable")
     rows = [(row["study"], *_value_row(row)) for row in ordered.to_dict("records")]
-    return Table.of("values", TITLE, caption=CAPTION, header=(HEADER,), rows=rows)
+    return Table.of(
+        "values", tr(TITLE), caption=tr(CAPTION), header=(tuple(map(tr, HEADER)),), rows=rows
+    )
 
 
 def values_table(study: Study) -> Table:
     """The reference values of a study; in the source's unit, whatever the study's."""
     rows = [_value_row(row) for row in value_table(answers([study])).to_dict("records")]
-    return Table.of("values", TITLE, caption=CAPTION, header=(HEADER[1:],), rows=rows)
+    return Table.of(
+        "values", tr(TITLE), caption=tr(CAPTION), header=(tuple(map(tr, HEADER[1:])),), rows=rows
+    )
 
 
 def _value_row(row: Mapping[Any, Any]) -> tuple[Any, ...]:
     ours, printed = numeric(row["estimate"]), _cut(str(row["printed"]))
-    return (row["id"], row["kind"], printed, ours, row["n"], row["verdict"], row["note"])
+    return (
+        row["id"],
+        row["kind"],
+        printed,
+        ours,
+        row["n"],
+        tr_known(row["verdict"]),
+        tr_known(row["note"]),
+    )
 
 
 def bound_sentence(found: Sequence[Answer]) -> str:
@@ -87,31 +101,32 @@ def bound_sentence(found: Sequence[Answer]) -> str:
 
     Of many, only those that do not agree are spelled out.
     """
-    words = Counter(answer.verdict.text for answer in found)
+    words = Counter(tr_known(answer.verdict.text) for answer in found)
     if len(found) <= MOST_NAMED:
         return f"{'; '.join(map(_named, found))}." if found else ""
     told = ", ".join(f"{n} {word}" for word, n in words.most_common())
     apart = [_named(answer) for answer in found if answer.verdict.word in APART]
     listed = f" {'; '.join(apart)}." if apart else ""
-    return f"{len(found)} values: {told}.{listed}"
+    return tr("{n} values: {told}.{listed}", n=len(found), told=told, listed=listed)
 
 
 def _named(answer: Answer) -> str:
     printed = _cut(answer.reference.shown)
-    return f"{answer.reference.claim_id}{f' ({printed})' if printed else ''} {answer.verdict.text}"
+    named = f"{answer.reference.claim_id}{f' ({printed})' if printed else ''}"
+    return f"{named} {tr_known(answer.verdict.text)}"
 
 
 def verdict_counts(found: Sequence[Answer]) -> Table | None:
     """Per verdict the number of reference values, the most frequent first; None without any."""
     if not found:
         return None
-    counts = Counter(answer.verdict.text for answer in found)
+    counts = Counter(tr_known(answer.verdict.text) for answer in found)
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Table.of(
         "verdicts",
-        "Verdicts",
-        caption=f"{counted(found)}. {family(found).sentence}",
-        header=(("verdict", "reference values"),),
+        tr("Verdicts"),
+        caption=f"{tr_known(counted(found))}. {tr_known(family(found).sentence)}",
+        header=(trs("verdict", "reference values"),),
         rows=rows,
     )
 
@@ -125,8 +140,8 @@ def calibration(judged: Family, *, ax: Axes | None = None) -> Axes:
     ax.plot([0, 1], [0, 1], color=COLOURS[6], linewidth=0.8)
     ax.plot(expected, judged.p, "o", markersize=3, color=COLOURS[0])
     ax.axhline(LEVEL_OF_TESTS, color=COLOURS[3], linewidth=0.8, linestyle="--")
-    ax.set_xlabel("p if every printed run came from our recipes")
-    ax.set_ylabel("p found")
+    ax.set_xlabel(tr("p if every printed run came from our recipes"))
+    ax.set_ylabel(tr("p found"))
     return ax
 
 
@@ -151,9 +166,9 @@ def accuracies(found: Sequence[Answer], references: Sequence[ReferenceValue]) ->
     rows = [_accuracy(answer, notes) for answer in shown]
     return Table.of(
         "accuracies",
-        "Every accuracy among the reference values",
-        caption=ACCURACIES_CAPTION,
-        header=(ACCURACIES_HEADER,),
+        tr("Every accuracy among the reference values"),
+        caption=tr(ACCURACIES_CAPTION),
+        header=(tuple(map(tr, ACCURACIES_HEADER)),),
         rows=rows,
         notes=notes,
     )
@@ -173,7 +188,13 @@ def percent(text: str) -> str:
 def _accuracy(answer: Answer, notes: Notes) -> tuple[Any, ...]:
     reference, ours = answer.reference, answer.interval
     counted = (
-        f"{ours.n}, {answer.not_converged} not converged" if answer.not_converged else str(ours.n)
+        tr(
+            "{n}, {not_converged} not converged",
+            n=ours.n,
+            not_converged=answer.not_converged,
+        )
+        if answer.not_converged
+        else str(ours.n)
     )
     bounds = f"[{_share(ours.low)}, {_share(ours.high)}]" if isfinite(ours.low) else DASH
     return (
@@ -183,7 +204,10 @@ def _accuracy(answer: Answer, notes: Notes) -> tuple[Any, ...]:
         Entry(_share(ours.estimate), sortable(ours.estimate)),
         Entry(bounds, sortable(ours.low)),
         Entry(counted, float(ours.n)),
-        Entry(answer.verdict.text, notes=notes.number("" if ours.n else answer.verdict.why)),
+        Entry(
+            tr_known(answer.verdict.text),
+            notes=notes.number("" if ours.n else tr_known(answer.verdict.why)),
+        ),
         answer.study or DASH,
     )
 
@@ -195,16 +219,18 @@ def _share(value: float) -> str:
 @styled()
 def verdicts(study: Study, *, ax: Axes | None = None) -> Axes:
     """One bar for each verdict on the reference values, and one for checks without such a value."""
-    counts = Counter(answer.verdict.text for answer in answers([study]))
+    counts = Counter(tr_known(answer.verdict.text) for answer in answers([study]))
     bound = study.declaration.references
-    counts[WITHOUT_VALUE] = sum(not bound.get(cell.cell) for cell in study.declaration.cells)
+    counts[tr(WITHOUT_VALUE)] = sum(not bound.get(cell.cell) for cell in study.declaration.cells)
     ordered = [(word, count) for word, count in counts.most_common() if count]
     ax = new_axes(ax, height=0.7 + 0.22 * len(ordered))
     bars = ax.barh([word for word, _ in ordered], [count for _, count in ordered], color=COLOURS[0])
     ax.bar_label(bars, padding=2, fontsize=7)
     ax.invert_yaxis()
     ax.margins(x=0.1)
-    ax.set_xlabel("reference values, or checks without one" if any(bound.values()) else "checks")
+    ax.set_xlabel(
+        tr("reference values, or checks without one") if any(bound.values()) else tr("checks")
+    )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(visible=False, axis="y")
     return ax
@@ -220,18 +246,18 @@ def checks_table(study: Study) -> Table:
     rows = []
     for cell in declaration.cells:
         numbers = ", ".join(_numbers(runs.get(cell.cell, {}))) or DASH
-        ours = Entry(numbers, notes=notes.number(str(reasons[cell.cell])), cell=cell.cell)
+        ours = Entry(numbers, notes=notes.number(tr_known(str(reasons[cell.cell]))), cell=cell.cell)
         values = declaration.references.get(cell.cell, ())
         said = [ours]
         if bound:
             about = _joined(value.about for value in values)
             said = [Entry(about), ours, Entry(_joined(value.shown for value in values))]
         rows.append((*levels_of(declaration, cell), *said))
-    words = ("what", "numbers", "printed") if bound else ("numbers",)
+    words = trs("what", "numbers", "printed") if bound else trs("numbers")
     return Table.of(
         "checks",
-        "Every number of every check",
-        caption=CHECKS_CAPTION + (CHECKS_PRINTED if bound else ""),
+        tr("Every number of every check"),
+        caption=tr(CHECKS_CAPTION) + (tr(CHECKS_PRINTED) if bound else ""),
         header=((*level_columns(declaration), *words),),
         rows=rows,
         notes=notes,

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from ablation_lab.report.document import (
 from ablation_lab.report.files import write_study
 from ablation_lab.report.glossary import words_of
 from ablation_lab.report.kept import Kept, keep, stamp
+from ablation_lab.report.language import ENGLISH, language, tr, trn, written_in
 from ablation_lab.report.numbers import write_all_numbers
 from ablation_lab.report.paper import ReportError, write_paper, write_references
 from ablation_lab.report.publishing import publish_cells, publish_files
@@ -61,7 +62,7 @@ def write_report(
     studies: Sequence[Study | Stored], *, profile: str, reports: Path, base_url: str = BASE_URL,
     templates: Path = TEMPLATES, references: Sequence[ReferenceValue] = (),
     listed: Sequence[Listed] = (), beside: bool = False, order: Sequence[str] = (),
-    publish: str = "",
+    publish: str = "", language: str = ENGLISH,
 ) -> Path:  # fmt: skip
     """Write `<reports>/<profile>/` and return the path of its index.html.
 
@@ -75,10 +76,9 @@ def write_report(
     Raises StoreError for a store that cannot be read, ReportError for a template that does not
     work; whatever is raised, the report that was there before is untouched.
     """
-    pages = Pages(
-        profile, Server(base_url), templates, tuple(order), Kept(reports / profile), publish
-    )
-    with replaced_folder(reports / profile) as folder:
+    before = Kept(reports / profile)
+    pages = Pages(profile, Server(base_url), templates, tuple(order), before, publish, language)
+    with replaced_folder(reports / profile) as folder, written_in(language):
         written = write_studies(in_order(studies, order), folder, pages=pages)
         others = pages.keep_others(folder) if beside else ()
         made, sections = [each.study for each in written], [each.section for each in written]
@@ -111,6 +111,7 @@ class Pages:
     order: tuple[str, ...]
     before: Kept
     publish: str
+    language: str = ENGLISH
 
     def write(
         self,
@@ -138,6 +139,10 @@ class Pages:
 
     def write_study(self, given: Study | Stored, folder: Path) -> Written:
         """Write the folder of a study, its page and its paper, or take them over."""
+        with written_in(self.language):  # also in a process that was started for it
+            return self._write_study(given, folder)
+
+    def _write_study(self, given: Study | Stored, folder: Path) -> Written:
         study = given if isinstance(given, Study) else given.read()
         kept = self.before.section(study.name, self._stamp(study), published=bool(self.publish))
         if kept is not None:
@@ -163,7 +168,7 @@ class Pages:
 
     def _stamp(self, study: Study) -> str:
         templates = [path.read_text("utf-8") for path in sorted(self.templates.iterdir())]
-        return stamp(study, self.profile, self.server.base_url, *templates)
+        return stamp(study, self.profile, self.server.base_url, self.language, *templates)
 
 
 def write_studies(
@@ -197,7 +202,12 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
         lstrip_blocks=True,
         finalize=_plain,
     )
-    environment.globals["words_of"] = words_of
+    environment.globals |= {
+        "words_of": words_of,
+        "language": language(),
+        "tr": _marked_up(tr),
+        "trn": _marked_up(trn),
+    }
     environment.filters["unbroken"] = _unbroken
     try:
         return environment.get_template(f"{page}.html.j2").render(page=model)
@@ -209,6 +219,19 @@ def html(model: Document, page: str, *, templates: Path = TEMPLATES) -> str:
 def _unbroken(text: str) -> Markup:
     """Text whose intervals, in brackets, no line may break."""
     return Markup(INTERVAL.sub(r"<span>\1</span>", str(escape(plain(text)))))
+
+
+def _marked_up(say: Callable[..., str]) -> Callable[..., Markup]:
+    """`tr` for templates: a sentence is our markup, what stands in it is escaped."""
+
+    def said(*message: Any, **values: Any) -> Markup:
+        return Markup(say(*message, **{name: _escaped(each) for name, each in values.items()}))
+
+    return said
+
+
+def _escaped(value: Any) -> Any:
+    return escape(_plain(value)) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

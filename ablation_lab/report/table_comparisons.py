@@ -21,6 +21,7 @@ from ablation_lab.report.formatting import (
     p_text,
     sortable,
 )
+from ablation_lab.report.language import msgid, msgids, tr, tr_known, trs
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table, numeric
 from ablation_lab.statistics.answers import Reply
@@ -30,12 +31,12 @@ from ablation_lab.statistics.planning import Procedure
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.schema import Design
 
-COLUMNS = ("difference", "95 % interval", "n", "p", "verdict")
-NORMAL = (
-    "a paired t test with Holm's correction, which assumes normal spread: with fewer than six "
-    "replicates nothing else could decide"
+COLUMNS = msgids("difference", "95 % interval", "n", "p", "verdict")
+NORMAL = msgid(
+    "a paired t test with Holm's correction, which assumes normal spread: with fewer "
+    "than six replicates nothing else could decide"
 )
-WITHIN = "the difference lies within the margin of equivalence"
+WITHIN = msgid("the difference lies within the margin of equivalence")
 
 
 def comparisons_table(study: Study) -> Table:
@@ -52,9 +53,9 @@ def comparisons_table(study: Study) -> Table:
     ]
     return Table(
         name="comparisons",
-        title="Against the baseline",
+        title=tr("Against the baseline"),
         caption=_caption(study.declaration),
-        header=(("cell", *(("minus",) if several else ()), *COLUMNS),),
+        header=((tr("cell"), *((tr("minus"),) if several else ()), *map(tr, COLUMNS)),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
     )
@@ -63,10 +64,8 @@ def comparisons_table(study: Study) -> Table:
 def _caption(declaration: Declaration) -> str:
     if not declaration.baselines:
         return baseline_caption(declaration)
-    return (
-        "Each cell minus the one that has the baseline's levels and otherwise its own. "
-        f"{comparison_caption(declaration)}"
-    )
+    says = tr("Each cell minus the one that has the baseline's levels and otherwise its own.")
+    return f"{says} {comparison_caption(declaration)}"
 
 
 def answers_table(study: Study) -> Table:
@@ -77,19 +76,19 @@ def answers_table(study: Study) -> Table:
     for reply in study.replies:
         ask = reply.asked.ask
         count = len(ask.compare)
-        along = dict.fromkeys(" and ".join(step[:count]) for step in reply.asked.steps)
-        by = [
-            f"{' → '.join(two)} of {declaration.factor(n).label}"
-            for n, two in ask.differs_by.items()
-        ]
-        steps = ", by ".join([" → ".join(along), *by])
-        unit = "a step along " if reply.is_slope else ""
+        along = dict.fromkeys(tr(" and ").join(step[:count]) for step in reply.asked.steps)
+        steps = " → ".join(along)
+        for name, two in ask.differs_by.items():
+            levels, factor = " → ".join(two), declaration.factor(name).label
+            steps = tr(
+                "{steps}, by {levels} of {factor}", steps=steps, levels=levels, factor=factor
+            )
         every = [({}, reply.whole), *((place.where, place.comparison) for place in reply.places)]
         kept = reply.asked.kept
         rows += [
             (
                 Entry(ask.question),
-                Entry(f"{unit}{steps}"),
+                Entry(tr("a step along {steps}", steps=steps) if reply.is_slope else steps),
                 Entry(
                     " · ".join([*kept.values(), *(where or _averaged(reply, declaration)).values()])
                 ),
@@ -99,14 +98,17 @@ def answers_table(study: Study) -> Table:
         ]
     return Table.of(
         "answers",
-        "What the study asks",
+        tr("What the study asks"),
         caption=(
-            "Each question as a difference between levels, the last minus the first, on average "
-            "over the other levels that it leaves (all) and at each of them; of several steps the "
-            "change from each to the next; by levels of another factor, how much that differs "
-            f"between them. {comparison_caption(declaration)}"
+            tr(
+                "Each question as a difference between levels, the last minus the first, on "
+                "average over the other levels that it leaves (all) and at each of them; of "
+                "several steps the change from each to the next; by levels of another factor, "
+                "how much that differs between them. {comparison_caption}",
+                comparison_caption=comparison_caption(declaration),
+            )
         ),
-        header=(("question", "from → to", "at", *COLUMNS),),
+        header=((*trs("question", "from → to", "at"), *map(tr, COLUMNS)),),
         rows=rows,
         notes=notes,
     )
@@ -115,7 +117,7 @@ def answers_table(study: Study) -> Table:
 def _averaged(reply: Reply, declaration: Declaration) -> dict[str, str]:
     """The factors over which an answer is on average."""
     names = reply.places[0].where if reply.places else ()
-    return {name: f"all of {declaration.factor(name).label}" for name in names}
+    return {name: tr("all of {label}", label=declaration.factor(name).label) for name in names}
 
 
 def contrasts(study: Study) -> pd.DataFrame:
@@ -164,22 +166,34 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
     made = every_contrast(studies)
     if made.empty:
         return ""
-    counts = ", ".join(f"{n:,} {word}" for word, n in made["verdict"].value_counts().items())
+    counts = ", ".join(
+        f"{n:,} {tr_known(str(word))}" for word, n in made["verdict"].value_counts().items()
+    )
     decided = made["verdict"].isin([Standing.BETTER, Standing.WORSE])
-    said = f"Of {len(made):,} comparisons with a baseline or the step before: {counts}."
+    said = tr(
+        "Of {n:,} comparisons with a baseline or the step before: {counts}.",
+        n=len(made),
+        counts=counts,
+    )
     if not decided.any():
         return said
     families = made.loc[made["p"].notna(), "study"].nunique()
-    chance = "The chance that any better or worse is false is at most 5 %"
+    chance = tr("The chance that any better or worse is false is at most 5 %")
     if families > 1:
-        chance += (
-            f" in each study: of these {families}, {LEVEL_OF_TESTS * families:.2g} are expected "
-            "to have a false one"
+        chance += tr(
+            " in each study: of these {families}, {false:.2g} are expected to have a false one",
+            families=families,
+            false=LEVEL_OF_TESTS * families,
         )
     kept = int((made.loc[decided, "q"] <= LEVEL_OF_TESTS).sum())
-    return (
-        f"{said} {chance}. If at most 5 % of all that this report calls better or worse may be "
-        f"false (column q of comparisons.csv), {kept:,} of {int(decided.sum()):,} remain."
+    return tr(
+        "{said} {chance}. If at most 5 % of all that this report calls better or "
+        "worse may be false (column q of comparisons.csv), {kept:,} of {decided:,} "
+        "remain.",
+        said=said,
+        chance=chance,
+        kept=kept,
+        decided=int(decided.sum()),
     )
 
 
@@ -198,16 +212,21 @@ def attribution_table(study: Study) -> Table:
     ]
     ladder = declaration.design is Design.LADDER
     says = (
-        "Gain of each step over the step before; a step that changes several things is not the "
-        "effect of its name."
+        tr(
+            "Gain of each step over the step before; a step that changes several things "
+            "is not the effect of its name."
+        )
         if ladder
-        else f"One factor at a time changed from {declaration.baseline}, all others held there."
+        else tr(
+            "One factor at a time changed from {baseline}, all others held there.",
+            baseline=declaration.baseline,
+        )
     )
     return Table(
         name="attribution",
-        title="Gain of each step" if ladder else "One change at a time",
+        title=tr("Gain of each step") if ladder else tr("One change at a time"),
         caption=f"{says} {comparison_caption(declaration)}",
-        header=(("factor", "from", "to", *COLUMNS),),
+        header=((*trs("factor", "from", "to"), *map(tr, COLUMNS)),),
         rows=tuple(rows),
         notes=tuple(notes.texts),
     )
@@ -217,7 +236,7 @@ def comparison_entries(
     made: Comparison, declaration: Declaration, *, digits: int, notes: Notes
 ) -> list[Entry]:
     """The entries of `COLUMNS` for one comparison."""
-    within = WITHIN if made.within and made.standing is not Standing.EQUIVALENT else ""
+    within = tr(WITHIN) if made.within and made.standing is not Standing.EQUIVALENT else ""
     lacking, assumes = (
         notes.number(_lacking(made, paired=declaration.paired)),
         notes.number(_assumes(made)),
@@ -245,24 +264,36 @@ def tested_entries(
 
 def _verdict(made: Comparison) -> str:
     """The verdict, and the look that it is from where there are several."""
-    so_far = " so far" if made.is_open else ""
-    return f"{made.verdict}{so_far} after {made.looked}" if made.looked else made.verdict
+    verdict = tr_known(made.verdict)
+    if not made.looked:
+        return verdict
+    if made.is_open:
+        return tr("{verdict} so far after {looked}", verdict=verdict, looked=made.looked)
+    return tr("{verdict} after {looked}", verdict=verdict, looked=made.looked)
 
 
 def _assumes(made: Comparison) -> str:
     """What the test of so few replicates rests on."""
-    return NORMAL if made.test == Procedure.NORMAL and made.standing is not Standing.NEEDS else ""
+    return (
+        tr(NORMAL) if made.test == Procedure.NORMAL and made.standing is not Standing.NEEDS else ""
+    )
 
 
 def _lacking(made: Comparison, *, paired: bool) -> str:
     """What a reader should know of the runs behind a difference."""
     pair = (made.first, made.second)
     if not all(each.finished for each in pair):
-        return "one of the two has no finished run"
+        return tr("one of the two has no finished run")
     said = []
     if any(each.not_converged for each in pair):
-        counts = " against ".join(f"{each.not_converged}/{each.finished}" for each in pair)
-        said.append(f"not converged {counts}; they count as they ended")
+        one, other = (f"{each.not_converged}/{each.finished}" for each in pair)
+        said.append(
+            tr(
+                "not converged {one} against {other}; they count as they ended",
+                one=one,
+                other=other,
+            )
+        )
     if paired and made.difference.n < max(len(each.values) for each in pair):
-        said.append("only replicates that both finished are compared")
+        said.append(tr("only replicates that both finished are compared"))
     return "; ".join(said)

@@ -20,6 +20,7 @@ from ablation_lab.report.formatting import (
     sortable,
     value_text,
 )
+from ablation_lab.report.language import tr, trs
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Floats, Interval, Z
@@ -42,22 +43,29 @@ def items_sentence(study: Study) -> str:
     declaration = study.declaration
     if not declaration.metric.startswith("test_") or not declaration.is_share:
         return ""
-    says = "Intervals are over seeds, on one test set"
+    says = tr("Intervals are over seeds, on one test set")
     if errors := cell_errors(study):
         most = max(errors.values(), key=lambda each: each.added)
-        return (
-            f"{says}; other {most.items:,} items would add up to ± {100 * Z * most.added:.2f} "
-            f"points to a mean (95 %, by the stored hits; table of errors over seeds and items)."
+        return tr(
+            "{says}; other {items:,} items would add up to ± {added:.2f} points to a "
+            "mean (95 %, by the stored hits; table of errors over seeds and items).",
+            says=says,
+            items=most.items,
+            added=100 * Z * most.added,
         )
     means = study.cells["estimate"].dropna().to_numpy(dtype=np.float64)
     found = [value for each in study.outcomes.values() for value in each.values.values()]
     items = items_behind(found) if len(declaration.data) == 1 else None
     if items is None or not len(means):
-        return f"{says}; what another one would add to them is not known."
+        return tr("{says}; what another one would add to them is not known.", says=says)
     most_uncertain = max(100 * Z * binomial_error(share, items) for share in means)
-    return (
-        f"{says}; another one of {items:,} items (accuracies are multiples of 1/{items:,}) would "
-        f"add up to ± {most_uncertain:.2f} points to a mean (95 %, the binomial bound)."
+    return tr(
+        "{says}; another one of {items:,} items (accuracies are multiples of "
+        "1/{items:,}) would add up to ± {most_uncertain:.2f} points to a mean (95 %, "
+        "the binomial bound).",
+        says=says,
+        items=items,
+        most_uncertain=most_uncertain,
     )
 
 
@@ -73,16 +81,19 @@ def items_table(study: Study) -> Table:
 
     return Table.of(
         "items",
-        "Errors over seeds and over test items",
+        tr("Errors over seeds and over test items"),
         caption=(
-            "Over seeds: other runs on these test items, the intervals of all other tables. Over "
-            "items: these runs on other items of the same kind. Over both: other runs on other "
-            "items, what holds for a new test set. Of a difference the items are paired, as both "
-            "cells answer the same ones, and the intervals of all differences hold together. "
-            f"{rule_caption(declaration)}"
+            tr(
+                "Over seeds: other runs on these test items, the intervals of all other "
+                "tables. Over items: these runs on other items of the same kind. Over "
+                "both: other runs on other items, what holds for a new test set. Of a "
+                "difference the items are paired, as both cells answer the same ones, "
+                "and the intervals of all differences hold together. {rule_caption}",
+                rule_caption=rule_caption(declaration),
+            )
         ),
-        header=(("cell", "minus", "mean or difference", "runs", "items", "over seeds",
-                 "over items", "over both"),),
+        header=(trs("cell", "minus", "mean or difference", "runs", "items", "over seeds",
+                    "over items", "over both"),),
         rows=[
             (
                 Entry(cell, cell=cell),

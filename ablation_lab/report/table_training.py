@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ablation_lab.report.formatting import DASH, plain_text, share_text, sortable
+from ablation_lab.report.language import msgid, tr, trs
 from ablation_lab.report.layout import ABSENT, level_columns, levels_of, telling
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Table
@@ -23,11 +24,12 @@ from ablation_lab.study.record import Probed, Status
 
 FIRST_EXACT = "first_exact_step"
 MIDDLE = (0.05, 0.95)
-STEPS_SAY = (
-    "The first step, counted from 0, after which every symbol was right, of the steps at which a "
-    "run was looked at. Runs that got there, of all that finished, with the 95 % Wilson interval; "
-    "of those the median step and the range that holds the middle 90 % of them. A run may lose "
-    "what it knew, so that fewer know the string at the end."
+STEPS_SAY = msgid(
+    "The first step, counted from 0, after which every symbol was right, of the "
+    "steps at which a run was looked at. Runs that got there, of all that finished, "
+    "with the 95 % Wilson interval; of those the median step and the range that "
+    "holds the middle 90 % of them. A run may lose what it knew, so that fewer know "
+    "the string at the end."
 )
 
 
@@ -41,11 +43,11 @@ def steps_table(study: Study) -> Table:
     declaration = study.declaration
     finished = study.frame[study.frame["status"] == Status.FINISHED]
     by_cell = dict(list(finished.groupby("cell", sort=False)))
-    words = ("runs that got there", "95 % interval", "median step", "5–95 %")
+    words = (*trs("runs that got there", "95 % interval", "median step"), "5–95 %")
     return Table.of(
         "steps",
-        "Steps until the whole string is right",
-        caption=STEPS_SAY,
+        tr("Steps until the whole string is right"),
+        caption=tr(STEPS_SAY),
         header=((*level_columns(declaration), *words),),
         rows=[
             (*levels_of(declaration, cell), *_entries(by_cell.get(cell.cell), cell.cell))
@@ -72,14 +74,15 @@ def _entries(runs: pd.DataFrame | None, cell: str) -> list[Entry]:
         reached,
         bounds,
         Entry(plain_text(middle), sortable(middle)),
-        Entry(f"{plain_text(low)} to {plain_text(high)}", sortable(low)),
+        Entry(tr("{low} to {high}", low=plain_text(low), high=plain_text(high)), sortable(low)),
     ]
 
 
-EVERY = "every"
-PARAMETERS_SAY = (
-    "How many parameters the network of a cell has: one row for each number of them, with the "
-    "levels of the cells that have it. Only factors on which it depends are shown."
+EVERY = msgid("every")
+PARAMETERS_SAY = msgid(
+    "How many parameters the network of a cell has: one row for each number of them, "
+    "with the levels of the cells that have it. Only factors on which it depends are "
+    "shown."
 )
 
 
@@ -114,20 +117,22 @@ def parameters_table(study: Study) -> Table:
     shown = [
         factor
         for factor in factors
-        if any(_levels(cells, counted, factor) != EVERY for cells in groups.values())
+        if any(_levels(cells, counted, factor) != tr(EVERY) for cells in groups.values())
     ]
     rows = [
         (
             *(_levels(cells, counted, factor) for factor in shown),
             *(() if shown else ("; ".join(cell.cell for cell in cells),)),
             len(cells),
-            Entry(" or ".join(map(plain_text, numbers)), numbers[0], cell=cells[0].cell),
+            Entry(tr(" or ").join(map(plain_text, numbers)), numbers[0], cell=cells[0].cell),
         )
         for numbers, cells in groups.items()
     ]
-    names = [factor.label for factor in shown] or ["cell"]
-    header = ((*names, "cells", "parameters"),)
-    return Table.of("parameters", "Parameters", caption=PARAMETERS_SAY, header=header, rows=rows)
+    names = [factor.label for factor in shown] or [tr("cell")]
+    header = ((*names, tr("cells"), tr("parameters")),)
+    return Table.of(
+        "parameters", tr("Parameters"), caption=tr(PARAMETERS_SAY), header=header, rows=rows
+    )
 
 
 def _levels(cells: Sequence[Cell], counted: Sequence[Cell], factor: Factor) -> str:
@@ -136,22 +141,23 @@ def _levels(cells: Sequence[Cell], counted: Sequence[Cell], factor: Factor) -> s
         {cell.factors.get(factor.name, ABSENT) for cell in some} for some in (cells, counted)
     )
     if mine == every and len(every) > 1:
-        return EVERY
+        return tr(EVERY)
     order = (ABSENT, *factor.levels)
     return ", ".join(sorted(mine, key=order.index))
 
 
 SPREAD = "activation_spread"
-GRADIENTS_SAY = (
-    "Norm of the gradient of the weights of the first and of the last layer before the first step, "
-    "and their quotient then and after the last step: median over runs [95 % interval of the "
-    "median from order statistics, which needs six runs] (number of runs that are finite, where "
-    "some are not). Zero over zero counts as zero. A quotient far below 1 is a gradient that "
-    "vanishes on its way."
+GRADIENTS_SAY = msgid(
+    "Norm of the gradient of the weights of the first and of the last layer before "
+    "the first step, and their quotient then and after the last step: median over "
+    "runs [95 % interval of the median from order statistics, which needs six runs] "
+    "(number of runs that are finite, where some are not). Zero over zero counts as "
+    "zero. A quotient far below 1 is a gradient that vanishes on its way."
 )
-SPREAD_SAYS = (
-    " Spread: of the last hidden layer's activations over the examples, as root mean of the "
-    "units' variances, before and after training, first replicate; 0 where all inputs look alike."
+SPREAD_SAYS = msgid(
+    " Spread: of the last hidden layer's activations over the examples, as root mean "
+    "of the units' variances, before and after training, first replicate; 0 where "
+    "all inputs look alike."
 )
 
 
@@ -177,12 +183,14 @@ def gradients_table(study: Study) -> Table:
             )
         )
     header = (
-        *level_columns(declaration), "first layer", "last layer", "first / last",
-        "first / last after training", "n",
-        *(("spread", "spread after training") if spreads else ()),
+        *level_columns(declaration),
+        *trs("first layer", "last layer", "first / last", "first / last after training", "n"),
+        *(trs("spread", "spread after training") if spreads else ()),
     )  # fmt: skip
-    says = GRADIENTS_SAY + SPREAD_SAYS if spreads else GRADIENTS_SAY
-    return Table.of("gradients", "Gradients by layer", caption=says, header=(header,), rows=rows)
+    says = tr(GRADIENTS_SAY) + (tr(SPREAD_SAYS) if spreads else "")
+    return Table.of(
+        "gradients", tr("Gradients by layer"), caption=says, header=(header,), rows=rows
+    )
 
 
 def _median(values: pd.Series[float], cell: str) -> Entry:

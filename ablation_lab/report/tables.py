@@ -28,6 +28,7 @@ from ablation_lab.report.formatting import (
     sortable,
     value_text,
 )
+from ablation_lab.report.language import msgid, tr, tr_known, trs
 from ablation_lab.report.layout import header, level_columns, levels_of, narrow
 from ablation_lab.report.reference_tables import checks_table, values_table
 from ablation_lab.report.study import Study
@@ -51,7 +52,7 @@ from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.metric import Metric
 
-SAME = "same cell"  # in further columns of a cell to which their factor does not apply
+SAME = msgid("same cell")  # in further columns of a cell to which their factor does not apply
 
 
 def tables_for(study: Study) -> list[Table]:
@@ -77,7 +78,7 @@ def pivot_table(study: Study) -> Table:
             return Entry("")
         if place.cell in summaries:
             return cell_entry(summaries[place.cell], declaration, digits=digits, notes=notes)
-        return Entry(DASH, notes=notes.number(f"excluded: {place.excluded}"))
+        return Entry(DASH, notes=notes.number(tr("excluded: {excluded}", excluded=place.excluded)))
 
     said = (caption(declaration), items_sentence(study), tasks_sentence(study))
     return Table.of(
@@ -96,7 +97,7 @@ def pivot_table(study: Study) -> Table:
 def _said_once(entries: list[Entry]) -> list[Entry]:
     """A cell that stands in several columns, since their factor does not apply, in full once."""
     return [
-        replace(entry, text=SAME, reference="", notes=(), bold=False)
+        replace(entry, text=tr(SAME), reference="", notes=(), bold=False)
         if entry.cell and entry.cell in {before.cell for before in entries[:place]}
         else entry
         for place, entry in enumerate(entries)
@@ -123,14 +124,14 @@ def cell_table(study: Study) -> Table:
     declaration, notes = study.declaration, Notes()
     digits = decimals(study.cells, declaration)
     columns = (
-        metric_label(declaration), "95 % interval", "method", "n", "not converged", "not finite",
-        "mean of converged",
+        metric_label(declaration),
+        *trs("95 % interval", "method", "n", "not converged", "not finite", "mean of converged"),
     )  # fmt: skip
     further = further_entries(study, digits=digits)
     more = [label_of(metric) for metric in declaration.metrics[1:]] if further else []
     return Table.of(
         "cells",
-        "Every cell",
+        tr("Every cell"),
         caption=f"{caption(declaration, columns=True)} {items_sentence(study)}".strip(),
         header=((*level_columns(declaration), *columns, *more),),
         rows=[
@@ -147,7 +148,7 @@ def cell_table(study: Study) -> Table:
 
 def _levels(declaration: Declaration, cell: Cell) -> tuple[str, ...]:
     *others, last = levels_of(declaration, cell)
-    return (*others, f"{last}, its members" if cell.trains_members else last)
+    return (*others, tr("{last}, its members", last=last) if cell.trains_members else last)
 
 
 def further_entries(study: Study, *, digits: int) -> dict[str, list[Entry]]:
@@ -175,7 +176,9 @@ def _further(row: Mapping[Any, Any], metric: Metric, *, digits: int) -> Entry:
 
 def _marks(row: Mapping[str, object], notes: Notes) -> tuple[int, ...]:
     """Why a cell lacks runs, and of which kinds those are that it has."""
-    return (*notes.number(str(row["reason"])), *notes.number(str(row["kinds"])))
+    return tuple(
+        mark for name in ("reason", "kinds") for mark in notes.number(tr_known(str(row[name])))
+    )
 
 
 def _records(study: Study) -> list[dict[str, object]]:
@@ -188,7 +191,7 @@ def _reference(cell: str, declaration: Declaration) -> str:
         for reference in declaration.references.get(cell, ())
         if reference.printed is not None and reference.metric in ("", declaration.metric)
     ]
-    return f"reference {', '.join(values)}" if values else ""
+    return tr("reference {listed}", listed=", ".join(values)) if values else ""
 
 
 def _numbers(
@@ -208,7 +211,7 @@ def _numbers(
     return [
         main,
         Entry(bounds, sortable(row["low"])),
-        Entry(str(row["interval"])),
+        Entry(tr_known(str(row["interval"]))),
         numeric(row["n"]),
         Entry(f"{row['not_converged']:,}/{row['finished']:,}", sortable(row["not_converged"])),
         Entry(share_text(row["nan_rate"]), sortable(row["nan_rate"])),

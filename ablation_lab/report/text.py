@@ -137,11 +137,14 @@ def file_name(text: str) -> str:
 
 
 # DejaVu and Libertinus, which come with the libraries, have no Hangul, and a font of megabytes is
-# not carried along: koreanize-matplotlib and Debian's fonts-nanum hold the same Nanum Gothic.
-FAMILY = "NanumGothic"
+# not carried along: koreanize-matplotlib and Debian's fonts-nanum hold the same Nanum Gothic; Noto
+# Sans CJK comes with most desktops.
+FONTS = {"NanumGothic.ttf": "NanumGothic", "NotoSansCJK-Regular.ttc": "Noto Sans CJK KR"}
 PACKAGE = "koreanize_matplotlib"
 FOLDERS = (
     Path("/usr/share/fonts/truetype/nanum"),
+    Path("/usr/share/fonts/opentype/noto"),
+    Path("/usr/share/fonts/noto-cjk"),
     Path.home() / ".local/share/fonts",
     Path.home() / "Library/Fonts",
     Path("/Library/Fonts"),
@@ -156,8 +159,8 @@ def needs_korean(texts: Iterable[str]) -> bool:
 
 @cache
 def korean_font() -> Path | None:
-    """The file of Nanum Gothic, None where it is not installed."""
-    found = [folder / f"{FAMILY}.ttf" for folder in (*_packaged(), *FOLDERS)]
+    """The file of a font with Hangul, of `FONTS`; None where none is installed."""
+    found = [folder / name for name in FONTS for folder in (*_packaged(), *FOLDERS)]
     return next((path for path in found if path.is_file()), None)
 
 

@@ -20,6 +20,7 @@ from ablation_lab.store.connect import given_path
 from ablation_lab.study.command import Command
 from ablation_lab.study.factor import WrittenWhere
 from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
+from ablation_lab.study.names import Language
 from ablation_lab.study.project import Listed, Project, catalogue
 from ablation_lab.study.reading import Count, Number, Written, read_model
 from ablation_lab.study.references import ReferenceValue, bind, read_references, with_references
@@ -95,6 +96,12 @@ class Rates(Written):
         return self.model_dump(exclude_defaults=True)
 
 
+class Report(Written):
+    """How a report is written."""
+
+    language: Language = Language.ENGLISH
+
+
 class Call(Written):
     """The composed configuration of a call; what it has of studies and engines is read apart."""
 
@@ -106,6 +113,7 @@ class Call(Written):
     now: Now
     overrides: dict[str, dict[str, Any]] = Field({})
     reports: Place = None
+    report: Report = Report()
     cost: Rates = Rates()
 
 
@@ -131,6 +139,7 @@ class Invocation:
     conf: Path
     named: tuple[str, ...]
     rates: Rates = field(default_factory=Rates)
+    language: Language = Language.ENGLISH
     watcher: Watcher = field(default_factory=Watcher)
 
     @property
@@ -182,6 +191,7 @@ def read(config: DictConfig, project: Project) -> Invocation:
         now=asked.now,
         reports=asked.reports,
         rates=asked.cost,
+        language=asked.report.language,
     )
     _check_levels(invocation.now.where, invocation.studies)
     for study in invocation.studies:

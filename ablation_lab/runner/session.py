@@ -138,6 +138,7 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     """Write the report of these studies; return whether it worked."""
     command = [sys.executable, "-m", "ablation_lab.report", "--publish"]
     command += ["--profile", call.profile, "--reports", str(call.reports)]
+    command += ["--language", call.language]
     # Here, where the plug-ins are that give names in declarations a meaning.
     listed = call.listed
     command += ["--listed"] if listed is not None else []
@@ -184,7 +185,7 @@ def _stamps(folder: Path) -> dict[str, str]:
 
 def _digest(call: Invocation, entry: Declared, stored: Stored) -> str:
     """Return a digest of all that a report shows of a study, and of the code that writes it."""
-    digest = hashlib.sha256(call.tracking_uri.encode())
+    digest = hashlib.sha256(f"{call.tracking_uri} {call.language}".encode())
     digest.update(references_text(call.references).encode())
     digest.update(declared_text(declaration_of(entry, {})).encode())
     digest.update(json.dumps(sorted(stored.runs[entry.study.name].items())).encode())

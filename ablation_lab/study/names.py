@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 
 # A key of the file, and a sentence.
 Problem = tuple[tuple[str | int, ...], str]
@@ -22,6 +23,14 @@ FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 NOT_IN_FILES = re.compile(r"[\\/:*?\"<>|,={}\[\]$'`]")
 # Names of devices on Windows, with any ending.
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+class Language(StrEnum):
+    """What a report can be written in: its tag, as HTML and BCP 47 have it."""
+
+    ENGLISH = "en"
+    KOREAN = "ko"
+
 
 # Columns of runs.csv and cells.csv, which no factor can have beside them.
 RUN_COLUMNS = ("study", "cell", "replicate", "run_id", "status")

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from seaborn.utils import relative_luminance
 
 from ablation_lab.report.canvas import COLOURS, DASHES, MARKERS, figure_of, fit, save, stretched
-from ablation_lab.report.effects import importance, main_effects
 from ablation_lab.report.figure_curves import (
     ensemble_size,
     member_curve,
     numeric_curve,
     training_curves,
 )
+from ablation_lab.report.figure_effects import importance, main_effects
 from ablation_lab.report.figures import figures_for, heat_map, ladder, points
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.effects import level_means

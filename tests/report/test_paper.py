@@ -15,11 +15,11 @@ import typst
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.document import SENTENCES, Document, Section, document, section
 from ablation_lab.report.files import write_study
-from ablation_lab.report.methods import works
 from ablation_lab.report.paper import paper_values, typst_source, write_paper, write_references
 from ablation_lab.report.report import TEMPLATES
 from ablation_lab.report.sentences import Said
 from ablation_lab.report.study import Study
+from ablation_lab.report.works import works
 from ablation_lab.store.pages import Server
 
 HEADINGS = ["Question and set-up", "Results", "Limits", "Methods", "Provenance", "References"]

@@ -49,7 +49,7 @@ for (const field of all(".filter input")) {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     const parts = all("tbody tr, .card", box);
     for (const part of parts) part.hidden = !words.every(word => part.textContent.toLowerCase().includes(word));
-    shown.textContent = words.length ? `${parts.filter(part => !part.hidden).length} of ${parts.length}` : "";
+    shown.textContent = words.length ? document.body.dataset.shown.replace("SHOWN", parts.filter(part => !part.hidden).length).replace("ALL", parts.length) : "";
   });
 }
 

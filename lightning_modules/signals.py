@@ -4,7 +4,6 @@ Comes in: a module and examples. Goes out: one `LayerSignal` per dense or convol
 order in which they are called. Nothing of the module changes, nor does the random state.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,17 +82,6 @@ def layer_signals(module: Learner, x: Tensor, y: Tensor) -> list[LayerSignal]:
             zip(called, gradients, following, strict=True), start=1
         )
     ]
-
-
-def prepared(module: Learner, x: Tensor) -> Learner:
-    """Return a copy of a module as its first step finds it, data-dependent initialisation done.
-
-    ``x`` (B, ...) is its first training batch. The global random state stays as it was: preparing
-    leaves it alone.
-    """
-    ready = copy.deepcopy(module)
-    ready.prepare(x)
-    return ready
 
 
 def _receive(

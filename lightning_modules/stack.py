@@ -135,6 +135,15 @@ class ModuleStack(nn.Module):
         buffers = dict(zip(self.buffers_of_runs, one[count:], strict=True))
         return self._outputs(one[:count], buffers, x, None, training=False)[0]
 
+    def module_at(self, values: Sequence[Tensor]) -> pl.LightningModule:
+        """Return the first run's module at one run's values: its parameters, then its buffers."""
+        module = self._module[0].to(values[0].device)
+        own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        with torch.no_grad():
+            for name, value in zip((*self.names, *self.buffers_of_runs), values, strict=True):
+                own[name].copy_(value)
+        return module
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the runs alone; the parameters are new ones."""
         index = torch.tensor(rows, device=self.values[0].device)

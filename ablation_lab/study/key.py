@@ -30,11 +30,6 @@ RECORD: Entry = ("ablation_lab.training.record", "record_of")
 TRAINERS: dict[TrainerName, tuple[Entry, ...]] = {
     TrainerName.SINGLE: (SINGLE, RECORD),
     TrainerName.STACKED: (("ablation_lab.training.stacked", "train"), RECORD),
-    TrainerName.PROBED: (
-        ("ablation_lab.training.probe", "train"),
-        ("ablation_lab.training.record", "with_probed"),
-        RECORD,
-    ),
     TrainerName.ENSEMBLE: (
         SINGLE,
         ("ablation_lab.training.ensemble", "combine_members"),
@@ -42,11 +37,15 @@ TRAINERS: dict[TrainerName, tuple[Entry, ...]] = {
     ),
 }
 # What counts only for runs that say so: those that are asked something, those with fewer bits,
-# those on a part of the examples.
-FURTHER: dict[tuple[str, str], Entry] = {
-    ("training", "predict_at"): ("ablation_lab.training.scoring", "answers"),
-    ("training", "precision"): ("ablation_lab.training.computing", "precision"),
-    ("data", "train_size"): ("ablation_lab.data.loading", "_subset"),
+# those that are looked into, those on a part of the examples.
+FURTHER: dict[tuple[str, str], tuple[Entry, ...]] = {
+    ("training", "predict_at"): (("ablation_lab.training.scoring", "answers"),),
+    ("training", "precision"): (("ablation_lab.training.computing", "precision"),),
+    ("training", "probe"): (
+        ("ablation_lab.training.probe", "Probe"),
+        ("ablation_lab.training.probe", "with_probed"),
+    ),
+    ("data", "train_size"): (("ablation_lab.data.loading", "_subset"),),
 }
 
 OF_COMMANDS = ("command", "params", "limits")
@@ -93,9 +92,9 @@ def entries(config: Mapping[str, Any]) -> Iterator[Entry]:
     if is_found(config["model"]["family"]):
         # Its first steps tell which of the two it is.
         yield from (*TRAINERS[TrainerName.SINGLE], *TRAINERS[TrainerName.STACKED])
-    for (section, setting), entry in FURTHER.items():
+    for (section, setting), further in FURTHER.items():
         if config[section].get(setting):
-            yield entry
+            yield from further
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ class TrainerName(StrEnum):
 
     SINGLE = "single"
     STACKED = "stacked"
-    PROBED = "probed"
     ENSEMBLE = "ensemble"
     COMPUTED = "computed"
     COMMAND = "command"
@@ -201,6 +200,11 @@ class Run:
     def trains(self) -> bool:
         """Whether the lab trains a network for it; a check, command or function gives values."""
         return "training" in self.config
+
+    @property
+    def probed(self) -> bool:
+        """Whether its layers are looked at while it trains."""
+        return self.trains and bool(self.config["training"].get("probe"))
 
     @property
     def is_ensemble(self) -> bool:

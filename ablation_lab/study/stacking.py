@@ -58,8 +58,6 @@ def trainer_of(config: Mapping[str, Any]) -> TrainerName:
         return TrainerName.COMMAND if "command" in config else TrainerName.FUNCTION
     if "ensemble" in config:
         return TrainerName.ENSEMBLE
-    if config["training"].get("probe"):
-        return TrainerName.PROBED
     return TrainerName.SINGLE if why_alone(config) else TrainerName.STACKED
 
 

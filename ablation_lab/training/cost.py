@@ -14,7 +14,7 @@ from typing import Any
 from ablation_lab.data import DATASETS
 from ablation_lab.study.networks import size
 from ablation_lab.study.run import Training
-from ablation_lab.training.schedule import filled, total_steps
+from ablation_lab.training.schedule import filled, planned, total_steps
 
 # Measured on one core of a small cloud machine: per fit, per step, per multiply-add of a forward
 # and backward pass.
@@ -28,6 +28,8 @@ SECONDS_PER_RUN_ON_A_CARD = 5e-3
 SECONDS_PER_REPLAYED_STEP = 3e-4
 SECONDS_PER_STARTED_STEP = 2e-3
 SECONDS_PER_MULTIPLY_ADD_ON_A_CARD = 7e-13
+# To look into the layers of one run once: a forward and a backward pass, and histograms.
+SECONDS_PER_LOOK = 7e-3
 # In the fused step of runs innermost: to compile it, and per product of one run.
 SECONDS_TO_COMPILE = 8.0
 SECONDS_PER_PRODUCT = 5e-10
@@ -54,7 +56,8 @@ def estimate(config: Mapping[str, Any], *, runs: int) -> float:
     training = Training(**config["training"])
     steps = total_steps(training, filled(training, _examples(config)))
     work = step_work(config) * runs
-    return SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
+    trained = SECONDS_PER_FIT + steps * (SECONDS_PER_STEP + work * SECONDS_PER_MULTIPLY_ADD)
+    return trained + runs * _looking(config)
 
 
 def estimate_on_a_card(config: Mapping[str, Any], *, runs: int, replayed: bool) -> float:
@@ -67,13 +70,24 @@ def estimate_on_a_card(config: Mapping[str, Any], *, runs: int, replayed: bool) 
     started = SECONDS_PER_REPLAYED_STEP if replayed else SECONDS_PER_STARTED_STEP
     work = step_work(config) * runs
     step = max(started, work * SECONDS_PER_MULTIPLY_ADD_ON_A_CARD)
-    return SECONDS_PER_FIT + runs * SECONDS_PER_RUN_ON_A_CARD + steps * step
+    own = runs * (SECONDS_PER_RUN_ON_A_CARD + _looking(config))
+    return SECONDS_PER_FIT + own + steps * step
 
 
 def estimate_innermost(config: Mapping[str, Any], *, runs: int) -> float:
     """Return about how many seconds ``runs`` small runs take with the run axis innermost."""
     steps = total_steps(Training(**config["training"]), _examples(config))
-    return SECONDS_TO_COMPILE + steps * runs * step_elements(config) * SECONDS_PER_PRODUCT
+    products = steps * runs * step_elements(config)
+    return SECONDS_TO_COMPILE + products * SECONDS_PER_PRODUCT + runs * _looking(config)
+
+
+def _looking(config: Mapping[str, Any]) -> float:
+    """Return the seconds that it takes to look into a run's layers, if it is probed."""
+    training = Training(**config["training"])
+    if not training.probe:
+        return 0.0
+    points = sum(chunk.point for chunk in planned(training, _examples(config)))
+    return (1 + points) * SECONDS_PER_LOOK
 
 
 def step_work(config: Mapping[str, Any]) -> int:

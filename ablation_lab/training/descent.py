@@ -15,7 +15,7 @@ from ablation_lab.study.run import Run
 from ablation_lab.training.computing import Compiled, Repeated, Step, worth_compiling
 from ablation_lab.training.in_memory import Program
 from ablation_lab.training.schedule import Chunk
-from lightning_modules.families import Classifier
+from lightning_modules.families import Classifier, Learner
 from lightning_modules.stack import MLPStack
 
 
@@ -26,6 +26,8 @@ class Descent(Program):
         super().__init__()
         self.stack = MLPStack(classifiers)
         self.size = self.stack.size
+        # Where a run is looked at; in a tuple, so that it is no part of this module.
+        self._classifier = (classifiers[0],)
         rates = [run.config["optimizer"]["learning_rate"] for run in runs]
         self.register_buffer("rates", torch.tensor(rates))
         self.rates: Tensor
@@ -63,6 +65,15 @@ class Descent(Program):
     def of_run(self, index: int) -> list[Tensor]:
         """Return views of one run's parameters."""
         return [parameter.detach()[..., index] for parameter in self.stack.parameters()]
+
+    def module_of(self, index: int) -> Learner:
+        """Return the first run's module at one run's values."""
+        (classifier,) = self._classifier
+        values, count = self.of_run(index), self.stack.layers
+        layers = classifier.to(values[0].device).get_submodule("network.linears").children()
+        for layer, weight, bias in zip(layers, values[:count], values[count:], strict=True):
+            layer.load_state_dict({"weight": weight.t(), "bias": bias})
+        return classifier
 
     @property
     def parameters_of_one(self) -> int:

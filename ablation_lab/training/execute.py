@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation_lab.data import DATASETS, Dataset, Loaders, Part, TrainingData, load, load_loaders
-from ablation_lab.study.record import Probed, Record
+from ablation_lab.study.record import Record
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.computed import computed
 from ablation_lab.training.fault import RAISED, trying
-from ablation_lab.training.record import failed, record_of, with_probed
+from ablation_lab.training.record import failed, record_of
 from ablation_lab.training.scoring import answers
 from ablation_lab.training.spent import Reading
 
@@ -100,13 +100,12 @@ def _records(stack: Stack, started: float) -> list[Record]:
         loaders = _loaders(stack)
         data, test = (loaders, loaders) if loaders else _load(*_source(stack))
     with trying("training it"):
-        trained, probed = _train(stack, data, dataset)
+        trained = _train(stack, data, dataset)
     seconds = (time.time() - started) / len(trained)
-    records = [
+    return [
         _scored(run, stack, result, dataset, test, started=started, seconds=seconds)
         for run, result in zip(stack.runs, trained, strict=True)
     ]
-    return records if probed is None else [with_probed(records[0], probed)]
 
 
 def _scored(
@@ -120,6 +119,8 @@ def _scored(
     seconds: float,
 ) -> Record:
     """Return the record of a run; one whose outputs some function cannot score fails by itself."""
+    from ablation_lab.training.probe import with_probed
+
     points = run.config["training"].get("predict_at")
     try:
         with trying("scoring it"):
@@ -127,32 +128,31 @@ def _scored(
             asked = answers(trained, points, dataset.shape) if points else {}
     except RAISED as error:  # a run that raises is a result of its own
         return failed(run, replace(stack, runs=(run,)), started, error)
-    return replace(record, metrics={**record.metrics, **asked})
+    record = replace(record, metrics={**record.metrics, **asked})
+    return with_probed(record, trained.probed) if trained.probed else record
 
 
-def _train(
-    stack: Stack, data: TrainingData | Loaders, dataset: Dataset
-) -> tuple[list[Trained], Probed | None]:
-    """Return what became of each run, and what a probe saw."""
+def _train(stack: Stack, data: TrainingData | Loaders, dataset: Dataset) -> list[Trained]:
+    """Return what became of each run."""
     # Imported here so that a runner that only plans never waits for torch.
-    from ablation_lab.training import distributed, probe, single, stacked
+    from ablation_lab.training import distributed, single, stacked
     from ablation_lab.training.computing import let_every_shape_compile, precision
+    from ablation_lab.training.in_memory import Watch
+    from ablation_lab.training.probe import Probe
 
     run = stack.runs[0]
+    watching = Probe if run.probed else Watch
     with precision(run.config["training"].get("precision")):
         match stack.trainer:
             case _ if isinstance(data, Loaders):
-                return [single.train(run, data, dataset)], None
-            case TrainerName.PROBED:
-                trained, probed = probe.train(run, data, dataset)
-                return [trained], probed
+                return [single.train(run, data, dataset)]
             case TrainerName.STACKED:
                 let_every_shape_compile()
-                return stacked.train(list(stack.runs), data, dataset), None
+                return stacked.train(list(stack.runs), data, dataset, watching)
             case _ if stack.devices > 1:
-                return [distributed.train(run, data, dataset, devices=stack.devices)], None
+                return [distributed.train(run, data, dataset, devices=stack.devices)]
             case _:
-                return [single.train(run, data, dataset)], None
+                return [single.train(run, data, dataset, watching())]
 
 
 def _source(stack: Stack) -> tuple[str, str | None, int | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from ablation_lab.data import TrainingData
+from ablation_lab.study.record import Probed
 from ablation_lab.study.run import Training
 from ablation_lab.training.lightning import lightning_trainer
 from ablation_lab.training.order import BatchIndices
 from ablation_lab.training.rules import Rules, Schedule, fall
 from ablation_lab.training.schedule import Chunk, planned
-from ablation_lab.training.trained import EVALUATION_BATCH, Trained, describe, tensors
+from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained, describe, tensors
 from lightning_modules.families import Learner
 from lightning_modules.losses import MEASURES, Measure
 from lightning_modules.task import task_of
@@ -49,6 +51,10 @@ class Program(nn.Module):
         """Return one run's values; a change in place is one of the run."""
         raise NotImplementedError
 
+    def module_of(self, index: int) -> Learner:
+        """Return a module at one run's values; the next call may change it."""
+        raise NotImplementedError
+
     def leave_out(self, runs: Collection[int]) -> None:
         """Go on without these runs, where that saves anything."""
 
@@ -57,6 +63,23 @@ class Program(nn.Module):
         outputs = torch.cat([self.logits(part) for part in x.split(self.examples_at_once)], 1)
         values: list[float] = torch.vmap(measure, in_dims=(0, None, None))(outputs, x, y).tolist()
         return values
+
+
+class Watch:
+    """What looks at the runs of a program while they train; this one looks at nothing."""
+
+    def start(self, program: Program, x: Tensor, y: Tensor) -> None:
+        """Take the program before its first step, and its training set."""
+
+    def look(self, step: int, runs: Sequence[int]) -> None:
+        """Look at these runs, which have taken so many steps."""
+
+    def seen(self, run: int, predict: Predict) -> Probed | None:
+        """Return what was seen of a run that predicts so in the end."""
+        return None
+
+
+UNWATCHED = Watch()
 
 
 class Alone(Program):
@@ -89,6 +112,11 @@ class Alone(Program):
         pretrain = getattr(self.module, "pretrain", None)
         if pretrain is not None:
             pretrain(x, y)
+        # What is initialised with data takes the first batch.
+        first = next(self._batches)
+        self._batches = chain([first], self._batches)
+        self.module.train()
+        self.module.prepare(self._at(first)[0])
 
     def advance(self, chunk: Chunk) -> Tensor:
         """Take the steps of a chunk; return the losses (steps, 1) before each update."""
@@ -102,9 +130,7 @@ class Alone(Program):
 
     def _step(self) -> Tensor:
         fall(self._optimizer, self._training, self.steps)
-        x, y = self._batch()
-        if self.steps == 0:
-            self.module.prepare(x)
+        x, y = self._at(next(self._batches))
         loss = self.module.objective(x, y)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -112,14 +138,17 @@ class Alone(Program):
         self.steps += 1
         return loss.detach()
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _at(self, indices: Tensor | None) -> tuple[Tensor, Tensor]:
         x, y = self._train
-        indices = next(self._batches)
         return (x, y) if indices is None else (x[indices], y[indices])
 
     def of_run(self, index: int) -> list[Tensor]:
         """Return the values of the module's state."""
         return list(self.module.state_dict().values())
+
+    def module_of(self, index: int) -> Learner:
+        """Return the module."""
+        return self.module
 
     def measured(self, measure: Measure, x: Tensor, y: Tensor) -> list[float]:
         """Return the number that the task measures, of the module itself."""
@@ -129,23 +158,20 @@ class Alone(Program):
             return [float(measure(outputs, x, y))]
 
 
-def fit(module: Learner, data: TrainingData, training: Training, order: BatchIndices) -> Trained:
+def fit(
+    module: Learner, data: TrainingData, training: Training, order: BatchIndices, watch: Watch
+) -> Trained:
     """Fit ``module`` and return what it became."""
-    return train_alone(Alone(module, order, training), data, training)
-
-
-def train_alone(program: Alone, data: TrainingData, training: Training) -> Trained:
-    """Take every step of a run and return what its module became."""
-    loop = train_together(program, data, training)
+    loop = train_together(Alone(module, order, training), data, training, watch)
     lost, chosen = loop.nonfinite_step.get(0), loop.rules.selected_step.get(0)
-    trained = describe(program.module, loop.curves[0], loop.steps, lost, loop.device)
-    return replace(trained, selected_step=chosen)
+    trained = describe(module, loop.curves[0], loop.steps, lost, loop.device)
+    return replace(trained, selected_step=chosen, probed=watch.seen(0, trained.predict))
 
 
-def train_together(program: Program, data: TrainingData, training: Training) -> Loop:
+def train_together(program: Program, data: TrainingData, training: Training, watch: Watch) -> Loop:
     """Take every step of a program."""
     plan = planned(training, len(data.train))
-    loop = Loop(program, data, plan, Rules(training, program.size))
+    loop = Loop(program, data, plan, Rules(training, program.size), watch)
     trainer = lightning_trainer(max_epochs=1, accelerator="auto", devices=1)
     trainer.fit(loop, train_dataloaders=range(len(plan)))
     # Lightning ends by taking the parameters to the CPU; runs that left the stack are not among
@@ -157,12 +183,18 @@ class Loop(pl.LightningModule):
     """Trains a program on data that lies on the device; one training step is one chunk."""
 
     def __init__(
-        self, program: Program, data: TrainingData, plan: list[Chunk], rules: Rules
+        self,
+        program: Program,
+        data: TrainingData,
+        plan: list[Chunk],
+        rules: Rules,
+        watch: Watch = UNWATCHED,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.program = program
         self.rules = rules
+        self._watch = watch
         self._name, self._measure = MEASURES[task_of(program)]
         self.curves: list[dict[str, list[tuple[int, float]]]] = [
             {"train_loss": [], self._name: []} for _ in range(program.size)
@@ -183,7 +215,9 @@ class Loop(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Move the data to the device once."""
         self._validation = tensors(self._data.validation, self.device)
-        self.program.start(*tensors(self._data.train, self.device))
+        train = tensors(self._data.train, self.device)
+        self.program.start(*train)
+        self._watch.start(self.program, *train)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         """Take the steps of one chunk; stop when every run has stopped."""
@@ -227,6 +261,7 @@ class Loop(pl.LightningModule):
         losses = self._recent.mean(0).tolist()
         with torch.no_grad():
             values = self.program.measured(self._measure, *self._validation)
+        self._watch.look(self.steps, runs)
         for k in runs:
             self.curves[k]["train_loss"].append((self.steps, losses[k]))
             self.curves[k][self._name].append((self.steps, values[k]))

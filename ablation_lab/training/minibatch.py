@@ -106,6 +106,16 @@ class MiniBatch(Program):
         row = self._rows.index(index)
         return [value.detach()[row] for value in [*self.stack.values, *self._buffers_of_runs()]]
 
+    def module_of(self, index: int) -> Learner:
+        """Return a module at one run's values.
+
+        Errors: TypeError for a module that is no Learner.
+        """
+        module = self.stack.module_at(self.of_run(index))
+        if not isinstance(module, Learner):
+            raise TypeError(f"only a Learner can be probed, found {type(module).__name__}")
+        return module
+
     def leave_out(self, runs: Collection[int]) -> None:
         """Go on without these runs, once that halves the stack; their values stay what they are."""
         rows = [row for row, run in enumerate(self._rows) if run not in runs]

@@ -78,16 +78,13 @@ def plan(
     """
     groups: dict[str, list[Run]] = {}
     single: list[tuple[Run, str]] = []
-    probed: list[Run] = []
     computed: list[Run] = []
     for run in runs:
         if not run.trains:
             computed.append(run)
             continue
-        if run.config["training"].get("probe"):
-            probed.append(run)
-            continue
-        spread = f"spread over {devices} devices" if devices > 1 else ""
+        # The layers of a run are looked at where all of it trains.
+        spread = f"spread over {devices} devices" if devices > 1 and not run.probed else ""
         obstacle = spread or why_alone(run.config, accelerator=accelerators is not None)
         obstacle = obstacle or (alone or {}).get((run.study, run.cell), "")
         if obstacle:
@@ -107,11 +104,9 @@ def plan(
     whole = str(project.absolute())
     for together, trainer, reason in _computed(computed, project):
         stacks.append(Stack(together, trainer, reason, data_root, plugins, project=whole))
-    reason = "its layers are looked at while it trains"
-    stacks += [Stack((run,), TrainerName.PROBED, reason, data_root, plugins) for run in probed]
     return stacks + [
-        Stack((run,), TrainerName.SINGLE, obstacle, data_root, plugins, devices)
-        for run, obstacle in single
+        Stack((run,), TrainerName.SINGLE, why, data_root, plugins, 1 if run.probed else devices)
+        for run, why in single
     ]
 
 

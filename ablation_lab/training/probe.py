@@ -1,25 +1,23 @@
-"""The probe: a single run that also looks into its layers, and changes nothing by it.
+"""The probe: it looks into the layers of runs that train, and changes nothing by it.
 
-Comes in: a run whose training section says ``probe``. Goes out: what ``single`` gives for it, bit
-for bit, and a ``Probed``.
+Comes in: a program whose training section says ``probe``, alone or a stack. Goes out: a ``Probed``
+for each of its runs, which are trained bit for bit as without it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ablation_lab.data import Dataset, Part, TrainingData
-from ablation_lab.study.record import Histogram, LayerPoint, Probed, Surface
-from ablation_lab.study.run import Run
-from ablation_lab.training.in_memory import Alone, train_alone
-from ablation_lab.training.single import begin, order_of
-from ablation_lab.training.trained import Predict, Trained
-from ablation_lab.training.validate import validate_probe
-from lightning_modules.families import Learner
-from lightning_modules.losses import Measure
-from lightning_modules.signals import LayerSignal, layer_signals, prepared
+from ablation_lab.study.record import Histogram, LayerPoint, Probed, Record, Surface
+from ablation_lab.training.in_memory import Program, Watch
+from ablation_lab.training.trained import Predict
+from lightning_modules.families import Classifier
+from lightning_modules.signals import LayerSignal, layer_signals
 
 # Training examples that the layers are looked at with, the first ones.
 EXAMPLES = 500
@@ -37,49 +35,37 @@ GRID = 61
 MARGIN = 0.25
 
 
-def train(run: Run, data: TrainingData, dataset: Dataset) -> tuple[Trained, Probed]:
-    """Train one run as ``single`` does and say what its layers did.
+class Probe(Watch):
+    """Looks into the layers of every run before its first step and at every point of its curves."""
 
-    Errors: ValueError for a module that Lightning fits batch by batch: its layers are its own.
-    """
-    module, training = begin(run, dataset)
-    validate_probe(module, training, dataset, run.config["model"]["family"])
-    assert isinstance(module, Learner)
-    watched = Watched(module, order_of(run, training, len(data.train)), training)
-    trained = train_alone(watched, data, training)
-    drawn = dataset.shape == (2,) and dataset.classes == 1
-    surface = surface_of(trained.predict, data.train) if drawn else None
-    return trained, Probed(tuple(watched.points), surface)
+    def start(self, program: Program, x: Tensor, y: Tensor) -> None:
+        """Look at all runs as their first step finds them."""
+        self._program = program
+        self._train = x, y
+        self._points: list[list[LayerPoint]] = [[] for _ in range(program.size)]
+        self.look(0, range(program.size))
+
+    def look(self, step: int, runs: Sequence[int]) -> None:
+        """Keep what reaches each layer of these runs."""
+        for run in runs:
+            with torch.enable_grad():
+                module = self._program.module_of(run)
+                found = layer_signals(module, *(part[:EXAMPLES] for part in self._train))
+            self._points[run] += [layer_point(signal, step) for signal in found]
+
+    def seen(self, run: int, predict: Predict) -> Probed:
+        """Return all points of a run, and its surface if it tells two classes by two inputs."""
+        module = self._program.module_of(run)
+        binary = isinstance(module, Classifier) and module.classes == 1
+        drawn = binary and self._train[0].shape[1:] == (2,)
+        surface = surface_of(predict, *self._train) if drawn else None
+        return Probed(tuple(self._points[run]), surface)
 
 
-class Watched(Alone):
-    """A run whose layers are looked at before its first step and at every point of its curves."""
-
-    _initial = True
-
-    def start(self, x: Tensor, y: Tensor) -> None:
-        """Take the training set, and the examples that the layers are looked at with."""
-        self.points: list[LayerPoint] = []
-        self._examples = x[:EXAMPLES], y[:EXAMPLES]
-        super().start(x, y)
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        x, y = super()._batch()
-        if self._initial:
-            self._initial = False
-            self._look(prepared(self.module, x))
-        return x, y
-
-    def measured(self, measure: Measure, x: Tensor, y: Tensor) -> list[float]:
-        """Return what the task measures, and look at the layers."""
-        values = super().measured(measure, x, y)
-        self._look(self.module)
-        return values
-
-    def _look(self, module: Learner) -> None:
-        with torch.enable_grad():
-            found = layer_signals(module, *self._examples)
-        self.points += [layer_point(signal, self.steps) for signal in found]
+def with_probed(record: Record, probed: Probed) -> Record:
+    """Return the record of a run with what was seen in its layers."""
+    curves = {**record.curves, **probed.curves}
+    return replace(record, curves=curves, probed=probed.text)
 
 
 def layer_point(signal: LayerSignal, step: int) -> LayerPoint:
@@ -102,9 +88,10 @@ def histogram(values: Tensor) -> Histogram:
     return Histogram(low, high, tuple(int(count) for count in counts))
 
 
-def surface_of(predict: Predict, examples: Part) -> Surface:
+def surface_of(predict: Predict, x: Tensor, y: Tensor) -> Surface:
     """Ask a binary classifier of two inputs for its probability over the examples' surroundings."""
-    low, high = examples.x.min(0), examples.x.max(0)
+    examples = x.cpu().numpy()
+    low, high = examples.min(0), examples.max(0)
     reach = MARGIN * (high - low)
     low, high = low - reach, high + reach
     first, second = (np.linspace(low[i], high[i], GRID, dtype=np.float32) for i in (0, 1))
@@ -115,7 +102,7 @@ def surface_of(predict: Predict, examples: Part) -> Surface:
         high=(float(high[0]), float(high[1])),
         values=tuple(tuple(row) for row in torch.sigmoid(logits).tolist()),
         examples=tuple(
-            (float(x[0]), float(x[1]), int(y))
-            for x, y in zip(examples.x[:EXAMPLES], examples.y[:EXAMPLES], strict=True)
+            (float(one[0]), float(one[1]), int(label))
+            for one, label in zip(examples[:EXAMPLES], y[:EXAMPLES].tolist(), strict=True)
         ),
     )

@@ -6,13 +6,12 @@ Comes in: what the trainer gave, and the test part. Goes out: a ``Record``.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablation_lab.data import Dataset, Loaders, Part
-from ablation_lab.study.record import NoConvergence, Probed, Record, Status, no_convergence
+from ablation_lab.study.record import NoConvergence, Record, Status, no_convergence
 from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.fault import described, does_not_fit, is_out_of_memory, traced
 from ablation_lab.training.scoring import Scores, first_exact_step, kept_hits, registered, score
@@ -116,12 +115,6 @@ def _not_converged_step(rule: NoConvergence, trained: Trained) -> int | None:
     if rule is NoConvergence.NONE:
         return None
     return trained.nonfinite_step or trained.steps
-
-
-def with_probed(record: Record, probed: Probed) -> Record:
-    """Return the record of a run with what was seen in its layers."""
-    curves = {**record.curves, **probed.curves}
-    return replace(record, curves=curves, probed=probed.text)
 
 
 def failed(run: Run, stack: Stack, started: float, error: BaseException) -> Record:

@@ -26,11 +26,17 @@ from lightning_modules.families import Learner, build_family
 NUMPY_SEEDS = 1 << 32
 
 
-def train(run: Run, data: TrainingData | Loaders, dataset: Dataset) -> Trained:
+def train(
+    run: Run,
+    data: TrainingData | Loaders,
+    dataset: Dataset,
+    watch: in_memory.Watch = in_memory.UNWATCHED,
+) -> Trained:
     """Train one run on its training part; curves hold train_loss and val_accuracy."""
     module, training = begin(run, dataset)
     if isinstance(data, TrainingData) and trains_in_memory(module, training, dataset):
-        return in_memory.fit(module, data, training, order_of(run, training, len(data.train)))
+        order = order_of(run, training, len(data.train))
+        return in_memory.fit(module, data, training, order, watch)
     validate_own_loop(module, training, run.config["model"]["family"])
     seed = stream(run.seed, Role.ORDER, run.replicate)
     return lightning.fit(module, data, training, seed=seed)

@@ -8,6 +8,8 @@ at its end at that point of its curve.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -17,7 +19,7 @@ from ablation_lab.data import Dataset, TrainingData
 from ablation_lab.study.run import Run, Training
 from ablation_lab.study.stacking import descends_innermost, is_own_stack
 from ablation_lab.training.descent import Descent
-from ablation_lab.training.in_memory import Loop, train_together
+from ablation_lab.training.in_memory import Loop, Watch, train_together
 from ablation_lab.training.minibatch import MiniBatch
 from ablation_lab.training.schedule import total_steps
 from ablation_lab.training.single import build_module, order_of, prepare
@@ -25,28 +27,35 @@ from ablation_lab.training.trained import EVALUATION_BATCH, Predict, Trained
 from lightning_modules.families import Classifier, Learner
 from lightning_modules.task import task_of
 
+Watching = Callable[[], Watch]
 
-def train(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
-    """Train runs that the plan put together.
+
+def train(
+    runs: list[Run], data: TrainingData, dataset: Dataset, watching: Watching = Watch
+) -> list[Trained]:
+    """Train runs that the plan put together, each program under a watch of its own.
 
     A stack that does not fit the accelerator's memory is trained in halves; a single run that does
     not fit is an error like any other.
     """
     try:
-        return _train_together(runs, data, dataset)
+        return _train_together(runs, data, dataset, watching())
     except torch.OutOfMemoryError:
         if len(runs) == 1:
             raise
     # Outside the except clause, whose traceback would keep the tensors alive.
     half = len(runs) // 2
-    return [*train(runs[:half], data, dataset), *train(runs[half:], data, dataset)]
+    parts = runs[:half], runs[half:]
+    return [trained for part in parts for trained in train(part, data, dataset, watching)]
 
 
-def _train_together(runs: list[Run], data: TrainingData, dataset: Dataset) -> list[Trained]:
+def _train_together(
+    runs: list[Run], data: TrainingData, dataset: Dataset, watch: Watch
+) -> list[Trained]:
     training = Training(**runs[0].config["training"])
     program = program_of(runs, data, dataset)
-    loop = train_together(program, data, training)
-    return [_trained(loop, program, index) for index in range(len(runs))]
+    loop = train_together(program, data, training, watch)
+    return [_trained(loop, program, watch, index) for index in range(len(runs))]
 
 
 def program_of(runs: list[Run], data: TrainingData, dataset: Dataset) -> Descent | MiniBatch:
@@ -72,7 +81,8 @@ def _module(
     return module
 
 
-def _trained(loop: Loop, program: Descent | MiniBatch, index: int) -> Trained:
+def _trained(loop: Loop, program: Descent | MiniBatch, watch: Watch, index: int) -> Trained:
+    predict = _predictor(program, index, loop.device)
     parameters = program.of_run(index)[: program.parameters_of_one]
     step = loop.nonfinite_step.get(index)
     return Trained(
@@ -81,9 +91,10 @@ def _trained(loop: Loop, program: Descent | MiniBatch, index: int) -> Trained:
         parameters=sum(value.numel() for value in parameters),
         finite=step is None and all(bool(value.isfinite().all()) for value in parameters),
         nonfinite_step=step,
-        predict=_predictor(program, index, loop.device),
+        predict=predict,
         task=task_of(program),
         selected_step=loop.rules.selected_step.get(index),
+        probed=watch.seen(index, predict),
         facts={
             "device": str(loop.device),
             "stack_size": str(program.size),

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from ablation_lab.data import Part
-from ablation_lab.study.record import Curve
+from ablation_lab.study.record import Curve, Probed
 from lightning_modules.task import Task, task_of
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -31,7 +31,7 @@ class Trained:
     first step (counted from 1) whose loss was not. ``selected_step`` is the step after which
     ``predict`` answers, None for the last. ``logged`` gives what a module of a user's own logs on
     the test part, None where it logs nothing there; ``gathered`` gives that part as arrays where
-    it comes from loaders.
+    it comes from loaders. ``probed`` is what a probe saw, None where there was none.
     """
 
     curves: Mapping[str, Curve]
@@ -45,6 +45,7 @@ class Trained:
     selected_step: int | None = None
     logged: Callable[[Any], Mapping[str, float]] | None = None
     gathered: Callable[[Any], Part] | None = None
+    probed: Probed | None = None
 
 
 EVALUATION_BATCH = 1000

@@ -40,6 +40,7 @@ OWN_LOOP = {
     "lr_milestones": "leave it out, or set it in the module",
     "selection": "leave it out, or set it in the module",
     "points": "leave it out",
+    "probe": "leave it out",
 }
 
 
@@ -106,8 +107,6 @@ def validate_module(
         validate_own_loop(module, training, family)
         if getattr(module, "stacks", False):
             _validate_promise(run, dataset, family)
-    if training.probe:
-        validate_probe(module, training, dataset, family)
 
 
 def validate_metrics(run: Run, task: Task, dataset: Dataset) -> None:
@@ -276,21 +275,6 @@ def _validate_loaders(stack: Stack) -> None:
         raise ValueError(f"data.name: data from loaders are for a run on one device; {FEWER}")
     loaders = load_loaders(section["name"], Path(root) if root else None)
     fit_arguments(loaders, Training(**config["training"]), seed=0)
-
-
-def validate_probe(
-    module: pl.LightningModule, training: Training, dataset: Dataset, family: str
-) -> None:
-    """Refuse to look into a module that Lightning fits batch by batch: its layers are its own.
-
-    Errors: ValueError.
-    """
-    from ablation_lab.training.single import trains_in_memory
-
-    if not trains_in_memory(module, training, dataset):
-        raise ValueError(
-            f"training.probe: family {family!r} trains by itself and would ignore it; leave it out"
-        )
 
 
 def _place(run: Run, error: str) -> str:

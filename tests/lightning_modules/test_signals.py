@@ -7,7 +7,7 @@ import torch
 
 from lightning_modules.convnet import ConvNet
 from lightning_modules.mlp import MLP
-from lightning_modules.signals import layer_signals, prepared
+from lightning_modules.signals import layer_signals
 
 X = torch.rand(20, 6, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(20) % 3
@@ -57,17 +57,6 @@ def test_looking_changes_neither_the_module_nor_the_random_state() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
     assert all(value.grad is None for value in module.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
-
-
-def test_a_copy_is_prepared_as_the_first_step_would() -> None:
-    module = mlp(init="lsuv")
-    before = module.network.linears[0].weight.clone()
-    state = torch.get_rng_state()
-    ready = prepared(module, X)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(module.network.linears[0].weight, before)
-    module.prepare(X)
-    assert torch.equal(ready.network.linears[0].weight, module.network.linears[0].weight)
 
 
 def test_convolutions_count_as_layers() -> None:

@@ -25,7 +25,6 @@ STACKED = configured(model__activation="relu", model__init="normal")
 RUNS: dict[TrainerName, dict[str, Any]] = {
     TrainerName.STACKED: STACKED,
     TrainerName.SINGLE: configured(training__shuffle=False),
-    TrainerName.PROBED: configured(training__probe=True),
     TrainerName.ENSEMBLE: configured(ensemble={"size": 2, "rule": "vote"}),
 }
 DESCENT = ("ablation_lab/training/descent.py", "w - rates * g", "w - 2 * rates * g")
@@ -127,15 +126,26 @@ def test_every_trainer_has_its_own() -> None:
     assert {name for name in before if before[name] != after[name]} == {TrainerName.ENSEMBLE}
 
 
-@pytest.mark.parametrize("setting", FURTHER)
-def test_only_runs_that_say_so_depend_on_what_they_ask_for(setting: tuple[str, str]) -> None:
-    module, name = FURTHER[setting]
+@pytest.mark.parametrize(
+    ("setting", "entry"), [(setting, entry) for setting in FURTHER for entry in FURTHER[setting]]
+)
+def test_only_runs_that_say_so_depend_on_what_they_ask_for(
+    setting: tuple[str, str], entry: tuple[str, str]
+) -> None:
+    module, name = entry
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     text = path.read_text()
-    start = re.search(rf"^def {name}\(.*?\) -> [^\n]*:\n", text, re.DOTALL | re.MULTILINE)
+    start = re.search(
+        rf"^(def|class) {name}\(.*?\)( -> [^\n]*)?:\n", text, re.DOTALL | re.MULTILINE
+    )
     assert start is not None
     changed = {path: text[: start.end()] + "    assert True\n" + text[start.end() :]}
-    value: dict[str, Any] = {"predict_at": [[0.0, 1.0]], "precision": "bf16", "train_size": 3}
+    value: dict[str, Any] = {
+        "predict_at": [[0.0, 1.0]],
+        "precision": "bf16",
+        "train_size": 3,
+        "probe": True,
+    }
     run = configured(**{"__".join(setting): value[setting[1]]})
     assert key_of(run, changed) != key_of(run)
     assert key_of(STACKED, changed) == key_of(STACKED)

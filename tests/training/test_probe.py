@@ -1,8 +1,9 @@
-"""The probed trainer: the run that solo gives, and what was seen in its layers."""
+"""The probe: runs are as without it, alone and in a stack, and what it sees is what a run has."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ import torch
 
 from ablation_lab.data import DATASETS, load
 from ablation_lab.study.key import run_key
+from ablation_lab.study.record import Probed
 from ablation_lab.study.run import Role, Run, Stack, TrainerName, Training, stream
-from ablation_lab.training import probe, single
+from ablation_lab.training import single, stacked
 from ablation_lab.training.execute import execute
 from ablation_lab.training.order import batches
 from ablation_lab.training.plan import plan
+from ablation_lab.training.probe import Probe
+from ablation_lab.training.trained import Trained
 from ablation_lab.training.validate import validate_stack
 from lightning_modules.layers import layers_of
 
@@ -37,13 +41,21 @@ def run(data: str = "digits", model: dict[str, Any] = MLP, **training: Any) -> R
     return Run("study", "quick", "cell", 0, "key", 7, config, {})
 
 
+def watched(looked: Run) -> tuple[Trained, Probed]:
+    name = looked.config["data"]["name"]
+    data, _ = load(name)
+    trained = single.train(looked, data, DATASETS.get(name), Probe())
+    assert trained.probed is not None
+    return trained, trained.probed
+
+
 @pytest.mark.parametrize("init", ["lsuv", "normal"])
 def test_looking_changes_nothing(init: str) -> None:
     """With dropout and a data-dependent initialisation, which both draw numbers."""
     looked = run(model=MLP | {"init": init})
     data, test = load("digits")
     alone = single.train(looked, data, DATASETS.get("digits"))
-    seen, probed = probe.train(looked, data, DATASETS.get("digits"))
+    seen, probed = watched(looked)
     assert seen.curves == alone.curves
     assert (seen.steps, seen.parameters, seen.finite) == (alone.steps, alone.parameters, True)
     np.testing.assert_array_equal(seen.predict(test.x), alone.predict(test.x))
@@ -64,7 +76,7 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).prepare(torch.from_numpy(data.train.x)[first].to(device))
     found = [float(layer.weight.detach().norm()) for _, _, layer in layers_of(module.network)]
-    _, probed = probe.train(looked, data, DATASETS.get("digits"))
+    _, probed = watched(looked)
     seen = [point.numbers["weight_norm"] for point in probed.layers if point.step == 0]
     assert seen == pytest.approx(found)
     assert seen != pytest.approx(drawn)
@@ -72,7 +84,7 @@ def test_the_first_look_is_at_the_weights_that_the_first_step_finds() -> None:
 
 def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
     (record,) = execute(plan([run()], data_root=None, plugins=())[0])
-    assert record.trainer is TrainerName.PROBED
+    assert record.trainer is TrainerName.STACKED
     assert [name for name in record.curves if "/" in name] == [
         f"{quantity}_norm/layer_{number}"
         for quantity in ("gradient", "weight")
@@ -88,8 +100,7 @@ def test_a_record_carries_norms_as_curves_and_everything_as_text() -> None:
 def test_two_inputs_give_the_surface_of_the_answer() -> None:
     model = MLP | {"init": "xavier_uniform", "keep_prob": 1.0, "activation": "tanh"}
     looked = run("xor", model, batch_size=None, steps=400)
-    data, _ = load("xor")
-    trained, probed = probe.train(looked, data, DATASETS.get("xor"))
+    trained, probed = watched(looked)
     surface = probed.surface
     assert surface is not None
     assert (surface.low, surface.high) == ((-0.25, -0.25), (1.25, 1.25))
@@ -119,6 +130,55 @@ def test_the_key_says_that_a_run_is_probed() -> None:
 
 def test_a_module_that_trains_by_itself_is_refused_before_anything_trains() -> None:
     gan = {"family": "gan", "latent": 4, "width": 4, "init": "he_normal", "bias_init": "zeros"}
-    stack = Stack((run(model=gan),), TrainerName.PROBED, "", None)
+    stack = Stack((run(model=gan),), TrainerName.SINGLE, "", None)
     assert "study/study.yaml: cell:" in validate_stack(stack)
     assert "training.probe" in validate_stack(stack)
+
+
+ADAM = {"name": "adam", "learning_rate": 0.01}
+DESCENT = {"name": "sgd", "learning_rate": 0.5}
+PLAIN = MLP | {"init": "xavier_uniform", "keep_prob": 1.0, "activation": "tanh"}
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "optimizer", "training"),
+    [
+        ("digits", PLAIN | {"init": "lsuv"}, ADAM, {}),
+        ("digits", PLAIN, ADAM, {"patience": 2, "epochs": 8, "steps": None, "batch_size": 200}),
+        ("xor", PLAIN, ADAM, {"batch_size": None, "steps": 200}),
+        ("xor", PLAIN, DESCENT, {"batch_size": None, "steps": 200}),
+        ("xor", PLAIN | {"widths": []}, DESCENT, {"batch_size": None, "steps": 20}),
+    ],
+)
+def test_a_stack_sees_in_its_runs_what_each_has_alone(
+    data: str, model: dict[str, Any], optimizer: dict[str, Any], training: dict[str, Any]
+) -> None:
+    one = run(data, model, **training)
+    one = replace(one, config={**one.config, "optimizer": optimizer})
+    runs = [replace(one, replicate=number) for number in range(3)]
+    examples, _ = load(data)
+    dataset = DATASETS.get(data)
+    plainly = stacked.train(runs, examples, dataset)
+    together = stacked.train(runs, examples, dataset, Probe)
+    for each, unseen, seen in zip(runs, plainly, together, strict=True):
+        assert seen.curves == unseen.curves
+        _, alone = watched(each)
+        assert seen.probed is not None
+        assert len(seen.probed.layers) == len(alone.layers)
+        for here, there in zip(seen.probed.layers, alone.layers, strict=True):
+            assert (here.step, here.layer) == (there.step, there.layer)
+            assert here.numbers == pytest.approx(there.numbers, rel=2e-3, abs=1e-5)
+            for name, histogram in here.histograms.items():
+                assert sum(histogram.counts) == sum(there.histograms[name].counts)
+        assert (seen.probed.surface is None) == (alone.surface is None)
+
+
+def test_probed_runs_share_stacks_where_others_would() -> None:
+    runs = [replace(run(), replicate=number) for number in range(3)]
+    (stack,) = plan(runs, data_root=None, plugins=())
+    assert (stack.trainer, len(stack.runs)) == (TrainerName.STACKED, 3)
+    alone = [replace(run(shuffle=False), replicate=number) for number in range(2)]
+    stacks = plan(alone, data_root=None, plugins=(), devices=2)
+    assert [(each.trainer, each.devices) for each in stacks] == [(TrainerName.SINGLE, 1)] * 2
+    records = execute(stacks[0])
+    assert records[0].probed

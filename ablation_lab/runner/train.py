@@ -32,6 +32,7 @@ from ablation_lab.runner.planning import (
     groups,
     stacks_of,
 )
+from ablation_lab.runner.watcher import Watcher
 from ablation_lab.store.leases import any_left
 from ablation_lab.store.places import validate_places
 from ablation_lab.study.record import Record, Status
@@ -180,7 +181,7 @@ def _train_all(
         while stacks:
             again: list[Stack] = []
             limit = partial(limit_of, accelerators=engine.accelerators)
-            jobs = _in_time(stacks, until)
+            jobs = _in_time(stacks, until, call.watcher)
             for together in engine.map_together(execute, jobs, cost=estimated, limit=limit):
                 records: list[Record] = []
                 for done in together:
@@ -197,11 +198,12 @@ def _train_all(
             time.sleep(PATIENCE)
 
 
-def _in_time(stacks: Iterable[Stack], until: float) -> Iterator[Stack]:
-    """Yield stacks until the time for handing out work is over."""
+def _in_time(stacks: Iterable[Stack], until: float, watcher: Watcher) -> Iterator[Stack]:
+    """Yield stacks until the time for handing out work is over; tell of each."""
     for stack in stacks:
         if time.monotonic() > until:
             return
+        watcher.began(stack)
         yield stack
 
 

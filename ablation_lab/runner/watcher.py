@@ -9,6 +9,7 @@ from ablation_lab.study.record import Record
 
 if TYPE_CHECKING:
     from ablation_lab.runner.planning import Planned
+    from ablation_lab.study.run import Stack
 
 
 class Watcher:
@@ -16,6 +17,9 @@ class Watcher:
 
     def planned(self, planned: Planned) -> None:
         """Hear what is there and what will train."""
+
+    def began(self, stack: Stack) -> None:
+        """Hear of a stack that is handed out, of which workers have the first ones in hand."""
 
     def kept(self, records: Sequence[Record]) -> None:
         """Hear of records that the store has from now on."""

@@ -19,6 +19,7 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.service.aside import Aside, TooLarge
 from ablation_lab.service.carrying import REPORTS, folder_of
 from ablation_lab.service.checking import Asked, Checked, Checker
+from ablation_lab.service.composing import raised
 from ablation_lab.service.hub import Hub
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import NotNow, StudyState, Wish
@@ -96,6 +97,18 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         """Have a study wait before those of a lower priority."""
         await asyncio.to_thread(lab.submissions.prioritise, study, value)
         return JSONResponse(_brief(await _state(lab, study)))
+
+    @router.post("/studies/{study}/replicates", status_code=201)
+    async def replicates(
+        study: str,
+        value: Annotated[int, Query(ge=1, le=1_000_000)],
+        user: Annotated[str, Header(alias="X-User", max_length=100)] = "",
+    ) -> JSONResponse:
+        """Submit a study anew with more replicates of each cell; what there is of it stays."""
+        row = await asyncio.to_thread(lab.submissions.row, study)
+        text = await asyncio.to_thread(lab.drawer.call, raised, row.text, row.profile, value)
+        checked = await asyncio.to_thread(lab.checker.check, Asked(text, row.profile))
+        return await _queued(lab, checked, user, row.priority)
 
     @router.post("/studies/{study}/{wish}")
     async def wish(study: str, wish: Wish) -> JSONResponse:

@@ -7,7 +7,6 @@ call as SIGTERM does when the study is no longer to be carried out: everything f
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -18,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,24 +24,17 @@ from ablation_lab.ending import carried_out
 from ablation_lab.engines.forking import make_ready
 from ablation_lab.runner.composition import compose, mendable
 from ablation_lab.runner.configuration import read
-from ablation_lab.runner.planning import Planned, groups, summary
 from ablation_lab.runner.plugins import enter
 from ablation_lab.runner.session import carry_out as trained
-from ablation_lab.runner.watcher import Watcher
 from ablation_lab.service.state import GOING, Kind
 from ablation_lab.service.submissions import BEAT, StudyRow, Submissions
+from ablation_lab.service.telling import Telling
 from ablation_lab.signals import call
-from ablation_lab.store.runs import FINISHED, StoredRun, runs_of
-from ablation_lab.store.tags import Tag, replicates_of
-from ablation_lab.study.metric import Metric
-from ablation_lab.study.record import Record, Status
-from ablation_lab.study.run import Run
 
 LISTEN = 0.25  # seconds between looks at what is wished
 MOST_LINES = 200  # of a log, in one event
 LOG, REPORTS = "log.txt", "reports"
 SAYING = ("error: ", "failed: ")
-Told = tuple[int, int, str, float | None, str, str]
 
 
 @dataclass(frozen=True)
@@ -107,94 +98,9 @@ def _call(order: Order, row: StudyRow, submissions: Submissions) -> int:
     project = replace(enter(order.project, order.plugins), beside=(path,), replaced=True)
     own = (f"profile={row.profile}", f"reports={order.folder / REPORTS}")
     asked = read(compose(project, [*order.words, *own]), project)
-    telling = Telling(submissions, order, asked.tracking_uri)
-    return trained(replace(asked, watcher=telling))
-
-
-class Telling(Watcher):
-    """Keeps as events what a call plans and keeps."""
-
-    def __init__(self, submissions: Submissions, order: Order, store: str) -> None:
-        """Tell of the study of an order, whose runs are in a store."""
-        self._submissions, self._order, self._store = submissions, order, store
-        self._numbers: dict[str, int] = {}
-        self._metric: Metric
-        self._tell(Kind.PHASE, {"phase": "planning"})
-
-    def planned(self, planned: Planned) -> None:
-        """Tell the grid, what is there of it, and what will train."""
-        (entry,) = planned.missing.declared
-        self._metric = entry.study.metric
-        of_cell = groups(entry.runs, lambda run: run.cell)
-        self._numbers = {cell: number for number, cell in enumerate(of_cell)}
-        cells = [
-            {"cell": cell, "factors": dict(runs[0].factors), "replicates": len(runs)}
-            for cell, runs in of_cell.items()
-        ]
-        words = {"title": entry.study.title, "question": entry.study.question}
-        metric = {"metric": self._metric.name, "higher_is_better": self._metric.higher_is_better}
-        plan = {
-            "todo": len(planned.missing.wanted),
-            "seconds": planned.seconds,
-            "workers": planned.workers,
-            "lines": [summary(planned)],
-        }
-        runs = self._stored(planned, entry.runs)
-        self._tell(Kind.PLAN, {"cells": cells, "runs": runs, **words, **metric, **plan})
-        self._tell(Kind.PHASE, {"phase": "training"})
-        if planned.missing.wanted:
-            self._submissions.running(self._order.study, self._order.fence)
-
-    def kept(self, records: Sequence[Record]) -> None:
-        """Tell of runs that the store has from now on."""
-        from ablation_lab.runner.results import reported_value
-
-        runs: list[Told] = [
-            (
-                self._numbers[record.run.cell],
-                record.run.replicate,
-                record.status,
-                _finite(reported_value(record, self._metric)),
-                record.not_converged,
-                record.reason if record.status is Status.FAILED else "",
-            )
-            for record in records
-        ]
-        if runs:
-            self._tell(Kind.RUNS, {"runs": runs})
-            self._submissions.progressed(self._order.study, self._order.fence)
-
-    def reporting(self) -> None:
-        """Tell that the report is written."""
-        self._tell(Kind.PHASE, {"phase": "reporting"})
-
-    def _stored(self, planned: Planned, runs: Sequence[Run]) -> list[Told]:
-        """Return the declared runs that the store has."""
-        study = runs[0].study if runs else ""
-        ended = planned.missing.stored.runs.get(study, {})
-        if not ended:
-            return []
-        place = replicates_of(study)
-        tags = (Tag.KEY, Tag.RULE, Tag.ERROR)
-        found = {run.run_id: run for run in runs_of(self._store, [place], tags=tags)[place]}
-        return [
-            self._told(run, found[ended[run.key][0]], ended[run.key][1])
-            for run in runs
-            if run.key in ended and ended[run.key][0] in found
-        ]
-
-    def _told(self, run: Run, stored: StoredRun, status: str) -> Told:
-        value = _finite(stored.metrics.get(self._metric.name, math.nan))
-        rule, error = stored.tags.get(Tag.RULE, ""), stored.tags.get(Tag.ERROR, "")
-        said = "finished" if status == FINISHED else "failed"
-        return self._numbers[run.cell], run.replicate, said, value, rule, error
-
-    def _tell(self, kind: Kind, content: dict[str, Any]) -> None:
-        self._submissions.tell(self._order.study, kind, content)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    telling = Telling(submissions, order.study, order.fence, asked)
+    with telling.at_work():
+        return trained(replace(asked, watcher=telling))
 
 
 @contextmanager

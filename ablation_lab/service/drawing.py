@@ -68,6 +68,7 @@ def drawn(asked: Drawing) -> str:
         api=f"{ROOT}/studies/{state.id}",
         wishes=wishes(state),
         log=state.log[-LINES:],
+        most=max((len(cell.runs) for cell in state.cells), default=1),
         runner=row.host,
     )
 

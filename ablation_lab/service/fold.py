@@ -8,8 +8,9 @@ Comes in: events, in the order of their numbers. Goes out: a `StudyState`.
 | ``phase`` | ``phase``: what a call is at: planning, training, reporting |
 | ``plan`` | ``title``, ``question``, ``metric``, ``higher_is_better``, ``cells``: a list of
 ``{cell, factors, replicates}``, ``runs``: those that the store has, ``todo``, ``seconds``,
-``workers``, ``lines`` |
+``workers``, ``engine``, ``lines`` |
 | ``runs`` | ``runs``: ``[number of the cell, replicate, status, value, rule, reason]`` of each |
+| ``work`` | ``work``: ``[cells, number of runs, since when]`` of what workers have in hand |
 | ``log`` | ``lines`` |
 """
 
@@ -32,6 +33,7 @@ from ablation_lab.service.state import (
     RunState,
     State,
     StudyState,
+    Work,
 )
 
 MOST = 1_000  # lines of the log, failures and changes that a state has
@@ -51,6 +53,7 @@ class Fold:
         self._counts = dict.fromkeys((FINISHED, FAILED), 0)
         self._failures: dict[tuple[int, int], Failure] = {}
         self._log: deque[str] = deque(maxlen=MOST)
+        self._work: tuple[Work, ...] = ()
         # When the plan was made, how many runs were there then, and when the last one came.
         self._began, self._before, self._now = 0.0, 0, 0.0
 
@@ -64,7 +67,8 @@ class Fold:
     @property
     def brief(self) -> StudyState:
         """What is known by now, but for cells, failures and log."""
-        return replace(self._head, progress=self._progress())
+        work = self._work if self._head.state is State.RUNNING else ()
+        return replace(self._head, progress=self._progress(), work=work)
 
     @property
     def state(self) -> StudyState:
@@ -91,6 +95,8 @@ class Fold:
                 self._plan(said, event.time)
             case Kind.RUNS:
                 self._add(said["runs"], event.time)
+            case Kind.WORK:
+                self._work = tuple(Work(*each) for each in said["work"])
             case Kind.LOG:
                 self._log.extend(said["lines"])
 
@@ -106,7 +112,8 @@ class Fold:
         self._counts = dict.fromkeys(self._counts, 0)
         self._add(said["runs"], time)
         self._began, self._before = time, self._counts[FINISHED]
-        plan = Plan(said["todo"], said["seconds"], said["workers"], tuple(said["lines"]))
+        lines, engine = tuple(said["lines"]), said.get("engine", "")
+        plan = Plan(said["todo"], said["seconds"], said["workers"], lines, engine)
         words = {name: said[name] for name in ("title", "question", "metric", "higher_is_better")}
         self._head = replace(self._head, plan=plan, **words)
 
@@ -136,14 +143,20 @@ class Fold:
             failed=failed,
             total=sum(map(len, self._runs)),
             eta=self._eta(completed),
+            rate=self._rate(completed),
         )
+
+    def _rate(self, completed: int) -> float | None:
+        """Return how many runs came a second since the plan was made."""
+        if self._head.state is not State.RUNNING or self._now <= self._began:
+            return None
+        return (completed - self._before) / (self._now - self._began)
 
     def _eta(self, completed: int) -> float | None:
         """Return the seconds left: of the plan at first, then at the rate that was seen."""
         if self._head.state is not State.RUNNING:
             return None
-        plan, done = self._head.plan, completed - self._before
-        if done <= 0:
+        plan, rate = self._head.plan, self._rate(completed)
+        if not rate:
             return plan.seconds / (plan.workers or 1)
-        each = (self._now - self._began) / done
-        return max(0.0, math.ceil(each * (plan.todo - done)))
+        return max(0.0, math.ceil((plan.todo - completed + self._before) / rate))

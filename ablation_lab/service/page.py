@@ -11,22 +11,28 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from pydantic import BaseModel, Field
 
 from ablation_lab.errors import redact
 from ablation_lab.service.api import ROOT, Lab
+from ablation_lab.service.composing import begun, changed
+from ablation_lab.service.composing import form as form_of
 from ablation_lab.service.drawing import Drawing, drawn, drawn_links
 from ablation_lab.service.rendering import rendered
+from ablation_lab.study.files import LARGEST
+from ablation_lab.study.project import open_project
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
-FILES = {"live.js": "text/javascript", "live.css": "text/css"}
+SCRIPT = "text/javascript"
+FILES = {"live.js": SCRIPT, "compose.js": SCRIPT, "live.css": "text/css"}
 MOST_KEPT = 64  # fragments
 SHOWN = 100  # studies
 
@@ -57,6 +63,22 @@ def pages(lab: Lab) -> APIRouter:
     async def fragment(study: str, first: int = 0) -> HTMLResponse:
         return HTMLResponse(await words.of(study, max(0, first)), headers=HEADERS)
 
+    @router.get("/compose")
+    async def compose(study: str = "", of: str = "") -> HTMLResponse:
+        row = await asyncio.to_thread(lab.submissions.row, of) if of else None
+        text = row.text if row else await asyncio.to_thread(begun, lab.project, study)
+        studies, profile = open_project(lab.project).declared, row.profile if row else ""
+        return _page("compose.html.j2", text=text, studies=studies, profile=profile)
+
+    @router.post("/compose/form")
+    async def form(asked: Composed) -> JSONResponse:
+        aside = lab.drawer.call
+        text = asked.text
+        if asked.path:
+            text = await asyncio.to_thread(aside, changed, text, asked.path, asked.value)
+        made = {"text": text, "form": await asyncio.to_thread(aside, form_of, text)}
+        return JSONResponse(made, headers=HEADERS)
+
     @router.get("/live/{name}")
     async def file(name: str) -> FileResponse:
         kind = FILES.get(name)
@@ -64,6 +86,14 @@ def pages(lab: Lab) -> APIRouter:
         return FileResponse(path, 200 if kind else 404, HEADERS, media_type=kind)
 
     return router
+
+
+class Composed(BaseModel):
+    """A text, and what was typed into the field of a path."""
+
+    text: Annotated[str, Field(max_length=LARGEST)]
+    path: Annotated[str, Field(max_length=300)] = ""
+    value: Annotated[str, Field(max_length=10_000)] = ""
 
 
 class Words:

@@ -50,6 +50,7 @@ class Kind(StrEnum):
     PLAN = "plan"
     PHASE = "phase"
     RUNS = "runs"
+    WORK = "work"
     LOG = "log"
 
 
@@ -146,7 +147,7 @@ class CellState:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that failed, and the line that says why."""
+    """A run that failed: the line that says why, and behind it the traceback if there is one."""
 
     cell: str
     replicate: int
@@ -154,8 +155,20 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a worker does, or is about to: so many runs of these cells, since a time."""
+
+    cells: str
+    runs: int
+    since: float
+
+
+@dataclass(frozen=True)
 class Progress:
-    """How far a study is; ``eta`` are the seconds that are left, None where nobody knows."""
+    """How far a study is: ``eta`` are the seconds that are left, ``rate`` is runs a second.
+
+    None where nobody knows.
+    """
 
     phase: str = ""
     completed: int = 0
@@ -163,6 +176,7 @@ class Progress:
     total: int = 0
     unit: str = "runs"
     eta: float | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +187,7 @@ class Plan:
     seconds: float = 0.0
     workers: int | None = None
     lines: tuple[str, ...] = ()
+    engine: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,5 +212,6 @@ class StudyState:
     progress: Progress = Progress()
     cells: tuple[CellState, ...] = ()
     failures: tuple[Failure, ...] = ()
+    work: tuple[Work, ...] = ()
     log: tuple[str, ...] = ()
     last_event: int = 0

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     Row,
     Select,
+    delete,
     func,
     insert,
     select,
@@ -125,8 +126,11 @@ class Submissions:
             return {row[0]: row[1] for row in connection.execute(counted)}
 
     def tell(self, study: str, kind: Kind, content: Mapping[str, Any]) -> None:
-        """Keep an event."""
+        """Keep an event; of what workers have in hand only the newest."""
         with self.engine.begin() as connection:
+            if kind is Kind.WORK:
+                old = delete(EVENTS).where(EVENTS.c.study == study, EVENTS.c.kind == kind)
+                connection.execute(old)
             _tell(connection, study, kind, content)
 
     def wish(self, study: str, wish: Wish, reason: str = "asked for") -> StudyState:

@@ -144,3 +144,17 @@ def test_a_browser_sees_the_grid_fill_and_a_keyboard_goes_through_it(service: Se
         size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         assert page.execute_script("return document.documentElement.scrollWidth") == 390
+        # Another one by its form, from the keyboard: its text, its plan, and it is submitted.
+        page.get(f"{service.url}/compose?of={name}")
+        wait_until(lambda: "2 cells, 24 runs" in one("id", "said").text, what="its plan is said")
+        field = page.find_element("css selector", "[data-path='profiles/smoke/replicates']")
+        field.clear()
+        field.send_keys("13\t")
+        wait_until(lambda: "2 cells, 26 runs" in one("id", "said").text, what="the new plan")
+        assert "replicates: 13" in page.execute_script(
+            "return document.getElementById('text').value"
+        )
+        assert page.execute_script("return document.documentElement.scrollWidth") == 390
+        assert [each for each in page.get_log("browser") if each["level"] == "SEVERE"] == []
+        one("id", "submit").send_keys("\n")
+        wait_until(lambda: "/studies/" in page.current_url, what="it is submitted")

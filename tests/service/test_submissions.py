@@ -186,6 +186,12 @@ def test_events_say_all_and_one_that_comes_twice_says_nothing(opened: Open) -> N
     queue.tell("a", Kind.LOG, {"lines": ["a line"]})
     fold.take(queue.events(study="a"))
     fold.take(queue.events(study="a"))
+    for since in (1.0, 2.0):  # of what is in hand only the newest is kept
+        queue.tell("a", Kind.WORK, {"work": [["x", 2, since]]})
+    assert [e.content["work"] for e in queue.events() if e.kind is Kind.WORK] == [[["x", 2, 2.0]]]
+    fold.take(queue.events(after=fold.brief.last_event))
+    assert [each.since for each in fold.brief.work] == [2.0]
+    assert (fold.brief.progress.rate or 0) > 0
     found = fold.state
     assert [cell.estimate for cell in found.cells] == [0.6, None]
     assert (found.progress.completed, found.progress.failed) == (2, 1)

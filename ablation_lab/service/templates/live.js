@@ -105,7 +105,7 @@ function listen() {
   let old = false;
   stream.onopen = () => { say(""); if (old) { load(); soon(); } old = true; };
   stream.onerror = () => say("the lab does not answer; it is asked again");
-  for (const kind of ["state", "phase", "log"]) stream.addEventListener(kind, soon);
+  for (const kind of ["state", "phase", "work", "log"]) stream.addEventListener(kind, soon);
   stream.addEventListener("plan", () => { load(); soon(); });
   stream.addEventListener("runs", (event) => {
     for (const [number, replicate, status, value, rule] of grid ? JSON.parse(event.data).runs : []) {
@@ -119,9 +119,19 @@ function listen() {
   });
 }
 
+// A study is what it declares: with more replicates it is another one, to which all that ran belongs.
+async function raise(most) {
+  const value = Number(prompt("Replicates of each cell", most));
+  if (!value) return;
+  const answer = await fetch(`${words.dataset.study}/replicates?value=${value}`, { method: "POST" }), made = await answer.json();
+  if (answer.ok) location.href = `/studies/${made.id}`;
+  else say(made.detail);
+}
+
 words.addEventListener("click", async (event) => {
   const { wish, first: from } = event.target.dataset;
   if (from) { first = Number(from); ask(); }
+  if (event.target.dataset.raise) return raise(event.target.dataset.raise);
   if (!wish || (wish === "cancel" && !confirm("Cancel this study? What is finished stays."))) return;
   const answer = await fetch(`${words.dataset.study}/${wish}`, { method: "POST" });
   if (!answer.ok) say((await answer.json()).detail);

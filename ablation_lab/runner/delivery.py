@@ -91,6 +91,9 @@ def send_what_was_left(call: Invocation) -> None:
     """
     for spool in left(call.tracking_uri, call.queue_uri):
         with closing(spool):
+            if not spool.is_whole:
+                warn(f"{spool.refuse()}: was damaged on disk; its runs are trained again")
+                continue
             try:
                 _send_all(call, spool)
             except Exception as error:

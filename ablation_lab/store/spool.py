@@ -3,7 +3,8 @@
 A spool is a folder of one runner, ``spool/STORE-TOKEN`` beside the queue, whose lock it holds while
 it lives. ``runs.jsonl`` begins with a line that says which leases its runs were trained under; then
 comes a line for each run, and what MLflow keeps as files lies in a folder of the run. What was sent
-is forgotten. A folder that is there and not locked is what a runner left.
+is forgotten. A folder that is there and not locked is what a runner left. Each line begins with its
+checksum: nothing that a disk garbled enters a store.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 import threading
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -53,6 +55,7 @@ class Spool:
 
     def __init__(self, folder: Path, leased: Leased) -> None:
         self.folder, self.leased = folder, leased
+        self.is_whole = True  # what was left may not be
         self._lock = FileLock(folder / LOCK)
         self._guard = threading.Lock()
         self._file: FileIO | None = None
@@ -137,10 +140,13 @@ class Spool:
         # A line that a kill cut short is none.
         lines = self._file.readall().splitlines(keepends=True)
         lines = lines if lines and lines[-1].endswith(b"\n") else lines[:-1]
-        self.leased = json.loads(lines[0]) if lines else {}
+        self.is_whole = all(_value(line) is not None for line in lines)
+        lines = lines if self.is_whole else []
+        self.leased = _value(lines[0]) if lines else {}
         self._begin = self._sent = sum(map(len, lines[:1]))
         self._end, self._waiting = sum(map(len, lines)), len(lines[1:])
-        self._file.truncate(self._end)
+        if self.is_whole:
+            self._file.truncate(self._end)
         return True
 
     def refuse(self) -> Path:
@@ -191,7 +197,14 @@ def left(tracking_uri: str, queue_uri: str) -> Iterator[Spool]:
 
 
 def _dumped(value: object) -> bytes:
-    return json.dumps(value).encode() + b"\n"
+    text = json.dumps(value).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _value(line: bytes) -> Any:
+    """Return what a line says, None where it is not as it was written."""
+    digest, _, text = line.rstrip(b"\n").partition(b" ")
+    return json.loads(text) if digest == b"%08x" % zlib.crc32(text) else None
 
 
 def _line(run: Spooled) -> bytes:
@@ -203,7 +216,7 @@ def _line(run: Spooled) -> bytes:
 
 
 def _read(line: bytes) -> Spooled:
-    said = json.loads(line)
+    said = _value(line)
     entry = said["entry"]
     params = [Param(*each) for each in entry["params"]]
     metrics = [Metric(*each) for each in entry["metrics"]]

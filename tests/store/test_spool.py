@@ -132,6 +132,26 @@ def test_a_line_that_a_kill_cut_short_is_none(
     assert not opened.folder.exists()
 
 
+@pytest.mark.parametrize("at", [0.0, 0.1, 0.5, 0.9])
+def test_what_a_disk_garbled_is_put_aside(
+    addresses: tuple[str, str], records: list[Record], at: float
+) -> None:
+    opened = spool.new(*addresses, LEASED)
+    opened.add(told(records))
+    opened.close()
+    lines = opened.folder / "runs.jsonl"
+    content = bytearray(lines.read_bytes())
+    place = int(at * len(content))
+    content[place] ^= 1  # such as another digit of a number
+    lines.write_bytes(content)
+    (found,) = spool.left(*addresses)
+    assert (found.is_whole, len(found)) == (False, 0)
+    aside = found.refuse()
+    found.close()
+    assert (aside / "runs.jsonl").read_bytes() == content
+    assert spools(*addresses) == []
+
+
 def test_a_full_disk_leaves_what_was_whole(spooling: Spool, records: list[Record]) -> None:
     spooling.add(told(records[:1]))
     limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)

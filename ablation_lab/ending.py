@@ -21,7 +21,7 @@ from ablation_lab.errors import Stopped, redact
 from ablation_lab.output import warn
 
 FAILED, MENDABLE = 1, 2
-LONGEST = 300  # letters of what an error says
+LONGEST, MOST = 300, 3000  # letters of what an error says, and of a line
 PACKAGES = ("ablation-lab", "torch", "pytorch-lightning", "mlflow", "optuna", "sqlalchemy", "numpy")
 TOLD = ("ABLATION_", "MLFLOW_", "CUDA_VISIBLE", "SLURM_JOB_ID")  # of the environment
 # By name, so that nothing has to be imported: who raised one of them has.
@@ -68,7 +68,7 @@ def carried_out(act: Callable[[], int], *, mendable: Callable[[Exception], str])
         return stopped.status if isinstance(stopped, Stopped) else 130
     except Exception as error:
         if line := mendable(error):
-            warn(f"error: {line}")
+            warn(f"error: {_cut(line)}")
             return getattr(error, "status", MENDABLE)
         warn(f"error: {outside(error) or reported(error)}")
         return FAILED
@@ -134,6 +134,11 @@ def _of_the_machine(error: BaseException, first: BaseException) -> str:
 
 # What an error is of: those that say most of it come first.
 KINDS = (_of_a_database, _of_a_server, _of_a_store, _of_the_machine)
+
+
+def _cut(line: str) -> str:
+    """Return a line that can be read though somebody typed a book."""
+    return line if len(line) <= MOST else f"{line[: MOST - 400]} … {line[-400:]}"
 
 
 def _names(error: BaseException) -> set[str]:

@@ -73,9 +73,20 @@ def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
     search = f"hydra.searchpath=[{_quoted(f'file://{project.conf.resolve()}')}]"
     overrides = [*_of_project(project, chosen), *studies, *map(_in_hydras_words, arguments), search]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(PRODUCT)):
-        config = hydra.compose("config", overrides=overrides)
+        config = _composed(overrides, arguments)
     OmegaConf.update(config, "study", beside, force_add=True)
     return config
+
+
+def _composed(overrides: list[str], typed: Sequence[str]) -> DictConfig:
+    """Have Hydra compose; what it did not expect to be typed it says in many ways."""
+    try:
+        return hydra.compose("config", overrides=overrides)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        if is_refusal(error):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigurationError(f"command line: {' '.join(typed)}: {said}") from None
 
 
 def _read_beside(path: Path, project: Project) -> Any:

@@ -27,7 +27,7 @@ run      = $(ablation) run engine=$(ENGINE)
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow faults smoke soak bench sbom lint clean
+.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow faults fuzz smoke soak bench sbom audit lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -81,8 +81,12 @@ smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a chec
 bench: .venv/.ready  ## measure how quick it is here, and write docs/results/bench.md
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-faults: .venv/.extras  ## the tests of faults in their long form, with 25 kills of each kind
+faults: .venv/.extras  ## the tests of faults in their long form: 25 kills of each kind, disks, clusters (as root, with Slurm)
 	@ABLATION_KILLS=25 $(BIN)/python -m pytest -n 2 tests/faults tests/store/test_creation.py $(ARGS)
+
+CASES   ?= 2000
+fuzz: .venv/.ready  ## files, settings and stores that are drawn at random, CASES of them
+	@ABLATION_CASES=$(CASES) $(BIN)/python -m pytest tests/faults/test_fuzz.py $(ARGS)
 
 MINUTES ?= 60
 soak: .venv/.ready  ## train studies under faults for MINUTES, and count what is lost or doubled
@@ -90,6 +94,9 @@ soak: .venv/.ready  ## train studies under faults for MINUTES, and count what is
 
 sbom: .venv/.ready  ## write what is installed, with versions and licences, to sbom.json (CycloneDX)
 	@$(BIN)/python -m tests.sbom > sbom.json
+
+audit: .venv/.ready  ## the lock files against the advisories that the repository carries
+	@$(BIN)/python -m tests.audit
 
 lint: .venv/.ready  ## style and types
 	@$(BIN)/ruff check .

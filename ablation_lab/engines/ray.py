@@ -19,10 +19,11 @@ from pydantic import Field
 
 from ablation_lab.engines import devices, worker
 from ablation_lab.engines.contract import Attempt, Ended, Engine, Flying, Waiting, extra
+from ablation_lab.engines.hosted import Host
 from ablation_lab.engines.ray_cluster import connect, room
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.reading import Count, Whole, Written
-from ablation_lab.training.cost import Accelerators
+from ablation_lab.training.cost import Accelerators, Limit
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 AHEAD = 2
 # So many workers in a row that do not even start say that none will.
 HOPELESS = 3
+# What Ray says of an actor whose node is gone, or that a scheduler asked to end.
+ASKED = ("node has died", "node was terminated", "preempted", "SIGTERM")
 
 
 class RaySettings(Written):
@@ -172,7 +175,7 @@ class RayEngine(Engine):
                     given = drawn.popleft()
                     seat.jobs += 1
                     seat.alone = given.last
-                    reference = seat.actor.attempt.remote(stored, given.job)
+                    reference = seat.actor.attempt.remote(stored, given.job, given.limit)
                     flying[reference], self._seated[reference] = [given], seat
         work = min(self.workers, len(drawn) + len(flying))
         for _ in range(work - len(self._seats) - len(self._starting)):
@@ -202,24 +205,27 @@ class RayEngine(Engine):
             # Its process or its node is gone.
             if seat in self._seats:
                 self._seats.remove(seat)
-            return Ended(died=f"the worker process died twice: {_reason(error)}")
+            asked = any(sign in str(error) for sign in ASKED)
+            return Ended(died=f"the worker process died twice: {_reason(error)}", asked=asked)
         except self._ray.exceptions.RayError as error:
             # The job or its result does not travel.
             return Ended([worker.failed(error)])
 
 
 class _Worker:
-    """One process somewhere in the cluster."""
+    """One process somewhere in the cluster, beside the one that it watches."""
 
     def prepare(self, threads: int, has_gpu: bool) -> None:
         """Start; called once, before any job."""
         if not has_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        worker.prepare(threads)
+        self._host = Host(threads)
 
-    def attempt(self, function: Callable[[Any], Any], job: Any) -> worker.Outcome[Any]:
+    def attempt(
+        self, function: Callable[[Any], Any], job: Any, limit: Limit
+    ) -> worker.Outcome[Any]:
         """Carry out one job."""
-        return worker.attempt(function, job)
+        return self._host.attempt(function, job, limit)
 
 
 def _reason(error: BaseException) -> str:

@@ -2,8 +2,9 @@
 
 What a Slurm job costs is waiting and starting, so jobs of the lab that take seconds share one,
 until it takes about ``batch_minutes``; several go to the queue at a time, as an array. Where a
-Slurm job dies, each of its jobs runs once more, alone. ``executor: local`` runs the same jobs as
-processes of this machine, for a trial without Slurm.
+Slurm job dies, each of its jobs runs once more, alone; where somebody ended it, or its node failed,
+they go back as they came. ``executor: local`` runs the same jobs as processes of this machine, for
+a trial without Slurm.
 """
 
 from __future__ import annotations
@@ -11,23 +12,22 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from ablation_lab.engines import devices, worker
+from ablation_lab.engines import devices, slurm_queue, worker
 from ablation_lab.engines.contract import Attempt, Ended, Engine, Flying, Waiting, extra
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.engines.hosted import Host
 from ablation_lab.study.factor import Label
 from ablation_lab.study.reading import Count, Number, Whole, Written
-from ablation_lab.training.cost import Accelerators
+from ablation_lab.training.cost import Accelerators, Limit
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -36,11 +36,13 @@ Result = TypeVar("Result")
 LARGEST_BATCH = 500
 # A part of the queue that is free is filled at once: arrays of some size, not one by one.
 PART = 8
-# Slurm's own commands wait long for a controller that is not there; in seconds.
-PATIENCE = 20.0
 # Seconds between looks for results, and between questions to Slurm about those that never came.
 LOOK = {"local": 0.1, "slurm": 2.0}
 ASK = 30.0
+# Seconds in which a result comes on a shared file system when its job is over; in which jobs end.
+LATE, PATIENCE = 15.0, 20.0
+# A job is told so many seconds before its time is over.
+NOTICE = 30
 
 
 class Executor(StrEnum):
@@ -89,8 +91,9 @@ class SlurmSettings(Written):
     def parameters(self) -> dict[str, Any]:
         """The same in the words of submitit."""
         named = {
-            "name": "ablation-lab",
+            "name": slurm_queue.NAME,
             "timeout_min": self.time,
+            "slurm_signal_delay_s": NOTICE,
             "cpus_per_task": self.threads,
             "mem_gb": self.memory,
             "gpus_per_node": self.gpus or None,
@@ -139,10 +142,13 @@ class SlurmEngine(Engine):
         self.workers = settings.workers
         self.accelerators = settings.accelerators
         self._submitted: set[Any] = set()
+        self._every: list[str] = []
         self._died = False
         self._asked = time.monotonic()
+        # Jobs that are over, and since when.
+        self._over: dict[Any, tuple[float, str]] = {}
         if settings.executor is Executor.SLURM:
-            validate_reachable(settings)
+            slurm_queue.validate_reachable(settings.flags)
         else:
             devices.chosen(settings.gpus, f"{devices.PLACE}.gpus")
         call = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -174,10 +180,11 @@ class SlurmEngine(Engine):
                 return True
             batches = [batch for _ in range(free) if (batch := self._batch(waiting, cost))]
             if batches:
-                work = [[given.job for given in batch] for batch in batches]
+                work = [[(given.job, given.limit) for given in batch] for batch in batches]
                 same = [function] * len(work), work, [self._settings.threads] * len(work)
                 submitted = self._executor.map_array(carry_out, *same)
                 self._submitted.update(submitted)
+                self._every += [job.job_id for job in submitted]
                 flying.update(zip(submitted, batches, strict=True))
             return bool(flying)
 
@@ -201,32 +208,52 @@ class SlurmEngine(Engine):
 
     def _ended(self, flying: Flying) -> Iterator[tuple[Any, Ended]]:
         time.sleep(LOOK[self._settings.executor])
-        ask = time.monotonic() - self._asked > ASK
-        if ask:
-            self._asked = time.monotonic()
-        # One question is about all of them; a result lies there without any.
-        jobs = list(flying)
-        for job in [job for n, job in enumerate(jobs) if job.done(force_check=ask and n == 0)]:
-            self._submitted.discard(job)
-            yield job, self._what_came(job)
+        is_local = self._settings.executor is Executor.LOCAL
+        died = self._died_here if is_local else self._died_on_the_cluster
+        gone = died(list(flying))
+        for job in list(flying):
+            # A result lies there without any question.
+            if job.paths.result_pickle.exists():
+                yield job, self._what_came(job)
+            elif job in gone:
+                yield job, self._death(job, gone[job])
+
+    def _died_here(self, jobs: list[Any]) -> Mapping[Any, str]:
+        return {job: str(job.state) for job in jobs if job.done()}
+
+    def _died_on_the_cluster(self, jobs: list[Any]) -> Mapping[Any, str]:
+        """Return the states of jobs that are over for some time; one question is about all."""
+        now = time.monotonic()
+        if now - self._asked > ASK:
+            self._asked = now
+            known = slurm_queue.states([job.job_id for job in jobs])
+            over = {job: state for job in jobs if _is_over(state := known.get(job.job_id, ""))}
+            self._over = {job: self._over.get(job, (now, state)) for job, state in over.items()}
+        return {job: state for job, (since, state) in self._over.items() if now - since > LATE}
 
     def _what_came(self, job: Any) -> Ended:
-        local = self._settings.executor is Executor.LOCAL
-        with suppress(*self._failures):
-            # On a shared file system a result may come late; on this machine it does not come.
-            if not local or job.paths.result_pickle.exists():
-                outcomes: list[worker.Outcome[Any]] = job.result()
-                shutil.rmtree(job.paths.folder, ignore_errors=True)
-                return Ended(outcomes)
+        try:
+            outcomes: list[worker.Outcome[Any]] = job.result()
+        except self._failures:
+            return self._death(job, "FAILED")
+        self._submitted.discard(job)
+        shutil.rmtree(job.paths.folder, ignore_errors=True)
+        return Ended(outcomes)
+
+    def _death(self, job: Any, state: str) -> Ended:
+        self._submitted.discard(job)
         self._died = True
-        return Ended(died=f"the Slurm job died twice: state {job.state}, log {job.paths.stderr}")
+        return Ended(
+            died=f"the Slurm job died twice: state {state}, log {job.paths.stderr}",
+            asked=state in slurm_queue.ASKED,
+        )
 
     def cancel(self) -> None:
         """End the workers now and drop what they were doing."""
         jobs, slurm = list(self._submitted), self._settings.executor is Executor.SLURM
         self._submitted.clear()
-        if slurm and jobs:
-            _slurm(["scancel", *(job.job_id for job in jobs)])
+        if slurm:
+            slurm_queue.cancel([job.job_id for job in jobs])
             return
         for job in jobs:
             job.cancel(check=False)
@@ -235,45 +262,24 @@ class SlurmEngine(Engine):
             time.sleep(LOOK["local"])
 
     def close(self) -> None:
-        """Remove the files of jobs, unless one died: then its log is worth a look."""
+        """End what Slurm began again though its result had come; remove the files of jobs.
+
+        Where one died, its log is worth a look.
+        """
+        if self._settings.executor is Executor.SLURM and self._every:
+            known = slurm_queue.states(self._every)
+            slurm_queue.cancel([job for job, state in known.items() if not _is_over(state)])
         if not self._died:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def carry_out(
-    function: Callable[[Job], Any], jobs: list[Job], threads: int
+    function: Callable[[Job], Any], jobs: list[tuple[Job, Limit]], threads: int
 ) -> list[worker.Outcome[Any]]:
     """Carry out a batch, in the Slurm job."""
-    worker.prepare(threads)
-    return [worker.attempt(function, job) for job in jobs]
+    with closing(Host(threads)) as host:
+        return [host.attempt(function, job, limit) for job, limit in jobs]
 
 
-def validate_reachable(settings: SlurmSettings) -> None:
-    """Ask Slurm whether it would take such a job, without submitting one.
-
-    Errors: ``ConfigurationError`` with Slurm's own words.
-    """
-    for command in ("sbatch", "srun", "sacct", "scancel"):
-        if shutil.which(command) is None:
-            raise ConfigurationError(
-                f"engine=slurm: no command {command!r} on this machine; submit from a login node "
-                "of a Slurm cluster, or set engine.executor=local"
-            )
-    reason = _slurm(["sbatch", "--test-only", *settings.flags, "--wrap=true"])
-    if reason:
-        raise ConfigurationError(f"engine=slurm: sbatch would take no such job: {reason}")
-
-
-def _slurm(command: list[str]) -> str:
-    """Run a command of Slurm; return what went wrong, or ''."""
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer in {PATIENCE:g} s"
-    except OSError as error:
-        return f"{error}"
-    if not answer.returncode:
-        return ""
-    return " ".join(answer.stderr.split()) or f"status {answer.returncode}"
+def _is_over(state: str) -> bool:
+    return state in slurm_queue.OVER or state == slurm_queue.FORGOTTEN

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.forked import forking
 from tests.cli.lab import (
     ALL,
     Call,
     Finished,
     FirstCall,
     Lab,
-    Outcome,
-    clean_environment,
     ended,
 )
-
-# Imports the command line once and forks for every call, which saves a second each.
-CALLS = """
-import json, os, sys, traceback
-import ablation_lab.runner.gate, hydra, pooch
-from ablation_lab.cli import main
-for line in sys.stdin:
-    folder, arguments = json.loads(line)
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            os.chdir(folder)
-            for number, name in ((1, "stdout"), (2, "stderr")):
-                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
-            sys.argv = ["ablation_lab", *arguments]
-            status = main()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
 
 @pytest.fixture(scope="session")
 def forked_call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     """Return a function that makes a call in a folder: ``call(folder, *arguments)``."""
-    home = tmp_path_factory.mktemp("home")
-    with subprocess.Popen(
-        [sys.executable, "-c", CALLS],
-        env=clean_environment(home),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-
-        def call(folder: Path, *arguments: str) -> Outcome:
-            print(json.dumps([str(folder), arguments]), file=server.stdin, flush=True)
-            status = int(server.stdout.readline())
-            return Outcome(status, (folder / "stdout").read_text(), (folder / "stderr").read_text())
-
+    with forking(tmp_path_factory.mktemp("home")) as call:
         yield call
-        server.stdin.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

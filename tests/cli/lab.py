@@ -202,7 +202,8 @@ def clean_environment(home: Path, *packages: Path) -> dict[str, str]:
     }
     nowhere = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
-    return kept | proxies | {"PYTHONPATH": python_path, "HOME": str(home)}
+    here = {"no_proxy": "127.0.0.1", "PYTHONPATH": python_path, "HOME": str(home)}
+    return kept | proxies | here
 
 
 def ended(process: subprocess.Popen[str]) -> Outcome:

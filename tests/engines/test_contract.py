@@ -14,6 +14,7 @@ import pytest
 
 from ablation_lab.engines import ENGINES
 from ablation_lab.study.files import PRODUCT
+from ablation_lab.training.cost import NO_LIMIT, Limit
 from tests.engines.lab import ROOT, Jobs, Start, lives, until
 
 pytestmark = pytest.mark.usefixtures("fake_torch")
@@ -79,6 +80,34 @@ def test_a_job_whose_worker_died_once_runs_again(start: Start, jobs: Jobs, tmp_p
     with start(workers=1) as engine:
         (done,) = engine.map(jobs["die_once"], [str(tmp_path / "mark")])
     assert (done.result, done.error) == ("second time", "")
+
+
+def test_a_worker_that_is_asked_to_end_is_no_fault_of_its_job(
+    start: Start, jobs: Jobs, tmp_path: Path
+) -> None:
+    with start(workers=1) as engine:
+        (done,) = engine.map(jobs["be_asked_to_end"], [str(tmp_path / "marks")])
+    assert (done.result, done.error) == ("fourth time", "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        (Limit(seconds=1.0), "0.01667 min (limits.minutes)"),
+        (Limit(bytes=2e8), "GB of 0.2 GB (limits.memory)"),
+    ],
+)
+def test_a_worker_that_is_beyond_a_limit_is_ended_and_its_job_tried_once_more(
+    start: Start, jobs: Jobs, limit: Limit, why: str
+) -> None:
+    with start(workers=2) as engine:
+        come = engine.map_together(
+            jobs["hold"], [0, 300, 0], limit=lambda each: limit if each == 300 else NO_LIMIT
+        )
+        done = {each.job: each for together in come for each in together}
+    assert done[300].error.startswith("ended twice: it ")
+    assert why in done[300].error
+    assert (done[0].result, done[0].error) == (0, "")
 
 
 def test_workers_work_at_once_and_see_no_gpu_unless_given_one(

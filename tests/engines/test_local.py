@@ -14,7 +14,7 @@ import pytest
 
 from ablation_lab.engines.local import LocalEngine, LocalSettings
 from ablation_lab.errors import ConfigurationError
-from ablation_lab.training.cost import NO_LIMIT, Limit
+from ablation_lab.training.cost import Limit
 from tests.engines.lab import JOBS, PATIENCE, ROOT, Jobs, lives, settings, until
 
 DRIVER = """
@@ -65,42 +65,11 @@ def test_cancel_ends_a_worker_that_hears_nothing(jobs: Jobs, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("fake_torch")
-def test_a_worker_that_is_asked_to_end_is_no_fault_of_its_job(jobs: Jobs, tmp_path: Path) -> None:
-    with LocalEngine(workers=2) as engine:
-        (done,) = engine.map(jobs["be_asked_to_end"], [str(tmp_path / "marks")])
-    assert (done.result, done.error) == ("fourth time", "")
-
-
-@pytest.mark.usefixtures("fake_torch")
 def test_a_job_that_asks_its_own_worker_to_end_is_tried_no_more_at_last(jobs: Jobs) -> None:
     with LocalEngine(workers=1) as engine:
         (done,) = engine.map(jobs["ask_oneself"], [1])
     assert done.result is None
     assert "died twice" in done.error
-
-
-@pytest.mark.usefixtures("fake_torch")
-@pytest.mark.parametrize(
-    ("job", "limit", "why"),
-    [
-        ("announce_and_stay", Limit(seconds=1.0), "0.01667 min (limits.minutes)"),
-        ("hold", Limit(bytes=2e8), "GB of 0.2 GB (limits.memory)"),
-    ],
-)
-def test_a_worker_that_is_beyond_a_limit_is_ended_and_its_job_tried_once_more(
-    jobs: Jobs, tmp_path: Path, job: str, limit: Limit, why: str
-) -> None:
-    nothing, given = (0, 300) if job == "hold" else ("", str(tmp_path / "pid"))
-    with LocalEngine(workers=2) as engine:
-        come = engine.map_together(
-            jobs[job],
-            [nothing, given, nothing],
-            limit=lambda each: limit if each == given else NO_LIMIT,
-        )
-        done = {each.job: each for together in come for each in together}
-    assert done[given].error.startswith("ended twice: it ")
-    assert why in done[given].error
-    assert (done[nothing].result or 0, done[nothing].error) == (0, "")
 
 
 @pytest.mark.usefixtures("fake_torch")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation_lab.engines import devices, ray_cluster, slurm
+from ablation_lab.engines import devices, ray_cluster, slurm_queue
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.training.cost import Accelerators
 from tests.engines.lab import settings
@@ -160,11 +160,11 @@ def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     resources = settings("slurm")
     with pytest.raises(ConfigurationError, match="no command 'sbatch' on this machine"):
-        slurm.validate_reachable(resources)
+        slurm_queue.validate_reachable(resources.flags)
 
 
 def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_path: Path) -> None:
-    for name in ("srun", "sacct", "scancel"):
+    for name in ("srun", "squeue", "scancel"):
         command(name)
     command(
         "sbatch",
@@ -175,7 +175,7 @@ def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_pat
     )
     resources = settings("slurm", partition="big", gpus=2)
     with pytest.raises(ConfigurationError) as error:
-        slurm.validate_reachable(resources)
+        slurm_queue.validate_reachable(resources.flags)
     assert str(error.value) == (
         "engine=slurm: sbatch would take no such job: sbatch: error: invalid partition specified: "
         "big sbatch: error: Batch job submission failed"
@@ -188,13 +188,13 @@ def test_slurm_says_itself_why_it_would_not_take_a_job(command: Command, tmp_pat
 
 
 def test_a_slurm_that_does_not_answer(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("srun", "sacct", "scancel"):
+    for name in ("srun", "squeue", "scancel"):
         command(name)
     command("sbatch", "exec sleep 60")
-    assert slurm.PATIENCE < 30
-    monkeypatch.setattr(slurm, "PATIENCE", 0.2)
+    assert slurm_queue.PATIENCE < 30
+    monkeypatch.setattr(slurm_queue, "PATIENCE", 0.2)
     with pytest.raises(ConfigurationError, match=r"would take no such job: no answer in 0\.2 s"):
-        slurm.validate_reachable(settings("slurm"))
+        slurm_queue.validate_reachable(settings("slurm").flags)
 
 
 @pytest.mark.slow

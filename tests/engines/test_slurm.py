@@ -42,11 +42,10 @@ while :; do
   esac
 done
 """,
-    "sacct": """
-echo 'JobID|State|NodeList'
+    "squeue": """
 for job in "$PLAY"/jobs/*; do
   kill -0 "$(cat "$job")" 2> /dev/null && state=RUNNING || state=FAILED
-  echo "$(basename "$job")|$state|here"
+  echo "$(basename "$job") $state"
 done
 """,
     "scancel": """

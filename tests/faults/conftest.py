@@ -12,10 +12,12 @@ import pytest
 
 from ablation_lab.store.trials import open_storage
 from tests.cli.lab import Lab
+from tests.engines.conftest import fake_torch, jobs, ray_token  # noqa: F401 - for all of this folder
 from tests.faults.lab import EVERY, Many, Results
 
-# The long form alone, of ``make faults``: many kills of each kind.
-collect_ignore = [] if "ABLATION_KILLS" in os.environ else ["test_kills.py"]
+# The long form alone, of ``make faults``: many kills of each kind, disks, clusters.
+LONG = [f"test_{name}.py" for name in ("disk", "kills", "ray", "server", "slurm")]
+collect_ignore = [] if "ABLATION_KILLS" in os.environ else LONG
 
 
 @pytest.fixture(scope="session")

@@ -52,10 +52,11 @@ class Many:
     def __post_init__(self) -> None:
         self.lab.declare("many", MANY)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a call for the study."""
         words = ("study=many", "reports=null", ONE_WORKER, f"tracking.queue={self.queue}")
-        return self.lab.start(*words, *arguments, MLFLOW_TRACKING_URI=self.uri)
+        environment |= {"MLFLOW_TRACKING_URI": self.uri}
+        return self.lab.start(*words, *arguments, **environment)
 
     def call(self, *arguments: str) -> Outcome:
         """Start a call and wait for its end."""
@@ -73,7 +74,11 @@ class Many:
         """Return the ids of the runs that wait on disk."""
         files = [file.read_bytes() for file in self.spool.glob("*/runs.jsonl")]
         lines = [line for file in files for line in file.splitlines(keepends=True)[1:]]
-        return {json.loads(line)["entry"]["run_id"] for line in lines if line.endswith(b"\n")}
+        return {
+            json.loads(line.partition(b" ")[2])["entry"]["run_id"]
+            for line in lines
+            if line.endswith(b"\n")
+        }
 
     @property
     def spool(self) -> Path:

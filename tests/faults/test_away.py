@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import uuid
@@ -18,6 +19,8 @@ from tests.faults.lab import Many, Results
 from tests.faults.postgres import Postgres
 
 pytestmark = pytest.mark.slow
+# `stop -m immediate`; and, in the long form, `restart`.
+HOW = [signal.SIGQUIT, *([signal.SIGINT] if "ABLATION_KILLS" in os.environ else [])]
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +44,12 @@ def remote(many: Many, server: Postgres) -> Many:
     return many
 
 
+@pytest.mark.parametrize("how", HOW)
 def test_a_database_that_is_away_is_waited_for_while_training_goes_on(
-    remote: Many, server: Postgres, undisturbed: Results
+    remote: Many, server: Postgres, undisturbed: Results, how: signal.Signals
 ) -> None:
     runner = remote.start_and_train(2)
-    server.stop(signal.SIGQUIT)
+    server.stop(how)
     wait_until(lambda: len(remote.spooled()) > 3, what="runs in the spool")
     server.start()
     outcome = ended(runner)

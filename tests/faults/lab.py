@@ -147,14 +147,30 @@ def gone(runner: subprocess.Popen[str]) -> None:
 
 
 def workers_of(runner: int) -> list[int]:
-    """Return the workers of a runner, which name themselves as the children of spawn do."""
-    found = []
-    for pid in group_members(runner):
-        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-        if "spawn_main" in command:
-            found.append(pid)
+    """Return the workers of a runner: started fresh, or forked from the process that is ready."""
+    commands = {pid: _command(pid) for pid in group_members(runner)}
+    found = [
+        pid
+        for pid, command in commands.items()
+        if "spawn_main" in command
+        or ("forkserver" in command and "forkserver" in commands.get(_parent(pid), ""))
+    ]
     assert found
     return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:  # it ended in the meantime
+        return ""
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def stop_workers_of(runner: subprocess.Popen[str]) -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation_lab.errors import ConfigurationError, StoreError, nearest
 from ablation_lab.study.files import (
+    DEEPEST,
     PRODUCT,
     files_of,
     flat,
@@ -46,6 +48,7 @@ PLACES = (
     "tracking.queue",
     "tracking.uri",
 )
+LONGEST = 10_000  # letters of a setting that is typed
 # Settings that the composition takes care of by itself.
 OWN = ("study", "plugins")
 # Settings of earlier versions, and what does the same now.
@@ -123,7 +126,12 @@ def _key(argument: str) -> str:
 
 
 def _validate(argument: str) -> None:
-    """Refuse keys that are no setting of the lab."""
+    """Refuse keys that are no setting of the lab, and what Hydra would read for hours."""
+    if len(argument) > LONGEST or _depth(argument) > DEEPEST:
+        raise ConfigurationError(
+            f"command line: {argument[:40]!r}…: expected at most {LONGEST:,} letters, and lists at "
+            f"most {DEEPEST} deep; write it into a file"
+        )
     refuse_resolvers(argument, "command line")
     if "=" not in argument and not argument.startswith("~"):
         raise ConfigurationError(
@@ -139,6 +147,12 @@ def _validate(argument: str) -> None:
             f"command line: {argument!r}: expected one setting, such as training.epochs=3; each "
             f"study says which {key} its runs have"
         )
+
+
+def _depth(text: str) -> int:
+    """Return how many brackets are open within one another at most."""
+    steps = (1 if letter in "[{(" else -(letter in "]})") for letter in text)
+    return max(accumulate(steps), default=0)
 
 
 def _in_hydras_words(argument: str) -> str:

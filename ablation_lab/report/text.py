@@ -7,6 +7,7 @@ there, nothing runs, and no character can break a line, a column or a file.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
@@ -131,9 +132,19 @@ def is_number(text: str) -> bool:
     return number_of(text) is not None
 
 
+MOST_BYTES = 200  # of a file's name; file systems allow 255, and others put something before it
+
+
 def file_name(text: str) -> str:
-    """Text as the name of a file, or a part of it; what a name cannot hold by its number."""
-    return re.sub(r"^\.|[^\w.,=+-]", lambda found: f"~{ord(found[0]):x}", plain(text))
+    """Text as the name of a file, or a part of it; what a name cannot hold by its number.
+
+    One that is longer than file systems allow ends in its digest.
+    """
+    name = re.sub(r"^\.|[^\w.,=+-]", lambda found: f"~{ord(found[0]):x}", plain(text))
+    if len(name.encode()) <= MOST_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name.encode()[: MOST_BYTES - 17].decode(errors='ignore')}-{digest}"
 
 
 # DejaVu and Libertinus, which come with the libraries, have no Hangul, and a font of megabytes is

@@ -255,8 +255,9 @@ def _client(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     use_write_ahead_log()
-    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # What fails is raised as well, after pages of each try.
+    for name in ("mlflow.store", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     # MLflow makes the folder of an address that begins with sqlite:, and takes %25 for a name.
     whole = uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
     with _artifact_root(file_of(uri)):

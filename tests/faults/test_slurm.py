@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ablation_lab.engines import slurm
-from tests.cli.lab import ended
+from tests.cli.lab import ended, wait_until
 from tests.engines.lab import Jobs, settings
 from tests.faults.lab import Many, Results
 from tests.faults.slurm import Slurm
@@ -125,7 +125,7 @@ def test_a_study_on_slurm_is_the_same_and_ctrl_c_leaves_no_job(
 ) -> None:
     words = ("engine=slurm", "engine.workers=2", "engine.batch_minutes=0.01")
     runner = many.start(*words)
-    cluster.until(lambda: many.finished() > 1)
+    wait_until(lambda: runner.poll() is not None or many.finished() > 1, what="runs")
     runner.send_signal(signal.SIGINT)
     stopped = ended(runner)
     assert (stopped.status, stopped.err) == (130, "stopped; everything finished so far is kept\n")

@@ -126,7 +126,10 @@ def test_a_frame_keeps_its_numbers_and_quotes_its_names() -> None:
     assert made["cell"].isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+LONG = ("x" * 300, "깊이 " * 90, "깊이 " * 90 + "x")
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *LONG], ids=ascii)
 def test_a_name_is_one_file_within_its_folder(text: str, tmp_path: Path) -> None:
     path = tmp_path / file_name(text)
     path.write_text("x", encoding="utf-8")
@@ -135,8 +138,8 @@ def test_a_name_is_one_file_within_its_folder(text: str, tmp_path: Path) -> None
 
 
 def test_different_texts_have_different_files() -> None:
-    every = {plain(text) for text in HOSTILE}
-    assert len({file_name(text) for text in HOSTILE}) == len(every)
+    every = {plain(text) for text in (*HOSTILE, *LONG)}
+    assert len({file_name(text) for text in (*HOSTILE, *LONG)}) == len(every)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 from ablation_lab.engines.local import LocalEngine
 from ablation_lab.engines.worker import Outcome
@@ -30,6 +30,10 @@ class Host:
         ((done,),) = self._engine.map_together(function, [job], limit=lambda _: limit)
         return Outcome(done.result, done.error, done.traceback)
 
-    def close(self) -> None:
-        """Let the process go."""
-        self._engine.close()
+    def __enter__(self) -> Self:
+        """Return the host itself."""
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        """Let the process go; end it where its host is asked to end."""
+        self._engine.__exit__(*raised)

@@ -15,7 +15,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -277,7 +276,7 @@ def carry_out(
     function: Callable[[Job], Any], jobs: list[tuple[Job, Limit]], threads: int
 ) -> list[worker.Outcome[Any]]:
     """Carry out a batch, in the Slurm job."""
-    with closing(Host(threads)) as host:
+    with Host(threads) as host:
         return [host.attempt(function, job, limit) for job, limit in jobs]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ablation_lab.engines import slurm as slurm_engine
 from tests.engines.lab import Jobs, lives, settings, until
 
 COMMANDS = {
@@ -87,11 +88,16 @@ def test_small_jobs_share_a_batch_and_batches_an_array(
     assert list(folder.iterdir()) == []
 
 
-def test_a_batch_that_dies_is_taken_apart(jobs: Jobs, asked: Path, tmp_path: Path) -> None:
+def test_a_batch_that_dies_is_taken_apart(
+    jobs: Jobs, asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_engine, "ASK", 1.0)
+    monkeypatch.setattr(slurm_engine, "LATE", 1.0)
     folder = tmp_path / "slurm"
     slurm = settings("slurm", folder=str(folder), workers=4, batch_minutes=1)
     with slurm.start(()) as engine:
-        done = {each.job: each for each in engine.map(jobs["die"], [1, 13, 2], cost=lambda _: 20.0)}
+        came = engine.map(jobs["die_with_all"], [1, 13, 2], cost=lambda _: 20.0)
+        done = {each.job: each for each in came}
     assert [done[job].result for job in (1, 2)] == [1, 2]
     assert done[13].error.startswith("the Slurm job died twice: state FAILED, log /")
     log = Path(done[13].error.rpartition("log ")[2])

@@ -18,8 +18,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ablation_lab.store.write import Tracker
+from ablation_lab.study.record import Record, Status
+from ablation_lab.study.run import Run, TrainerName
 from tests.cli.forked import forking
-from tests.cli.lab import ONE_WORKER, STUDY, Call, Lab
+from tests.cli.lab import STUDY, Call
 
 # What is drawn in all; each kind has its share of it.
 CASES = int(os.environ.get("ABLATION_CASES", "200"))
@@ -135,13 +138,23 @@ def held_call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project with a study, a finished store of it, and a spool that was left."""
-    lab = Lab(tmp_path_factory.mktemp("trained"))
-    lab.declare("tiny", STUDY)
-    outcome = lab.call("study=tiny", "reports=null", ONE_WORKER)
-    assert outcome.status == 0, outcome
-    return lab.folder
+def project(
+    empty_stores: Path, make_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a project with a study, some finished runs of it and an empty queue."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "small.yaml").write_bytes(
+        yaml.safe_dump({"small": STUDY}).encode()
+    )
+    runs = shutil.copytree(empty_stores, folder / "runs")
+    cells = ("width=small", "width=large")
+    Tracker(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts").write(
+        Record(make_run(cell=cell, replicate=r), Status.FINISHED, TrainerName.SINGLE)
+        for cell in cells
+        for r in range(50)
+    )
+    return folder
 
 
 def check(call: Call, folder: Path, *arguments: str) -> None:
@@ -230,13 +243,13 @@ def test_a_command_line(held_call: Call, verb: str, words: list[str]) -> None:
     garble=st.one_of(st.none(), st.binary(min_size=1, max_size=5000)),
 )
 @example(file="mlflow.db", words=("report",), place=0.0, garble=b"SQLite format 3\x00")
-def test_a_damaged_store(held_call: Call, trained: Path, **drawn: Any) -> None:
+def test_a_damaged_store(held_call: Call, project: Path, **drawn: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = shutil.copytree(trained, name, dirs_exist_ok=True)
+        folder = shutil.copytree(project, name, dirs_exist_ok=True)
         damaged = Path(folder, "runs", drawn["file"])
         content, garble = damaged.read_bytes(), drawn["garble"]
         at = int(drawn["place"] * len(content))
         rest = b"" if garble is None else garble + content[at + len(garble) :]
         damaged.write_bytes(content[:at] + rest)
         verb, *others = drawn["words"]
-        check(held_call, Path(folder), verb, "study=tiny", "profile=smoke", *others)
+        check(held_call, Path(folder), verb, "study=small", "profile=smoke", *others)

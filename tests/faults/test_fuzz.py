@@ -150,9 +150,11 @@ def project(
     runs = shutil.copytree(empty_stores, folder / "runs")
     cells = ("width=small", "width=large")
     Tracker(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts").write(
-        Record(make_run(cell=cell, replicate=r), Status.FINISHED, TrainerName.SINGLE)
-        for cell in cells
-        for r in range(50)
+        [
+            Record(make_run(cell=cell, replicate=r), Status.FINISHED, TrainerName.SINGLE)
+            for cell in cells
+            for r in range(50)
+        ]
     )
     return folder
 

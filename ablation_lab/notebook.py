@@ -6,6 +6,7 @@ stay numbers and whose tables and figures are those of the report.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -205,9 +206,11 @@ class Study:
         if self._stored.declaration.imported:
             raise ValueError(f"study {self.name!r} was imported: nothing here trains its runs")
         words = [f"study={self.name}", f"profile={self._stored.declaration.profile}"]
-        words += [f"tracking.uri={self._store}"]
+        # By the environment, where other users of the machine do not see a password.
+        words += ["tracking.uri=${oc.env:MLFLOW_TRACKING_URI}"]
+        environment = os.environ | {"MLFLOW_TRACKING_URI": self._store}
         command = [sys.executable, "-m", "ablation_lab", verb, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr.strip() or done.stdout)
         return done.stdout

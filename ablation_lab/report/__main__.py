@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | N
         studies = stored(options.store, options.profile, only=options.studies)
         references = load_references(options.store)
     except (UnknownStudyError, StoreError) as error:
-        warn(f"{error}")
+        warn(f"error: {error}")
         return BAD_INPUT
     if listed is None:  # a report on chosen studies is silent about all others
         references = tuple(value for value in references if value.study in options.studies)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None, *, listed: Sequence[Listed] | N
             language=options.language,
         )
     except (ReportError, StoreError) as error:
-        warn(f"{error}; the report that was there is untouched")
+        warn(f"error: {error}; the report that was there is untouched")
         return BAD_INPUT
     kept = Kept(index.parent)
     sys.stdout.write("".join(f"{_line(kept.summary(study.name))}\n" for study in studies))

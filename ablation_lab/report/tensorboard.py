@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for declaration in found:
                 sys.stdout.write(f"{write_log(options.store, declaration, options.folder)}\n")
     except (StoreError, UnknownStudyError) as error:
-        warn(f"{error}")
+        warn(f"error: {error}")
         return BAD_INPUT
     sys.stdout.write(f"tensorboard --logdir {options.folder}\n")
     return 0

@@ -105,7 +105,9 @@ def disturbed(round_: Round, draw: random.Random) -> tuple[int, int]:
                 faults += 1
         for runner in runners:
             _, said = runner.communicate(timeout=LONGEST)
-            tracebacks += "Traceback" in said
+            if "Traceback" in said:
+                tracebacks += 1
+                sys.stdout.write(f"{said}\n")
     return faults, tracebacks
 
 

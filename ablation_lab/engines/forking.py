@@ -6,8 +6,10 @@ Comes in: threads and devices of a worker. Goes out: a context of `multiprocessi
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Collection
-from multiprocessing import forkserver
+import signal
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 
 
@@ -25,5 +27,20 @@ def make_ready(*, from_main: bool) -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     bound = ["ablation_lab.engines.bound"] if from_main else []
     context.set_forkserver_preload([*bound, "ablation_lab.engines.ready"])
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # which itself would end the deafness
+    with deaf_to_ctrl_c():  # while it imports it would answer with a traceback
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Have what is started meanwhile not hear Ctrl-C, which is this process's to answer."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

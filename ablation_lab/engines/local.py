@@ -32,7 +32,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from ablation_lab.engines import devices
 from ablation_lab.engines.contract import Ended, Engine, Flying, Waiting
 from ablation_lab.engines.devices import Gpus
-from ablation_lab.engines.forking import context_for
+from ablation_lab.engines.forking import context_for, deaf_to_ctrl_c
 from ablation_lab.engines.watched import GRACE, Watch, attempt_watched, end_with_runner, say_in
 from ablation_lab.engines.worker import Outcome, failed, prepare
 from ablation_lab.study.reading import Count, Written
@@ -167,7 +167,8 @@ class LocalEngine(Engine):
             while self._takes(waiting, flying) and (given := waiting.draw()):
                 pool, crash = self._start_alone() if given.last else (self._pool, None)
                 try:
-                    future = pool.submit(attempt_watched, function, given.job, given.limit)
+                    with deaf_to_ctrl_c():  # a process that starts would answer with a traceback
+                        future = pool.submit(attempt_watched, function, given.job, given.limit)
                 except BrokenProcessPool:
                     waiting.again.append(given)
                     self._renew()

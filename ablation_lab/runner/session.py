@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ablation_lab.engines.forking import deaf_to_ctrl_c
 from ablation_lab.output import say, warn
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.looks import look
@@ -145,7 +144,7 @@ def _write(call: Invocation, studies: list[str]) -> bool:
     command += ["--order", *call.named]
     # By the environment, where other users of the machine do not see a password.
     environment = os.environ | {"MLFLOW_TRACKING_URI": call.tracking_uri}
-    with _deaf_to_ctrl_c():
+    with deaf_to_ctrl_c():
         writing = subprocess.Popen(
             [*command, "--studies", *studies], env=environment, stdin=subprocess.PIPE, text=True
         )
@@ -154,19 +153,6 @@ def _write(call: Invocation, studies: list[str]) -> bool:
         return writing.returncode == 0
     finally:
         writing.kill()
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Have what is started meanwhile not hear Ctrl-C, which is this process's to answer."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _held(folder: Path) -> set[str]:

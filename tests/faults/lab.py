@@ -159,6 +159,12 @@ def workers_of(runner: int) -> list[int]:
     return found
 
 
+def starting(runner: int) -> list[int]:
+    """Return the processes by which a runner starts workers, and those that it started."""
+    signs = ("spawn_main", "forkserver")
+    return [pid for pid in group_members(runner) if any(s in _command(pid) for s in signs)]
+
+
 def _command(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")

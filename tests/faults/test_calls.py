@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.cli.lab import ONE_WORKER, STUDY, Lab, ended, study_with, wait_until
-from tests.faults.lab import SOON, Many, Results, gone, kill, stop_workers_of
+from tests.faults.lab import SOON, Many, Results, gone, kill, starting, stop_workers_of
 
 # A plugin that brings a data set whose reader fails in the worker, in one level of a factor.
 FRAGILE = """
@@ -77,6 +77,16 @@ def test_a_call_that_is_asked_to_end_is_gone_soon_though_its_worker_hears_nothin
     assert outcome.err == "stopped; everything finished so far is kept\n"
     gone(runner)
     assert {run.status for run in many.stored()} == {"FINISHED"}
+
+
+def test_ctrl_c_while_workers_start_is_one_line(many: Many) -> None:
+    runner = many.start()
+    wait_until(lambda: bool(starting(runner.pid)), what="the start of workers")
+    os.killpg(runner.pid, signal.SIGINT)  # as a terminal does: to all of them
+    outcome = ended(runner)
+    assert outcome.status == 130
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("stopped")
 
 
 # A plugin whose import is C++ that calls back into Python: an exception in it would abort.

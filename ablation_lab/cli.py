@@ -152,10 +152,10 @@ def _check(call: Call) -> int:
 
 
 def _serve(call: Call, serving: bool = True) -> int:
-    given, others = _apart(call, "port")
-    from ablation_lab.service.serve import asked, serve, work
+    from ablation_lab.service.serve import OWN, asked, serve, work
 
-    at = asked(call.options, given.get("port", "5000"))
+    given, others = _apart(call, *OWN)
+    at = asked(call.options, given)
     return (serve if serving else work)(others, at)
 
 
@@ -164,6 +164,14 @@ def _ask(verb: str, call: Call) -> int:
     from ablation_lab.service.verbs import ASKED
 
     return ASKED[verb](call.options, call.words, call.project)
+
+
+def _users(call: Call) -> int:
+    settings = tuple(word for word in call.words if "=" in word)
+    from ablation_lab.service.people import act
+
+    words = [word for word in call.words if word not in settings]
+    return act(call.options, words, _invocation(replace(call, words=settings)).queue_uri)
 
 
 def _new(call: Call) -> int:
@@ -256,7 +264,7 @@ VERBS: dict[str, Verb] = {
     "report": Verb("write the report anew from the store", WORDS, _report, SETTINGS),
     "serve": Verb(
         "carry out what is submitted, with MLflow's UI, on 127.0.0.1",
-        "[port=5000]",
+        "[port=5000] [host=ADDRESS allowed_hosts=NAME,... [tls.certificate=FILE tls.key=FILE]]",
         _serve,
         options="service.serve",
     ),
@@ -270,6 +278,12 @@ VERBS: dict[str, Verb] = {
         name: Verb(about, words, partial(_ask, name), options="service.verbs")
         for name, about, words in OF_A_SERVICE
     },
+    "users": Verb(
+        "make, list and revoke tokens for a service, and links to read",
+        "add|list|revoke|link [NAME]",
+        _users,
+        options="service.people",
+    ),
     "check": Verb("say which numbers of a manuscript are stale", "FILE ... [profile=NAME]", _check),
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),

@@ -38,6 +38,8 @@ SECRETS = (
         r"(?:'[^']*'|\"[^\"]*\"|[^&\s,;'\"]+)",
         re.IGNORECASE,
     ),
+    # a token of the service, wherever it stands
+    re.compile(r"(\babl_)[\w-]{20,}"),
     # a header of HTTP
     re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]+"),
 )

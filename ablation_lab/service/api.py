@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Str
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.service.aside import Aside, TooLarge
+from ablation_lab.service.audit import Audit
 from ablation_lab.service.carrying import REPORTS, folder_of
 from ablation_lab.service.checking import Asked, Checked, Checker
 from ablation_lab.service.composing import raised
@@ -49,6 +50,7 @@ class Lab:
     hub: Hub
     checker: Checker
     drawer: Aside
+    audit: Audit
     workers: Workers | None = None
 
     def wake(self) -> None:
@@ -65,7 +67,7 @@ def problem_of(error: ConfigurationError) -> Problem:
 def routes(lab: Lab) -> APIRouter:
     """Return the API of a lab."""
     router = APIRouter(prefix=ROOT, tags=["studies"])
-    for add in (_asking, _telling, _streaming, _reporting):
+    for add in (_asking, _telling, _streaming, _reporting, _auditing):
         add(router, lab)
     return router
 
@@ -79,7 +81,6 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         profile: str = "",
         priority: Annotated[int, Query(ge=-1000, le=1000)] = 0,
         validate: bool = False,
-        user: Annotated[str, Header(alias="X-User", max_length=100)] = "",
     ) -> Response:
         """Submit a study; with validate=true, say what would run."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -90,11 +91,15 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         checked = await asyncio.to_thread(lab.checker.check, asked)
         if validate:
             return JSONResponse(_would_run(checked))
-        return await _queued(lab, checked, user, priority)
+        return await _queued(lab, checked, request.state.user.name, priority)
 
     @router.post("/studies/{study}/priority")
-    async def priority(study: str, value: Annotated[int, Query(ge=-1000, le=1000)]) -> JSONResponse:
-        """Have a study wait before those of a lower priority."""
+    async def priority(
+        request: Request, study: str, value: Annotated[int, Query(ge=-1000, le=1000)]
+    ) -> Response:
+        """Have a study wait before the same user's of a lower priority."""
+        if problem := await _of_another(request, lab, study):
+            return problem
         await asyncio.to_thread(lab.submissions.prioritise, study, value)
         return JSONResponse(_brief(await _state(lab, study)))
 
@@ -111,9 +116,12 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         return await _queued(lab, checked, user, row.priority)
 
     @router.post("/studies/{study}/{wish}")
-    async def wish(study: str, wish: Wish) -> JSONResponse:
+    async def wish(request: Request, study: str, wish: Wish) -> Response:
         """Have a study be cancelled, paused, or resumed; it may be asked for again."""
-        await asyncio.to_thread(lab.submissions.wish, study, wish)
+        if problem := await _of_another(request, lab, study):
+            return problem
+        asks = f"asked for by {name}" if (name := request.state.user.name) else "asked for"
+        await asyncio.to_thread(lab.submissions.wish, study, wish, asks)
         lab.wake()
         await lab.hub.look()
         return JSONResponse(_brief(await _state(lab, study)))
@@ -195,6 +203,17 @@ def _reporting(router: APIRouter, lab: Lab) -> None:
         return _file(lab, await _state(lab, study), path)
 
 
+def _auditing(router: APIRouter, lab: Lab) -> None:
+    """Add what was changed and refused."""
+
+    @router.get("/audit", tags=["audit"])
+    async def audit(
+        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+    ) -> JSONResponse:
+        """Return what was changed and what was refused, behind a number; for scope admin."""
+        return JSONResponse(await asyncio.to_thread(lab.audit.entries, after, most=limit))
+
+
 BODY = {
     "requestBody": {
         "required": True,
@@ -231,6 +250,13 @@ async def _queued(lab: Lab, checked: Checked, user: str, priority: int) -> JSONR
     await lab.hub.look()
     found = _brief(await _state(lab, checked.id))
     return JSONResponse(found, 201 if new else 200, {"Location": found["links"]["self"]})
+
+
+async def _of_another(request: Request, lab: Lab, study: str) -> Problem | None:
+    owner = (await asyncio.to_thread(lab.submissions.head, study)).user
+    if request.state.user.may_change(owner):
+        return None
+    return Problem(403, f"{study} is {owner or 'nobody'}'s; a token of scope admin changes it")
 
 
 async def _state(lab: Lab, study: str) -> StudyState:

@@ -6,7 +6,7 @@ Comes in: a lab. Goes out: an ASGI application, which starts and stops what work
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -18,18 +18,19 @@ from starlette.types import Receive, Scope, Send
 
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
-from ablation_lab.service.drawing import MLFLOW
-from ablation_lab.service.guard import Guard
+from ablation_lab.service.guard import Gate, Guard
+from ablation_lab.service.login import login
 from ablation_lab.service.page import pages
 from ablation_lab.service.problems import Problem
+from ablation_lab.service.rights import MLFLOW
 from ablation_lab.service.state import State
 
 SOON = 0.5  # seconds
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def application(lab: Lab, hosts: Collection[str]) -> Any:
-    """Return the application of a lab, which answers to ``hosts``."""
+def application(lab: Lab, gate: Gate) -> Any:
+    """Return the application of a lab, which answers whom a gate lets in."""
     mlflow = Mlflow(lab.store)
 
     @asynccontextmanager
@@ -57,10 +58,11 @@ def application(lab: Lab, hosts: Collection[str]) -> Any:
     )
     app.include_router(routes(lab))
     app.include_router(pages(lab))
+    app.include_router(login(gate))
     _answer_problems(app)
     _answer_machines(app, lab)
     app.mount(MLFLOW, mlflow)
-    return Guard(app, hosts)
+    return Guard(app, gate)
 
 
 class Mlflow:
@@ -77,11 +79,12 @@ class Mlflow:
         return mlflow_application(self._store, MLFLOW)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as MLflow does, which knows its own prefix."""
+        """Answer as MLflow does, which knows its own prefix; the guard has judged the origin."""
         if self._loading is None or (self._loading.done() and self._loading.exception()):
             self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
         app = await asyncio.shield(self._loading)
-        await app({**scope, "root_path": ""}, receive, send)
+        headers = [each for each in scope["headers"] if each[0] != b"origin"]
+        await app({**scope, "root_path": "", "headers": headers}, receive, send)
 
 
 def _answer_problems(app: FastAPI) -> None:

@@ -1,12 +1,14 @@
 """A service from Python: ``Server(url).submit("conf/study/demo.yaml").wait()``.
 
 Comes in: the address of a service and studies. Goes out: what becomes of them. What the service
-refuses is raised as the line that the command line would say.
+refuses is raised as the line that the command line would say. A token is read from the environment
+or from a file, never from a command line, which other users of the machine can read.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.service.secret import private
 from ablation_lab.service.state import OVER, State
 
 URL = "http://127.0.0.1:5000"
@@ -41,8 +44,11 @@ class Server:
         """Know its address; nothing is asked yet."""
         self.url = url.rstrip("/")
         self._session = requests.Session()
-        # No proxy leads to this machine.
+        # No proxy leads to this machine; no password of .netrc takes the place of the token.
         self._session.trust_env = urlsplit(url).hostname not in LOOPBACK
+        self._session.auth = _authorised
+        if authority := os.environ.get("ABLATION_CA"):
+            self._session.verify = authority
 
     def submit(
         self, study: str | Path | Mapping[str, Any], *, profile: str = "", priority: int = 0
@@ -107,6 +113,26 @@ class Server:
                 elif "data" in event:
                     yield int(event["id"]), event["event"], json.loads(event["data"])
                     event = {}
+
+
+def token() -> str:
+    """Return the token of who asks, '' without one.
+
+    Errors: ``ConfigurationError`` for a file of a token that others can read.
+    """
+    if given := os.environ.get("ABLATION_TOKEN"):
+        return given.strip()
+    named = os.environ.get("ABLATION_TOKEN_FILE")
+    path = Path(named or "~/.config/ablation/token").expanduser()
+    if not named and not path.exists():
+        return ""
+    return private(path, "token").decode(errors="replace").strip()
+
+
+def _authorised(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    if found := token():
+        request.headers["Authorization"] = f"Bearer {found}"
+    return request
 
 
 class Submitted:

@@ -12,11 +12,12 @@ from functools import lru_cache
 
 from ablation_lab.service.fold import Fold
 from ablation_lab.service.rendering import rendered
+from ablation_lab.service.rights import MLFLOW
 from ablation_lab.service.state import GOING, OVER, State, StudyState
 from ablation_lab.service.submissions import Submissions
 from ablation_lab.store.pages import Link, Server
 
-ROOT, MLFLOW = "/api/v1", "/mlflow"
+ROOT = "/api/v1"
 SELDOM = 10.0  # seconds between two looks at what the store has of a study
 LINES = 100  # of the log
 

@@ -33,6 +33,7 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
 SCRIPT = "text/javascript"
 FILES = {"live.js": SCRIPT, "compose.js": SCRIPT, "live.css": "text/css"}
+TEMPLATES = Path(__file__).parent / "templates"
 MOST_KEPT = 64  # fragments
 SHOWN = 100  # studies
 
@@ -43,7 +44,7 @@ def pages(lab: Lab) -> APIRouter:
 
     @router.get("/")
     async def start() -> HTMLResponse:
-        return _page("start.html.j2", cards=await words.cards(), store=redact(lab.store))
+        return page_of("start.html.j2", cards=await words.cards(), store=redact(lab.store))
 
     @router.get("/cards")
     async def cards() -> HTMLResponse:
@@ -57,7 +58,7 @@ def pages(lab: Lab) -> APIRouter:
     @router.get("/studies/{study}")
     async def one(study: str) -> HTMLResponse:
         state = (await lab.hub.fold(study)).brief
-        return _page("study.html.j2", study=state, words=await words.of(study, 0))
+        return page_of("study.html.j2", study=state, words=await words.of(study, 0))
 
     @router.get("/studies/{study}/words")
     async def fragment(study: str, first: int = 0) -> HTMLResponse:
@@ -82,7 +83,7 @@ def pages(lab: Lab) -> APIRouter:
     @router.get("/live/{name}")
     async def file(name: str) -> FileResponse:
         kind = FILES.get(name)
-        path = Path(__file__).parent / "templates" / (name if kind else "live.css")
+        path = TEMPLATES / (name if kind else "live.css")
         return FileResponse(path, 200 if kind else 404, HEADERS, media_type=kind)
 
     return router
@@ -139,5 +140,6 @@ class Words:
         return known[1]
 
 
-def _page(name: str, **shown: Any) -> HTMLResponse:
-    return HTMLResponse(rendered(name, api=ROOT, **shown), headers=HEADERS)
+def page_of(name: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    """Return a page of a template."""
+    return HTMLResponse(rendered(name, api=ROOT, **shown), status, HEADERS)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     Row,
     Select,
+    case,
     delete,
     func,
     insert,
@@ -152,11 +153,12 @@ class Submissions:
         """Take the study that is next, for a process that waits for one; None without one."""
         free = select(STUDIES).where(STUDIES.c.state == State.QUEUED, STUDIES.c.runner == "")
         with self.engine.connect() as connection:
-            row = connection.execute(_in_order(free).limit(1)).first()
+            row = connection.execute(_in_turn(free).limit(1)).first()
         if row is None:
             return None
         its = {"runner": process.identity(pid), "host": process.name(pid)}
         taken = {**its, "state": State.PLANNING, "fence": row.fence + 1, "beat": 0}
+        taken["taken"] = time.time()
         return self.row(row.id) if self._write(row, taken, "a worker takes it") else None
 
     def renew(self, study: str, fence: int) -> State | None:
@@ -257,6 +259,15 @@ def _said(state: State, reason: str) -> dict[str, str]:
 
 def _in_order(rows: Select[Any]) -> Select[Any]:
     return rows.order_by(STUDIES.c.priority.desc(), STUDIES.c.number)
+
+
+def _in_turn(rows: Select[Any]) -> Select[Any]:
+    """Order what waits: who has the least in work, then who waited longest, then as they ask."""
+    working = func.sum(case((STUDIES.c.runner != "", 1), else_=0)).label("working")
+    served = func.max(STUDIES.c.taken).label("served")
+    share = select(STUDIES.c.user, working, served).group_by(STUDIES.c.user).subquery()
+    joined = rows.join(share, share.c.user == STUDIES.c.user)
+    return _in_order(joined.order_by(share.c.working, share.c.served))
 
 
 def _row(connection: Connection, study: str) -> StudyRow | None:

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 # Whole before a thread asks for anything: another thread imports MLflow, and this with it.
 import sqlalchemy.orm  # noqa: F401
-from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, Text, create_engine
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    inspect,
+)
+from sqlalchemy.schema import CreateColumn
 
 from ablation_lab.store.connect import (
     address_of,
@@ -36,6 +48,8 @@ STUDIES = Table(
     Column("fence", Integer, nullable=False, default=0),
     Column("beat", Integer, nullable=False, default=0),
     Column("deaths", Integer, nullable=False, default=0),
+    # When a worker took it last, in seconds since 1970: whose turn it is follows from it.
+    Column("taken", Float, nullable=False, default=0, server_default="0"),
 )
 EVENTS = Table(
     "ablation_events",
@@ -69,7 +83,22 @@ def opened(uri: str) -> Engine:
     engine = database(uri, "queue", "tracking.queue")
     with alone(uri, "service"):
         META.create_all(engine)
+        _upgrade(engine)
     return engine
+
+
+def _upgrade(engine: Engine) -> None:
+    """Add the columns that a database of an earlier version lacks; each has a value for its rows.
+
+    Nothing is taken out or changed, so that a service of the earlier version goes on beside it.
+    """
+    for table in META.sorted_tables:
+        known = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                with engine.begin() as connection:
+                    made = CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {made}")
 
 
 def _create(uri: str) -> None:

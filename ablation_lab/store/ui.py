@@ -26,6 +26,8 @@ def mlflow_application(store: str, prefix: str) -> Any:
         "_MLFLOW_STATIC_PREFIX": prefix,
         # The UI needs none of the job runners that the server would start.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Whoever serves it checks hosts and origins, and knows which are meant.
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
     }
     with warnings.catch_warnings():

@@ -64,8 +64,8 @@ values: .venv/.ready  ## say which reference values PROFILE reproduces; fails wh
 tensorboard: .venv/.ready  ## write the runs of PROFILE, or of STUDY, as a log for TensorBoard
 	@$(BIN)/python -m ablation_lab.report.tensorboard --store $${MLFLOW_TRACKING_URI:-sqlite:///runs/mlflow.db} --profile $(PROFILE) $(if $(STUDY),--studies $(subst $(comma), ,$(STUDY)))
 
-serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.0.0.1
-	@$(ablation) serve port=$(PORT)
+serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.0.0.1 (HOST=... takes ARGS=allowed_hosts=NAME)
+	@$(ablation) serve port=$(PORT) $(if $(HOST),host=$(HOST)) $(ARGS)
 
 test: .venv/.ready  ## run the tests, but for those marked slow
 	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)

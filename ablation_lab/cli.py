@@ -167,11 +167,9 @@ def _ask(verb: str, call: Call) -> int:
 
 
 def _users(call: Call) -> int:
-    settings = tuple(word for word in call.words if "=" in word)
     from ablation_lab.service.people import act
 
-    words = [word for word in call.words if word not in settings]
-    return act(call.options, words, _invocation(replace(call, words=settings)).queue_uri)
+    return act(call)
 
 
 def _new(call: Call) -> int:

@@ -6,12 +6,17 @@ import copy
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from ablation_lab.service.users import Scope, Users
 from tests.cli.lab import STUDY, clean_environment, wait_until
 
 SMALL = {**STUDY, "profiles": {"smoke": {"replicates": 2}}}
@@ -28,6 +33,9 @@ def study(title: str, *, steps: int = 20, **changes: Any) -> dict[str, Any]:
 
 class Service:
     """`ablation serve` of a folder; it may be killed and started again at the same address."""
+
+    token = ""
+    authority: Path | None = None
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder, self.options = folder, options
@@ -92,4 +100,68 @@ class Service:
     def ask(self, method: str, path: str, **asked: Any) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False
+            session.verify = str(self.authority) if self.authority else True
+            if self.token:
+                session.headers["Authorization"] = f"Bearer {self.token}"
             return session.request(method, f"{self.url}{path}", timeout=60, **asked)
+
+    def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Type in a command of its folder."""
+        own = {"ABLATION_SERVER": self.url, "ABLATION_CA": str(self.authority or "")}
+        return subprocess.run(
+            [sys.executable, "-m", "ablation_lab", *words],
+            cwd=self.folder,
+            env=clean_environment(self.folder) | own | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+class Closed(Service):
+    """A service that asks for tokens, of scopes that bear their names, behind TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority, key = certificate(folder)
+        (folder / "runs").mkdir()
+        users = Users(f"sqlite:///{folder}/runs/service.db")
+        self.tokens = {scope: users.add(f"a-{scope}", scope) for scope in Scope}
+        tls = (f"tls.certificate={self.authority}", f"tls.key={key}")
+        super().__init__(folder, "allowed_hosts=localhost,lab.test", *tls)
+
+    def as_(self, scope: Scope) -> Service:
+        """The same, asked with the token of a scope."""
+        other = copy.copy(self)
+        other.token = self.tokens[scope]
+        return other
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate of localhost by itself, and its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "lab.crt", folder / "lab.key"
+    paths[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    paths[1].touch(0o600)
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths

@@ -57,7 +57,8 @@ def _make(users: Users, options: argparse.Namespace, name: str, *, link: bool) -
         raise ConfigurationError(f"--days: expected a number of days, found {days}")
     token = users.add(name, Scope.READ if link else Scope(options.scope), days=days)
     # Behind the #, so that no server, log or other site ever hears of it.
-    say(f"{options.server.rstrip('/')}/login#{token}" if link else token)
+    said = f"{options.server.rstrip('/')}/login#{token}" if link else token
+    print(said, flush=True)  # noqa: T201 - the only line with a secret, this once
 
 
 def _line(token: Token) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import getpass
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
+from ablation_lab.service.audit import Audit, Entry
 from ablation_lab.service.client import URL
+from ablation_lab.service.serve import tracking_of
+from ablation_lab.service.tables import service_uri
 from ablation_lab.service.users import Scope, Token, Users
-
-if TYPE_CHECKING:
-    from ablation_lab.service.audit import Audit
+from ablation_lab.verb import Call
 
 ACTIONS = ("add", "list", "revoke", "link")
 YEAR, MONTH = 365.0, 30.0  # days that tokens and links last where nothing is said
@@ -27,17 +27,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="URL", default=URL, help="where a link leads")
 
 
-def act(options: argparse.Namespace, words: Sequence[str], queue_uri: str) -> int:
+def act(call: Call) -> int:
     """Do what is asked; a new token is printed, this once. Errors: ``ConfigurationError``."""
-    from ablation_lab.service.audit import Audit
-    from ablation_lab.service.tables import service_uri
-
-    action, *names = words or [""]
+    settings = tuple(word for word in call.words if "=" in word)
+    action, *names = [word for word in call.words if word not in settings] or [""]
     if action not in ACTIONS:
         raise ConfigurationError(f"users: unknown action {action!r}; {nearest(action, ACTIONS)}")
     if len(names) != (action != "list"):
         raise ConfigurationError(f"users: expected one name, as in `ablation users {action} anna`")
-    uri = service_uri(queue_uri)
+    uri = service_uri(tracking_of(replace(call, words=settings)).queue)
     users, audit = Users(uri), Audit(uri)
     if action == "list":
         for token in users.tokens():
@@ -46,7 +44,7 @@ def act(options: argparse.Namespace, words: Sequence[str], queue_uri: str) -> in
         say(f"revoked {users.revoke(names[0])} of {names[0]}")
         _note(audit, f"users revoke {names[0]}")
     else:
-        _make(users, options, names[0], link=action == "link")
+        _make(users, call.options, names[0], link=action == "link")
         _note(audit, f"users {action} {names[0]}")
     return 0
 
@@ -72,8 +70,6 @@ def _day(seconds: float) -> str:
 
 
 def _note(audit: Audit, what: str) -> None:
-    from ablation_lab.service.audit import Entry
-
     try:
         who = getpass.getuser()
     except (OSError, KeyError):  # a container may have no name for its user

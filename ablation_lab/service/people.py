@@ -6,6 +6,7 @@ import argparse
 import getpass
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
@@ -14,7 +15,9 @@ from ablation_lab.service.client import URL
 from ablation_lab.service.serve import tracking_of
 from ablation_lab.service.tables import service_uri
 from ablation_lab.service.users import Scope, Token, Users
-from ablation_lab.verb import Call
+
+if TYPE_CHECKING:
+    from ablation_lab.verb import Call
 
 ACTIONS = ("add", "list", "revoke", "link")
 YEAR, MONTH = 365.0, 30.0  # days that tokens and links last where nothing is said

@@ -141,7 +141,7 @@ FORMER_WORDS: dict[str, tuple[str, ...]] = {
         *STORED,
         *(
             f"ablation_lab/{place}.py"
-            for place in ("store/alpha", "runner/gate", "runner/proposal")
+            for place in ("store/alpha", "runner/gate", "runner/proposal", "service/gating")
         ),
     ),
     r"drivers?": ("ablation_lab/store/", "ablation_lab/engines/devices.py"),  # runner

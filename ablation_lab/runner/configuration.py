@@ -115,6 +115,7 @@ class Call(Written):
     reports: Place = None
     report: Report = Report()
     cost: Rates = Rates()
+    notify: dict[str, Any] = Field({})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ablation_lab.service.carrying import REPORTS, folder_of
 from ablation_lab.service.checking import Asked, Checked, Checker
 from ablation_lab.service.composing import raised
 from ablation_lab.service.hub import Hub
+from ablation_lab.service.notices import Notifier
 from ablation_lab.service.problems import Problem
 from ablation_lab.service.state import NotNow, StudyState, Wish
 from ablation_lab.service.submissions import QueueFull, Submission, Submissions, UnknownStudy
@@ -52,6 +53,8 @@ class Lab:
     drawer: Aside
     audit: Audit
     workers: Workers | None = None
+    notifier: Notifier | None = None
+    words: tuple[str, ...] = ()  # of a command line that is called for it
 
     def wake(self) -> None:
         """Have the workers look at the queue."""

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
+from ablation_lab.service.gating import gating
 from ablation_lab.service.guard import Gate, Guard
 from ablation_lab.service.login import login
 from ablation_lab.service.page import pages
@@ -42,6 +43,8 @@ def application(lab: Lab, gate: Gate) -> Any:
         soon(SOON, lab.drawer.warm)
         if lab.workers:
             lab.workers.start()
+        if lab.notifier:
+            lab.notifier.start()
         yield
         following.cancel()
         with suppress(asyncio.CancelledError):
@@ -58,6 +61,7 @@ def application(lab: Lab, gate: Gate) -> Any:
     )
     app.include_router(routes(lab))
     app.include_router(pages(lab))
+    app.include_router(gating(lab))
     app.include_router(login(gate))
     _answer_problems(app)
     _answer_machines(app, lab)

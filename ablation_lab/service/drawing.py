@@ -9,6 +9,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ablation_lab.service.fold import Fold
 from ablation_lab.service.rendering import rendered
@@ -50,12 +51,8 @@ def drawn(asked: Drawing) -> str:
     """Return what is said of a study now. Errors: ``UnknownStudy``."""
     from ablation_lab.service.view import PAGE, view_of
 
-    submissions = _submissions(asked.uri)
-    row = submissions.row(asked.study)
-    fold, stored = _known(asked.uri, asked.study)
-    while events := submissions.events(fold.brief.last_event, asked.study):
-        fold.take(events)
-    state = fold.state
+    row, (_, stored) = _submissions(asked.uri).row(asked.study), _known(asked.uri, asked.study)
+    state = _state(asked.uri, asked.study)
     view = view_of(state, row.text, first=asked.first)
     if stored.is_old(ends=state.state not in GOING):
         _ask(stored, asked.store, state, row.text)
@@ -72,6 +69,36 @@ def drawn(asked: Drawing) -> str:
         most=max((len(cell.runs) for cell in state.cells), default=1),
         runner=row.host,
     )
+
+
+def decided(uri: str, study: str) -> list[dict[str, Any]]:
+    """Return the contrasts of a study that are decided by now."""
+    from ablation_lab.service.view import view_of
+
+    row, state = _submissions(uri).row(study), _state(uri, study)
+    return [
+        {
+            "first": each.first.cell,
+            "second": each.second.cell,
+            "metric": state.metric,
+            "verdict": each.verdict,
+            "difference": each.difference.estimate,
+            "low": each.difference.low,
+            "high": each.difference.high,
+            "p": each.p,
+            "n": each.difference.n,
+        }
+        for each in view_of(state, row.text).comparisons
+        if each.decided
+    ]
+
+
+def _state(uri: str, study: str) -> StudyState:
+    """Return a study as it is known now."""
+    fold, _ = _known(uri, study)
+    while events := _submissions(uri).events(fold.brief.last_event, study):
+        fold.take(events)
+    return fold.state
 
 
 def _ask(stored: Stored, store: str, state: StudyState, text: str) -> None:

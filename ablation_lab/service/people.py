@@ -12,7 +12,7 @@ from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
 from ablation_lab.service.audit import Audit, Entry
 from ablation_lab.service.client import URL
-from ablation_lab.service.serve import tracking_of
+from ablation_lab.service.serve import settings_at
 from ablation_lab.service.tables import service_uri
 from ablation_lab.service.users import Scope, Token, Users
 
@@ -38,7 +38,7 @@ def act(call: Call) -> int:
         raise ConfigurationError(f"users: unknown action {action!r}; {nearest(action, ACTIONS)}")
     if len(names) != (action != "list"):
         raise ConfigurationError(f"users: expected one name, as in `ablation users {action} anna`")
-    uri = service_uri(tracking_of(replace(call, words=settings)).queue)
+    uri = service_uri(settings_at(replace(call, words=settings)).tracking.queue)
     users, audit = Users(uri), Audit(uri)
     if action == "list":
         for token in users.tokens():

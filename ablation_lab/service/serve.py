@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from ablation_lab.errors import ConfigurationError, redact
 from ablation_lab.output import say
 from ablation_lab.runner.composition import compose
-from ablation_lab.runner.configuration import Tracking, settings_of
+from ablation_lab.runner.configuration import Call as Settings
+from ablation_lab.runner.configuration import settings_of
 from ablation_lab.runner.plugins import typed_plugins
 from ablation_lab.service.secret import private
 from ablation_lab.study.project import open_project
@@ -137,6 +138,8 @@ def serve(call: Call, at: Address) -> int:
         finally:
             if lab.workers:
                 lab.workers.stop()
+            if lab.notifier:
+                lab.notifier.stop()
             lab.checker.close()
             lab.drawer.close()
     return 0
@@ -164,35 +167,44 @@ def lab_of(call: Call, workers: int) -> Lab:
     from ablation_lab.service.aside import Aside
     from ablation_lab.service.audit import Audit
     from ablation_lab.service.checking import Checker
+    from ablation_lab.service.drawing import decided
+    from ablation_lab.service.hooks import hooks_of
     from ablation_lab.service.hub import Hub
+    from ablation_lab.service.notices import Notifier
     from ablation_lab.service.submissions import Submissions
     from ablation_lab.service.tables import service_uri
     from ablation_lab.service.worker import Workers
 
-    tracking, project = tracking_of(call), Path.cwd()
+    settings = settings_at(call)
+    tracking, project = settings.tracking, Path.cwd()
     submissions = Submissions(service_uri(tracking.queue))
     plugins = (*call.plugins, *typed_plugins(call.words))
     given = [word for word in call.words if not word.lstrip("+").startswith(OF_STUDIES)]
     carrying = Workers(submissions, number=workers, project=project, plugins=plugins, words=given)
+    drawer, hooks = Aside(project, plugins), hooks_of(settings.notify)
     return Lab(
         project=project,
         store=tracking.uri,
         submissions=submissions,
         hub=Hub(submissions),
         checker=Checker(project, plugins, given),
-        drawer=Aside(project, plugins),
+        drawer=drawer,
+        notifier=Notifier(
+            submissions, hooks, lambda study: drawer.call(decided, submissions.uri, study)
+        ),
         audit=Audit(submissions.uri),
         workers=carrying if workers else None,
+        words=(*(word for each in plugins for word in ("-p", each)), *given),
     )
 
 
-def tracking_of(call: Call) -> Tracking:
-    """Go to the project of a call; return where it keeps its runs."""
+def settings_at(call: Call) -> Settings:
+    """Go to the project of a call; return what it says, but for its studies."""
     project = open_project(call.project)
     os.chdir(call.project)
     words = [word for word in call.words if not word.lstrip("+").startswith("study=")]
     one = [f"study=[{name}]" for name in project.declared[:1]]
-    return settings_of(compose(project, [*words, *one])).tracking
+    return settings_of(compose(project, [*words, *one]))
 
 
 def _run(lab: Lab, listening: socket.socket, gate: Gate, at: Address) -> None:

@@ -103,7 +103,7 @@ class Service:
             session.verify = str(self.authority) if self.authority else True
             if self.token:
                 session.headers["Authorization"] = f"Bearer {self.token}"
-            return session.request(method, f"{self.url}{path}", timeout=60, **asked)
+            return session.request(method, f"{self.url}{path}", **{"timeout": 60, **asked})
 
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Type in a command of its folder."""

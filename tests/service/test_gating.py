@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.lab import LONGEST
 from tests.service.lab import Service, study
 from tests.service.test_api import refused
 
@@ -20,12 +21,12 @@ def candidate(title: str) -> dict[str, Any]:
 
 def test_a_declared_candidate_is_answered_as_the_command_line_does(service: Service) -> None:
     asked = {"candidate": {"proposed": candidate("Proposed")}, "ledger": "night"}
-    answer = service.post(GATE, json=asked)
+    answer = service.post(GATE, json=asked, timeout=LONGEST)
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert (found["answer"], found["n"], found["ledger"]) == ("more", 0, "night")
     assert found["candidate"] == "proposed:width=large"
-    trained = service.post(GATE, json=asked | {"minutes": 5}).json()
+    trained = service.post(GATE, json=asked | {"minutes": 5}, timeout=LONGEST).json()
     assert trained["answer"] in ("accept", "reject")
     assert trained["n"] == 6
     path = service.declare("proposed", candidate("Proposed"))
@@ -49,4 +50,4 @@ def test_a_declared_candidate_is_answered_as_the_command_line_does(service: Serv
     ],
 )
 def test_what_a_gate_cannot_be_asked(service: Service, asked: dict[str, Any], line: str) -> None:
-    assert line in refused(service.post(GATE, json=asked), 422)
+    assert line in refused(service.post(GATE, json=asked, timeout=LONGEST), 422)

@@ -51,6 +51,7 @@ OF_A_SERVICE = (
     ("pause", "have submitted studies wait", "STUDY|ID ..."),
     ("resume", "have submitted studies go on, or be tried again", "STUDY|ID ..."),
     ("list", "say what was submitted to a service", ""),
+    ("mcp", "answer agents what a service knows, on standard input and output", ""),
 )
 
 
@@ -164,6 +165,12 @@ def _ask(verb: str, call: Call) -> int:
     from ablation_lab.service.verbs import ASKED
 
     return ASKED[verb](call.options, call.words, call.project)
+
+
+def _backup(verb: str, call: Call) -> int:
+    from ablation_lab.service import backup
+
+    return (backup.back_up if verb == "backup" else backup.restore)(call)
 
 
 def _users(call: Call) -> int:
@@ -282,6 +289,8 @@ VERBS: dict[str, Verb] = {
         _users,
         options="service.people",
     ),
+    "backup": Verb("keep all that is trained and queued", "FILE", partial(_backup, "backup")),
+    "restore": Verb("go on from what was kept", "FILE", partial(_backup, "restore")),
     "check": Verb("say which numbers of a manuscript are stale", "FILE ... [profile=NAME]", _check),
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),

@@ -64,7 +64,7 @@ def application(lab: Lab, gate: Gate) -> Any:
     app.include_router(gating(lab))
     app.include_router(login(gate))
     _answer_problems(app)
-    _answer_machines(app, lab)
+    answer_machines(app, lab)
     app.mount(MLFLOW, mlflow)
     return Guard(app, gate)
 
@@ -110,7 +110,9 @@ def _answer_problems(app: FastAPI) -> None:
         return Problem(422, "; ".join(said))
 
 
-def _answer_machines(app: FastAPI, lab: Lab) -> None:
+def answer_machines(app: FastAPI, lab: Lab) -> None:
+    """Add what machines ask: whether it lives, is ready, and how much it does."""
+
     @app.get("/healthz", tags=["machine"])
     async def healthz() -> PlainTextResponse:
         """Say that the process answers."""

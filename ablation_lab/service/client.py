@@ -25,7 +25,7 @@ from ablation_lab.service.state import OVER, State
 URL = "http://127.0.0.1:5000"
 ROOT = "/api/v1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-PATIENCE = 60.0  # seconds for an answer; a stream says something each 15 s
+PATIENCE = 90.0  # seconds for an answer, of which 60 may go by checking; a stream speaks each 15 s
 AGAIN = 1.0  # seconds until a stream that ended is asked for again
 
 

@@ -53,40 +53,39 @@ def gating(lab: Lab) -> APIRouter:
     @router.post("/gate")
     async def gate(request: Request, asked: Candidate) -> Response:
         """Say accept, reject or more; ``minutes`` may be trained for it, 0 without."""
-        word = asked.candidate
-        if isinstance(word, dict):
-            word = await asyncio.to_thread(_declared, lab, word, asked.profile or "")
+        if isinstance(asked.candidate, dict):
+            asked = await asyncio.to_thread(_declared, lab, asked, asked.candidate)
         async with turn:
-            return await _answered(lab, asked, word, request.state.user.name)
+            return await _answered(lab, asked, request.state.user.name)
 
     return router
 
 
-def _declared(lab: Lab, content: dict[str, Any], profile: str) -> str:
-    """Write the file of a candidate that was declared; return its path."""
-    checked = lab.checker.check(Asked(json.dumps(content), profile, is_json=True))
+def _declared(lab: Lab, asked: Candidate, content: dict[str, Any]) -> Candidate:
+    """Write the file of a candidate that was declared; return what is asked of that file."""
+    checked = lab.checker.check(Asked(json.dumps(content), asked.profile or "", is_json=True))
     path = folder_of(lab.project, checked.id) / f"{checked.study}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(checked.text, encoding="utf-8")
-    return str(path)
+    return asked.model_copy(update={"candidate": str(path), "profile": checked.profile})
 
 
-def _command(lab: Lab, asked: Candidate, word: str) -> list[str]:
+def _command(lab: Lab, asked: Candidate) -> list[str]:
     named = {"--against": asked.against, "--metric": asked.metric, "--alpha-ledger": asked.ledger}
     options = [each for name, value in named.items() if value for each in (name, value)]
     settings = {
         "profile": asked.profile, "now.minutes": asked.minutes, "now.replicates": asked.replicates
     }  # fmt: skip
     words = [f"{name}={value}" for name, value in settings.items() if value is not None]
-    candidate = f"{word}:{asked.cell}" if asked.cell else word
+    candidate = f"{asked.candidate}:{asked.cell}" if asked.cell else str(asked.candidate)
     return [sys.executable, "-m", "ablation_lab", "gate", candidate, *options, *lab.words, *words]
 
 
-async def _answered(lab: Lab, asked: Candidate, word: str, user: str) -> Response:
+async def _answered(lab: Lab, asked: Candidate, user: str) -> Response:
     # The ledger keeps who asked: that is whose process it is.
     environment = os.environ | ({"LOGNAME": user} if user else {})
     process = await asyncio.create_subprocess_exec(
-        *_command(lab, asked, word), cwd=lab.project, env=environment, stdout=PIPE, stderr=PIPE
+        *_command(lab, asked), cwd=lab.project, env=environment, stdout=PIPE, stderr=PIPE
     )
     try:
         limit = 60 * asked.minutes + STARTS
@@ -97,7 +96,7 @@ async def _answered(lab: Lab, asked: Candidate, word: str, user: str) -> Respons
     if process.returncode in ANSWERED and said:
         return JSONResponse(json.loads(said.splitlines()[-1]))
     line = redact(wrong.decode(errors="replace").strip().rpartition("\n")[2])
-    line = line.removeprefix("error: ").replace(f"{Path(word).parent}/", "")
+    line = line.removeprefix("error: ").replace(f"{Path(str(asked.candidate)).parent}/", "")
     if process.returncode == WRONG:
         raise ConfigurationError(line)
     return Problem(500, line or "the gate gave no answer")

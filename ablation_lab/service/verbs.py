@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.errors import ConfigurationError, installing
 from ablation_lab.output import say
 from ablation_lab.service.client import URL, Server, Submitted
 from ablation_lab.service.state import State, Wish
@@ -70,6 +70,16 @@ def list_all(options: argparse.Namespace, words: Sequence[str], project: Path) -
     return 0
 
 
+def answer_agents(options: argparse.Namespace, words: Sequence[str], project: Path) -> int:
+    """Answer agents on the standard input and output."""
+    try:
+        from ablation_lab.service.agents import serve
+    except ImportError:
+        need = installing("ablation-lab[mcp]")
+        raise ConfigurationError(f"mcp: the package mcp is not installed: {need}") from None
+    return serve(options.server)
+
+
 def watch_it(study: Submitted) -> int:
     """Say what happens to a submitted study; return 0 where it has succeeded."""
     done = failed = total = 0
@@ -109,5 +119,6 @@ ASKED: Mapping[str, Callable[[argparse.Namespace, Sequence[str], Path], int]] = 
     "submit": submit,
     "watch": watch,
     "list": list_all,
+    "mcp": answer_agents,
     **{str(each): partial(wish, each) for each in Wish},
 }

@@ -157,6 +157,15 @@ def any_left(uri: str) -> bool:
     return False
 
 
+def let_go(uri: str) -> None:
+    """Have nobody hold a cell of a queue that was copied: no holder ever writes there."""
+    if is_absent(uri):
+        return
+    with engine_of(uri) as engine, engine.begin() as connection:
+        if inspect(connection).has_table(LEASES.name):
+            connection.execute(update(LEASES).values(token=NOBODY))
+
+
 def _rows(
     connection: Connection, names: Sequence[str]
 ) -> list[Row[tuple[str, str, str, int, int]]]:

@@ -46,7 +46,7 @@ def test_a_declared_candidate_is_answered_as_the_command_line_does(service: Serv
         ({"candidate": "tiny", "minutes": 1e9}, "minutes"),
         ({"candidate": "tiny", "more": 1}, "more"),
         ({"candidate": {"x": {"run": {"command": ["id"]}}}}, "no code travels over HTTP"),
-        ({"candidate": "tiny", "cell": "width=none"}, "no cell 'width=none'"),
+        ({"candidate": "tiny", "profile": "smoke", "cell": "width=none"}, "no cell 'width=none'"),
     ],
 )
 def test_what_a_gate_cannot_be_asked(service: Service, asked: dict[str, Any], line: str) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from ablation_lab.ending import carried_out
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.output import say
-from ablation_lab.verb import Call, Verb, read_call
+from ablation_lab.verb import SETTINGS, Call, Verb, read_call
 
 if TYPE_CHECKING:
     from ablation_lab.runner.configuration import Invocation
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 WORDS = "[key=value ...]"
 KEYS = "[keys=FILE | from=FILE] [key=value ...]"
 
-SETTINGS = """\
-settings (key=value, as in conf/config.yaml):
-  study=NAME or [A,B]  what to train; without it, the project's own choice
-  profile=NAME         the budget, as the studies name theirs, such as quick
-  engine=NAME          where: local, ray, slurm; engine.workers=2 and the like
-  training.epochs=3    a setting of every run: model, data, optimizer, training
-  now.replicates=N     train only the first replicates now
-  now.where.FACTOR=L   train only cells with this level now
-  now.minutes=M        hand out no more work after this long
-"""
 SOURCE = "FILE.csv|FOLDER|mlflow:NAME|optuna:NAME"
 CLOSELY = "[PACKAGE | family=NAME]"
 CARE = """\
@@ -167,16 +158,10 @@ def _ask(verb: str, call: Call) -> int:
     return ASKED[verb](call.options, call.words, call.project)
 
 
-def _backup(verb: str, call: Call) -> int:
-    from ablation_lab.service import backup
-
-    return (backup.back_up if verb == "backup" else backup.restore)(call)
-
-
-def _users(call: Call) -> int:
-    from ablation_lab.service.people import act
-
-    return act(call)
+def _elsewhere(place: str, call: Call) -> int:
+    """Do what a function of another module does, which is imported only now."""
+    module, _, name = place.rpartition(".")
+    return int(getattr(import_module(f"ablation_lab.{module}"), name)(call))
 
 
 def _new(call: Call) -> int:
@@ -286,11 +271,15 @@ VERBS: dict[str, Verb] = {
     "users": Verb(
         "make, list and revoke tokens for a service, and links to read",
         "add|list|revoke|link [NAME]",
-        _users,
+        partial(_elsewhere, "service.people.act"),
         options="service.people",
     ),
-    "backup": Verb("keep all that is trained and queued", "FILE", partial(_backup, "backup")),
-    "restore": Verb("go on from what was kept", "FILE", partial(_backup, "restore")),
+    "backup": Verb(
+        "keep all that is trained and queued", "FILE", partial(_elsewhere, "service.backup.back_up")
+    ),
+    "restore": Verb(
+        "go on from what was kept", "FILE", partial(_elsewhere, "service.backup.restore")
+    ),
     "check": Verb("say which numbers of a manuscript are stale", "FILE ... [profile=NAME]", _check),
     "values": Verb("say how the reference values fare", "[profile=NAME]", _values),
     "new": Verb("write a project with a study, a module and a test", "NAME", _new),

@@ -14,6 +14,17 @@ from typing import NoReturn
 
 from ablation_lab.errors import ConfigurationError
 
+SETTINGS = """\
+settings (key=value, as in conf/config.yaml):
+  study=NAME or [A,B]  what to train; without it, the project's own choice
+  profile=NAME         the budget, as the studies name theirs, such as quick
+  engine=NAME          where: local, ray, slurm; engine.workers=2 and the like
+  training.epochs=3    a setting of every run: model, data, optimizer, training
+  now.replicates=N     train only the first replicates now
+  now.where.FACTOR=L   train only cells with this level now
+  now.minutes=M        hand out no more work after this long
+"""
+
 
 @dataclass(frozen=True)
 class Call:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.service.aside import Aside, TooLarge
 from ablation_lab.service.audit import Audit
-from ablation_lab.service.carrying import REPORTS, folder_of
 from ablation_lab.service.checking import Asked, Checked, Checker
 from ablation_lab.service.composing import raised
 from ablation_lab.service.hub import Hub
@@ -70,7 +69,7 @@ def problem_of(error: ConfigurationError) -> Problem:
 def routes(lab: Lab) -> APIRouter:
     """Return the API of a lab."""
     router = APIRouter(prefix=ROOT, tags=["studies"])
-    for add in (_asking, _telling, _streaming, _reporting, _auditing):
+    for add in (_asking, _telling, _streaming):
         add(router, lab)
     return router
 
@@ -104,7 +103,7 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         if problem := await _of_another(request, lab, study):
             return problem
         await asyncio.to_thread(lab.submissions.prioritise, study, value)
-        return JSONResponse(_brief(await _state(lab, study)))
+        return JSONResponse(_brief(await state_of(lab, study)))
 
     @router.post("/studies/{study}/replicates", status_code=201)
     async def replicates(
@@ -127,7 +126,7 @@ def _asking(router: APIRouter, lab: Lab) -> None:
         await asyncio.to_thread(lab.submissions.wish, study, wish, asks)
         lab.wake()
         await lab.hub.look()
-        return JSONResponse(_brief(await _state(lab, study)))
+        return JSONResponse(_brief(await state_of(lab, study)))
 
 
 def _telling(router: APIRouter, lab: Lab) -> None:
@@ -149,7 +148,7 @@ def _telling(router: APIRouter, lab: Lab) -> None:
     @router.get("/studies/{study}")
     async def one(study: str) -> JSONResponse:
         """Return a study: state, plan, progress, changes."""
-        return JSONResponse(_brief(await _state(lab, study)))
+        return JSONResponse(_brief(await state_of(lab, study)))
 
     @router.get("/studies/{study}/grid")
     async def grid(study: str) -> JSONResponse:
@@ -180,41 +179,8 @@ def _streaming(router: APIRouter, lab: Lab) -> None:
         study: str, after: int | None = None, last_event_id: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
         """Stream what happened to a study and happens, or from behind an event on."""
-        await _state(lab, study)
+        await state_of(lab, study)
         return _streamed(lab, study, _from(after, last_event_id, 0))
-
-
-def _reporting(router: APIRouter, lab: Lab) -> None:
-    """Add the files of a study's report."""
-
-    @router.get("/studies/{study}/{name}.csv")
-    async def table(study: str, name: str) -> Response:
-        """Return a table of the report: runs, cells, comparisons."""
-        state = await _state(lab, study)
-        return _file(lab, state, f"{state.study}/{name}.csv")
-
-    @router.get("/studies/{study}/report")
-    async def report(study: str) -> Response:
-        """Lead to the page of the report."""
-        state = await _state(lab, study)
-        place = f"{ROOT}/studies/{study}/report/{state.study}.html"
-        return Response(status_code=307, headers={"Location": place})
-
-    @router.get("/studies/{study}/report/{path:path}")
-    async def file(study: str, path: str) -> Response:
-        """Return a file of the report."""
-        return _file(lab, await _state(lab, study), path)
-
-
-def _auditing(router: APIRouter, lab: Lab) -> None:
-    """Add what was changed and refused."""
-
-    @router.get("/audit", tags=["audit"])
-    async def audit(
-        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
-    ) -> JSONResponse:
-        """Return what was changed and what was refused, behind a number; for scope admin."""
-        return JSONResponse(await asyncio.to_thread(lab.audit.entries, after, most=limit))
 
 
 BODY = {
@@ -251,7 +217,7 @@ async def _queued(lab: Lab, checked: Checked, user: str, priority: int) -> JSONR
     _, new = await asyncio.to_thread(lab.submissions.submit, submission)
     lab.wake()
     await lab.hub.look()
-    found = _brief(await _state(lab, checked.id))
+    found = _brief(await state_of(lab, checked.id))
     return JSONResponse(found, 201 if new else 200, {"Location": found["links"]["self"]})
 
 
@@ -262,7 +228,8 @@ async def _of_another(request: Request, lab: Lab, study: str) -> Problem | None:
     return Problem(403, f"{study} is {owner or 'nobody'}'s; a token of scope admin changes it")
 
 
-async def _state(lab: Lab, study: str) -> StudyState:
+async def state_of(lab: Lab, study: str) -> StudyState:
+    """Return what is known of a study. Errors: ``UnknownStudy``."""
     head = await asyncio.to_thread(lab.submissions.head, study)
     return await lab.hub.brief(head)
 
@@ -302,12 +269,3 @@ def _streamed(lab: Lab, study: str, after: int) -> StreamingResponse:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream: AsyncIterator[bytes] = lab.hub.stream(study, after)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
-
-
-def _file(lab: Lab, state: StudyState, path: str) -> Response:
-    """Return a file of a study's report, from nowhere else."""
-    reports = (folder_of(lab.project, state.id) / REPORTS / state.profile).resolve()
-    wanted = (reports / path).resolve()
-    if not wanted.is_relative_to(reports) or not wanted.is_file():
-        return Problem(404, f"no file {path[:200]!r} in the report of {state.study}, {state.state}")
-    return FileResponse(wanted)

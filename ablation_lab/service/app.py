@@ -18,11 +18,13 @@ from starlette.types import Receive, Scope, Send
 
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
+from ablation_lab.service.audit import auditing
 from ablation_lab.service.gating import gating
 from ablation_lab.service.guard import Gate, Guard
 from ablation_lab.service.login import login
 from ablation_lab.service.page import pages
 from ablation_lab.service.problems import Problem
+from ablation_lab.service.reports import reports
 from ablation_lab.service.rights import MLFLOW
 from ablation_lab.service.state import State
 
@@ -61,7 +63,9 @@ def application(lab: Lab, gate: Gate) -> Any:
     )
     app.include_router(routes(lab))
     app.include_router(pages(lab))
+    app.include_router(reports(lab))
     app.include_router(gating(lab))
+    app.include_router(auditing(lab.audit))
     app.include_router(login(gate))
     _answer_problems(app)
     answer_machines(app, lab)

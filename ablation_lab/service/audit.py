@@ -6,10 +6,13 @@ changes and deletes none.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, event, insert, select
 
 from ablation_lab.errors import redact
@@ -71,3 +74,17 @@ class Audit:
         wanted = select(AUDIT).where(AUDIT.c.number > after).order_by(AUDIT.c.number).limit(most)
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(wanted)]
+
+
+def auditing(audit: Audit) -> APIRouter:
+    """Return what shows the log."""
+    router = APIRouter(prefix="/api/v1", tags=["audit"])
+
+    @router.get("/audit")
+    async def entries(
+        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+    ) -> JSONResponse:
+        """Return what was changed and what was refused, behind a number."""
+        return JSONResponse(await asyncio.to_thread(audit.entries, after, most=limit))
+
+    return router

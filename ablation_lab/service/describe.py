@@ -11,7 +11,9 @@ from fastapi import FastAPI
 
 from ablation_lab.service.api import Lab, routes
 from ablation_lab.service.app import answer_machines
+from ablation_lab.service.audit import Audit, auditing
 from ablation_lab.service.gating import gating
+from ablation_lab.service.reports import reports
 from ablation_lab.service.rights import needed
 
 HEAD = """\
@@ -31,7 +33,9 @@ def described() -> dict[str, Any]:
     """Return what the API says of itself."""
     app, lab = FastAPI(title="Ablation Lab", version="1"), cast("Lab", None)
     app.include_router(routes(lab))
+    app.include_router(reports(lab))
     app.include_router(gating(lab))
+    app.include_router(auditing(cast("Audit", None)))
     answer_machines(app, lab)
     return app.openapi()
 

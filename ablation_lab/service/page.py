@@ -69,7 +69,7 @@ def pages(lab: Lab) -> APIRouter:
         row = await asyncio.to_thread(lab.submissions.row, of) if of else None
         text = row.text if row else await asyncio.to_thread(begun, lab.project, study)
         studies, profile = open_project(lab.project).declared, row.profile if row else ""
-        return _page("compose.html.j2", text=text, studies=studies, profile=profile)
+        return page_of("compose.html.j2", text=text, studies=studies, profile=profile)
 
     @router.post("/compose/form")
     async def form(asked: Composed) -> JSONResponse:

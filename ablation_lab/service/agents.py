@@ -11,10 +11,11 @@ import json
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from ablation_lab.service.client import Refused, Server
+from ablation_lab.service.client import Refused, Server, Submitted
 
 MOST_ROWS = 500
 READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
@@ -35,16 +36,16 @@ def tools(server: Server) -> MCPServer[Any]:
     @made.tool(annotations=READS)
     def study_result(study: Study) -> dict[str, Any]:
         """Return what a study found, its main table (Markdown) and its comparisons (CSV)."""
-        found = server.study(study)
+        found = _study(server, study)
         known = found.known
         folder = f"report/{known['study']}"
-        summary = json.loads(_text(server, f"{found.path}/{folder}/summary.json") or "{}")
+        section = json.loads(_text(server, f"{found.path}/{folder}/section.json") or "{}")
         return {
             "id": found.id,
             "study": known["study"],
             "question": known["question"],
             "state": known["state"],
-            "finding": summary.get("finding", ""),
+            "finding": section.get("said", []),
             "table": _text(server, f"{found.path}/{folder}/table_main.md"),
             "comparisons": _text(server, f"{found.path}/comparisons.csv"),
         }
@@ -62,8 +63,16 @@ def tools(server: Server) -> MCPServer[Any]:
     return made
 
 
+def _study(server: Server, name: str) -> Submitted:
+    try:
+        return server.study(name)
+    except Refused as error:
+        raise ToolError(str(error)) from None
+
+
 def _rows(server: Server, study: str, name: str, first: int) -> str:
-    head, *rows = server.study(study).text(name).splitlines()
+    found = _study(server, study)
+    head, *rows = (_text(server, f"{found.path}/{name}") or "nothing yet").splitlines()
     return "\n".join([head, *rows[first : first + MOST_ROWS]])
 
 

@@ -55,7 +55,8 @@ def test_tools_read_what_a_service_knows(service: Service, done: Submitted) -> N
     assert done.id in said["list_studies"][1]
     found = json.loads(said["study_result"][1])
     assert found["state"] == "succeeded"
-    assert found["finding"]
+    assert "width large and small" in found["finding"][0]["plain"]
+    assert "| width" in found["table"]
     assert found["comparisons"].count("\n") >= 1
     assert len(said["runs"][1].splitlines()) == 5
     assert len(said["cells"][1].splitlines()) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def copy(service: Service, tmp_path: Path) -> Iterator[tuple[str, Service]]:
     assert file.stat().st_mode & 0o777 == 0o600
     assert asked.state == "running"
     folder = tmp_path / "elsewhere"
-    (folder / "conf" / "study").mkdir(parents=True)
+    shutil.copytree(service.folder / "conf", folder / "conf")
     there = service.call("restore", str(file), "--project", str(folder))
     assert there.returncode == 0, there.stderr
     again = service.call("restore", str(file), "--project", str(folder))
@@ -59,7 +60,7 @@ def test_a_study_that_was_copied_at_work_goes_on(
 def test_what_is_no_backup_changes_nothing(service: Service, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(b"\x1f\x8b\x08nothing")
-    (tmp_path / "conf").mkdir()
+    shutil.copytree(service.folder / "conf", tmp_path / "conf")
     for file in (broken, tmp_path / "absent"):
         call = service.call("restore", str(file), "--project", str(tmp_path))
         assert (call.returncode, call.stderr.count("\n")) == (2, 1), call.stderr

@@ -46,10 +46,15 @@ def in_python(path: Path) -> Iterator[Message]:
             texts = [
                 part.value
                 for given in call.args
-                for part in ast.walk(given)
+                for part in choices(given)
                 if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
             yield from [(texts[0], texts[1])] if getattr(call.func, "id", "") == "trn" else texts
+
+
+def choices(given: ast.expr) -> tuple[ast.expr, ...]:
+    """What an argument can be: one of two where a condition says which."""
+    return (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,)
 
 
 def in_template(path: Path) -> Iterator[Message]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablation_lab.report.language import msgid, tr, tr_known, trn
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.factorial import too_few_in_common
 from ablation_lab.statistics.planning import Procedure
@@ -24,37 +25,53 @@ from ablation_lab.study.run import TrainerName
 NAMED_CELLS = 3
 MOST_SETTINGS = 6
 GENERAL = (
-    "Intervals show the spread over seeds on one fixed test set; the captions say how much another "
-    "test set would add.",
-    "Settings that a study does not vary are those of its source; they were not tuned for each "
-    "cell, so a cell may lose by a setting that suits it badly.",
+    msgid(
+        "Intervals show the spread over seeds on one fixed test set; the captions say "
+        "how much another test set would add."
+    ),
+    msgid(
+        "Settings that a study does not vary are those of its source; they were not "
+        "tuned for each cell, so a cell may lose by a setting that suits it badly."
+    ),
 )
-PRINTED = (
+PRINTED = msgid(
     "A reference value is one run of unknown seed: it can contradict a recipe, not confirm it."
 )
 RULES: dict[str, str] = {
-    NoConvergence.NON_FINITE: "a loss or parameter was not finite",
-    NoConvergence.LOSS_AT_CHANCE: "the final training loss was that of guessing or above it",
-    NoConvergence.ACCURACY_AT_CHANCE: "the accuracy was at most five points above chance",
+    NoConvergence.NON_FINITE: msgid("a loss or parameter was not finite"),
+    NoConvergence.LOSS_AT_CHANCE: msgid("the final training loss was that of guessing or above it"),
+    NoConvergence.ACCURACY_AT_CHANCE: msgid("the accuracy was at most five points above chance"),
 }
 
 
 def problems(study: Study) -> tuple[str, ...]:
     """Everything that a reader must know before believing the tables, in plain sentences."""
-    said = list(study.problems)
+    said = [*map(tr_known, study.problems)]
     if study.declaration.imported:
         said += imported_sentences(study.declaration.imported)
     foreign = study.frame["trainer"] == TrainerName.IMPORTED
     if foreign.any() and not study.declaration.imported:
         said.append(partly_imported(study.frame.loc[foreign, "reason"], len(study.frame)))
     elif not study.experiment_id:
-        said.append(f"The store has no experiment {study.name}.replicates: no run was started.")
-    said += [f"{e.cell}: excluded: {e.reason}" for e in study.declaration.excluded]
+        said.append(
+            tr(
+                "The store has no experiment {name}.replicates: no run was started.",
+                name=study.name,
+            )
+        )
+    said += [
+        tr("{cell}: excluded: {reason}", cell=e.cell, reason=e.reason)
+        for e in study.declaration.excluded
+    ]
     if len(study.extra):
         cells = ", ".join(sorted(set(study.extra["cell"])))
         said.append(
-            f"{len(study.extra)} stored runs are of the study as it was before it or its code "
-            f"changed, and are not used: {cells}"
+            tr(
+                "{n} stored runs are of the study as it was before it or its code "
+                "changed, and are not used: {cells}",
+                n=len(study.extra),
+                cells=cells,
+            )
         )
     return tuple(said)
 
@@ -62,24 +79,31 @@ def problems(study: Study) -> tuple[str, ...]:
 def imported_sentences(imported: Imported) -> Iterator[str]:
     """What a reader should know of runs that nobody here trained."""
     yield (
-        f"Runs were imported from {imported}: how they were trained, and what was chosen by these "
-        "values, is not known here."
+        tr(
+            "Runs were imported from {imported}: how they were trained, and what was "
+            "chosen by these values, is not known here.",
+            imported=imported,
+        )
     )
     if not imported.paired:
         yield (
-            "Not every cell has the same replicates, so differences are not paired: cells are "
-            "compared by unpaired tests, and no effects of factors are given."
+            tr(
+                "Not every cell has the same replicates, so differences are not paired: "
+                "cells are compared by unpaired tests, and no effects of factors are "
+                "given."
+            )
         )
 
 
 def partly_imported(reasons: pd.Series[str], runs: int) -> str:
     """What a reader should know of a study whose first runs somebody else trained."""
     files = dict.fromkeys(reason.rpartition(": ")[0] for reason in reasons)
-    return (
-        f"{len(reasons)} of {runs} runs were {', '.join(files)}, and count as made by what trains "
-        "the others, which nobody has checked. Their seeds are not those of this study, and they "
-        "may have been known when it was declared."
-    )
+    return tr(
+        "{n} of {runs} runs were {files}, and count as made by what trains the others, which "
+        "nobody has checked. Their seeds are not those of this study, and they may have been known "
+        "when it was declared.",
+        n=len(reasons), runs=runs, files=", ".join(map(tr_known, files)),
+    )  # fmt: skip
 
 
 def without_result(study: Study) -> tuple[str, ...]:
@@ -88,13 +112,17 @@ def without_result(study: Study) -> tuple[str, ...]:
     for row in study.cells.to_dict("records"):
         if row["reason"]:
             by_reason.setdefault(str(row["reason"]), []).append(str(row["cell"]))
-    return tuple(f"{_several(cells)}: {reason}" for reason, cells in by_reason.items())
+    return tuple(f"{_several(cells)}: {tr_known(reason)}" for reason, cells in by_reason.items())
 
 
 def _several(cells: Sequence[str]) -> str:
     if len(cells) <= NAMED_CELLS:
         return "; ".join(cells)
-    return f"{'; '.join(cells[:NAMED_CELLS])} and {len(cells) - NAMED_CELLS} more cells"
+    return tr(
+        "{cells} and {n} more cells",
+        cells="; ".join(cells[:NAMED_CELLS]),
+        n=len(cells) - NAMED_CELLS,
+    )
 
 
 def threats(study: Study) -> tuple[str, ...]:
@@ -158,13 +186,21 @@ def _unfinished(study: Study) -> Iterator[str]:
     needed = int((status != Status.NOT_NEEDED).sum())
     if needed < len(status):
         yield (
-            f"{len(status) - needed} of {len(status)} declared runs are not needed so far: their "
-            f"cells are decided, or not yet looked at with so many."
+            tr(
+                "{spared} of {n} declared runs are not needed so far: their cells are "
+                "decided, or not yet looked at with so many.",
+                spared=len(status) - needed,
+                n=len(status),
+            )
         )
     if lost:
         yield (
-            f"{lost} of {needed} declared runs are missing or failed; cells with few runs "
-            f"have wide intervals or none."
+            tr(
+                "{lost} of {needed} declared runs are missing or failed; cells with few "
+                "runs have wide intervals or none.",
+                lost=lost,
+                needed=needed,
+            )
         )
 
 
@@ -172,20 +208,31 @@ def _one_run(study: Study) -> Iterator[str]:
     cells = study.cells
     one = int((cells["n"] == 1).sum())
     if one and not study.declaration.is_success:
-        yield f"{_cells_have(one)} a single run: no interval, no test."
+        yield trn(
+            "{n} cell has a single run: no interval, no test.",
+            "{n} cells have a single run: no interval, no test.",
+            one,
+        )
 
 
 def _too_few(study: Study) -> Iterator[str]:
     pairs = study.compared.every
     if few := [each.needs for each in pairs if each.needs]:
         yield (
-            f"{len(few)} of {len(pairs)} comparisons have fewer than the {max(few)} "
-            f"replicates without which no verdict is possible."
+            tr(
+                "{few} of {n} comparisons have fewer than the {needs} replicates without "
+                "which no verdict is possible.",
+                few=len(few),
+                n=len(pairs),
+                needs=max(few),
+            )
         )
     if any(each.test == Procedure.NORMAL for each in pairs):
         yield (
-            "With fewer than six replicates differences are tested by t tests, which assume normal "
-            "spread."
+            tr(
+                "With fewer than six replicates differences are tested by t tests, which "
+                "assume normal spread."
+            )
         )
 
 
@@ -193,8 +240,11 @@ def _tested_on_training(study: Study) -> Iterator[str]:
     names = [data.name for data in study.declaration.data if data.test_is_train]
     if names:
         yield (
-            f"On {', '.join(names)} the training set is the test set: what is called accuracy is "
-            f"training accuracy and says nothing about new data."
+            tr(
+                "On {listed} the training set is the test set: what is called accuracy "
+                "is training accuracy and says nothing about new data.",
+                listed=", ".join(names),
+            )
         )
 
 
@@ -202,19 +252,31 @@ def _rules(study: Study) -> Iterator[str]:
     finished = study.frame[study.frame["status"] == Status.FINISHED]
     fired = finished.loc[finished["not_converged"] != "", "not_converged"].value_counts(sort=False)
     if len(fired):
-        parts = [f"{n} because {RULES.get(str(rule), rule)}" for rule, n in sorted(fired.items())]
+        parts = [
+            tr("{n} because {why}", n=n, why=tr(RULES.get(str(rule), str(rule))))
+            for rule, n in sorted(fired.items())
+        ]
         text = "; ".join(parts)
-        yield f"{fired.sum()} of {len(finished)} finished runs did not converge: {text}."
+        yield tr(
+            "{lost} of {n} finished runs did not converge: {text}.",
+            lost=fired.sum(),
+            n=len(finished),
+            text=text,
+        )
     if count := overruled(finished):
         yield (
-            f"{count} of {len(finished)} finished runs ended with a training loss above that of "
-            f"guessing and an accuracy well above it: they count as converged."
+            tr(
+                "{count} of {n} finished runs ended with a training loss above that of "
+                "guessing and an accuracy well above it: they count as converged.",
+                count=count,
+                n=len(finished),
+            )
         )
 
 
 def _effects(study: Study) -> Iterator[str]:
     if said := too_few_in_common(study.outcomes, study.declaration):
-        yield said
+        yield tr_known(said)
 
 
 def _confounded(study: Study) -> Iterator[str]:
@@ -222,9 +284,12 @@ def _confounded(study: Study) -> Iterator[str]:
         return  # checks are no steps
     for step, names in confounded(study.declaration).items():
         more = len(names) - MOST_SETTINGS
-        listed = ", ".join(names[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
-        yield f"Confounded step, {step} changes {len(names)} settings at once: {listed}."
-
-
-def _cells_have(count: int) -> str:
-    return "1 cell has" if count == 1 else f"{count} cells have"
+        listed = ", ".join(names[:MOST_SETTINGS]) + (
+            tr(" and {n} more", n=more) if more > 0 else ""
+        )
+        yield tr(
+            "Confounded step, {step} changes {n} settings at once: {listed}.",
+            step=step,
+            n=len(names),
+            listed=listed,
+        )

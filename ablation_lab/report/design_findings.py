@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from math import isfinite
 
 from ablation_lab.report.formatting import decimals, estimate_text, metric_label
+from ablation_lab.report.language import msgid, tr, tr_known
 from ablation_lab.report.phrases import (
     capital,
     level_text,
@@ -36,6 +37,8 @@ from ablation_lab.store.layers import ends
 from ablation_lab.study.schema import Design
 
 LARGE = 1e6  # from where on a quotient has an exponent
+HIGHEST = msgid("{subject} is highest in {n} of {all} cells alike: {value}")
+LOWEST = msgid("{subject} is lowest in {n} of {all} cells alike: {value}")
 STEEP = 10  # times, from which on the gradients of layers are said to differ
 
 
@@ -62,15 +65,19 @@ def of_layers(study: Study) -> list[Statement]:
     factors = {factor.name: factor for factor in study.declaration.factors}
     levels = {cell.cell: study.declaration.levels_of(cell) for cell in study.declaration.cells}
     least, most = (
-        f"{_times(float(medians[cell]))} times the last layer's with "
-        f"{levels_text(levels[cell], factors)}"
+        tr(
+            "{times} times the last layer's with {levels}",
+            times=_times(float(medians[cell])),
+            levels=levels_text(levels[cell], factors),
+        )
         for cell in (low, high)
     )
-    text = (
-        f"before the first step the first layer's gradient is {least}, the smallest of "
-        f"{len(medians)} cells, and {most}, the largest"
-    )
-    return [Statement(Said(capital(text), "medians over runs, not tested"))]
+    text = tr(
+        "before the first step the first layer's gradient is {least}, the smallest of {n} cells, "
+        "and {most}, the largest",
+        least=least, n=len(medians), most=most,
+    )  # fmt: skip
+    return [Statement(Said(capital(text), tr("medians over runs, not tested")))]
 
 
 def _times(ratio: float) -> str:
@@ -109,7 +116,7 @@ def _main_effect(study: Study, made: Contrast) -> Statement:
     words, found = wording_of(study, len(study.effects)), _effect(study, made)
     factor = study.declaration.factor(made.term[0])
     reference = study.factorial.reference[factor.name] if study.factorial else ""
-    within = within_text("", ["all other factors"])
+    within = within_text("", [tr("all other factors")])
     sides = Sides(level_text(factor, made.levels[0]), factor.said(reference), within)
     plain = f"{words.difference(found, sides)}{_but(study, made)}"
     said = Said(capital(plain), words.evidence(found))
@@ -124,7 +131,7 @@ def _but(study: Study, made: Contrast) -> str:
         if chosen.pop(name, None) == level:
             ((other, at),) = chosen.items()
             here, there = _at_two(study, (name, level), (other, at))
-            return f"; but {here}, and {there}"
+            return tr("; but {here}, and {there}", here=here, there=there)
     return ""
 
 
@@ -136,10 +143,12 @@ def _at_two(study: Study, change: tuple[str, str], places: tuple[str, str]) -> t
     other, at = study.declaration.factor(places[0]), places[1]
     there = data.reference[other.name]
     sizes = [words.signed(effect_at(data, *change, other.name, each)) for each in (at, there)]
-    return (
-        f"by {sizes[0]}{words.unit} with {level_text(other, at)}",
-        f"by {sizes[1]}{words.unit} with {other.said(there)}",
+    named = zip(sizes, (level_text(other, at), other.said(there)), strict=True)
+    here, elsewhere = (
+        tr("by {size} with {level}", size=f"{size}{words.unit}", level=level)
+        for size, level in named
     )
+    return here, elsewhere
 
 
 def _interactions(study: Study) -> list[Statement]:
@@ -154,11 +163,13 @@ def _interaction(study: Study, made: Contrast) -> Statement:
     level, at = made.levels
     here, there = _at_two(study, (one.name, level), (made.term[1], at))
     before = study.factorial.reference[one.name] if study.factorial else ""
-    text = (
-        f"{level_text(one, level)} instead of {one.said(before)} changes {words.subject} {here}, "
-        f"but {there}"
-    )
-    return Statement(Said(capital(text), f"between them {words.evidence(found)}"), found)
+    text = tr(
+        "{level} instead of {other} changes {subject} {here}, but {there}",
+        level=level_text(one, level), other=one.said(before), subject=words.subject, here=here,
+        there=there,
+    )  # fmt: skip
+    numbers = tr("between them {evidence}", evidence=words.evidence(found))
+    return Statement(Said(capital(text), numbers), found)
 
 
 def _steps(study: Study) -> list[Statement]:
@@ -176,8 +187,9 @@ def _to_baseline(study: Study) -> list[Statement]:
         return []
     made, family = study.comparisons, len(study.compared.every)
     counts = Counter(_counted_as(each) for each in made)
-    tally = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-    said = f"; of {len(made)} comparisons with the baseline: {tally}" if len(made) > 1 else ""
+    tally = ", ".join(f"{count} {tr_known(word)}" for word, count in sorted(counts.items()))
+    every = tr("; of {n} comparisons with the baseline: {tally}", n=len(made), tally=tally)
+    said = every if len(made) > 1 else ""
     found: list[Statement] = []
     # What is worse than the baseline of a factorial is what its effects say.
     for word in (Standing.BETTER,) if study.effects else (Standing.BETTER, Standing.WORSE):
@@ -211,7 +223,7 @@ def _compared(study: Study, made: Comparison, family: int, places: str = "") -> 
     several = of_all and len(other) > 1
     sides = Sides(
         levels_text(own, factors) or made.first.cell,
-        "the baseline" if several else said_text(other, factors) or made.second.cell,
+        tr("the baseline") if several else said_text(other, factors) or made.second.cell,
         within_text(levels_text(shared, factors)) if shared and not of_all else "",
         (words.value(made.first), words.value(made.second)),
     )
@@ -225,7 +237,11 @@ def _best(study: Study) -> list[Statement]:
     if not made:
         return [_alike(study)]
     beaten = sum(each.standing is Standing.BETTER for each in made)
-    every = f"; the best of {len(made) + 1} cells, better than {beaten} of the others"
+    every = tr(
+        "; the best of {n} cells, better than {beaten} of the others",
+        n=len(made) + 1,
+        beaten=beaten,
+    )
     said = every if len(made) > 1 else ""
     return [_compared(study, made[0], len(made), said)]
 
@@ -239,8 +255,8 @@ def _alike(study: Study) -> Statement:
     equal = cells[cells["estimate"] == best]
     words = wording_of(study, 1)
     value = words.value(study.outcomes[str(equal.iloc[0]["cell"])])
-    highest = "highest" if study.declaration.higher_is_better else "lowest"
-    said = f"{words.subject} is {highest} in {len(equal)} of {len(cells)} cells alike: {value}"
+    highest = HIGHEST if study.declaration.higher_is_better else LOWEST
+    said = tr(highest, subject=words.subject, n=len(equal), all=len(cells), value=value)
     return Statement(Said(capital(said)))
 
 

@@ -19,7 +19,7 @@ from ablation_lab.report.cautions import GENERAL, PRINTED, problems, threats, wi
 from ablation_lab.report.cross_study import Across, untrained_sentence, untrained_table
 from ablation_lab.report.findings import abstract, basis, statements
 from ablation_lab.report.glossary import Term, glossary
-from ablation_lab.report.language import msgid, tr, tr_known
+from ablation_lab.report.language import msgid, tr, tr_known, trs
 from ablation_lab.report.links import CellRuns, cell_runs
 from ablation_lab.report.methods import cited, facts, methods
 from ablation_lab.report.reference_tables import (
@@ -184,7 +184,11 @@ def document(
         profile=profile,
         title=sections[0].title if len(sections) == 1 else tr("Ablation report"),
         abstract=abstract(
-            studies, totals, verdicts, untrained=sentence, family=family(across.answers).sentence
+            studies,
+            totals,
+            verdicts,
+            untrained=sentence,
+            family=tr_known(family(across.answers).sentence),
         ),
         studies=tuple(sections),
         totals=_totals([each.counts for each in held if each.counts]),
@@ -194,7 +198,7 @@ def document(
         accuracies=across.accuracies,
         verdicts=verdicts,
         calibration=pictures,
-        threats=(*GENERAL, PRINTED) if values else GENERAL,
+        threats=trs(*GENERAL, PRINTED) if values else trs(*GENERAL),
         facts=facts(studies, profile=profile),
         references=tuple(work.text for work in cited(studies)),
         lacking=(tr(NO_FONT),) if lost else (),
@@ -275,7 +279,7 @@ def draw_calibration(across: Across, folder: Path) -> tuple[Picture, ...]:
     if len(judged.p) < FEWEST_DRAWN:
         return ()
     drawn = save(calibration(judged), folder, "calibration")
-    return (_picture(drawn, SHOWN["calibration"]),)
+    return (_picture(drawn, tr(SHOWN["calibration"])),)
 
 
 def _picture(drawn: Drawn, caption: str, *, place: str = "") -> Picture:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
+from ablation_lab.report.language import msgid, tr, trn
 from ablation_lab.report.phrases import (
     MOST_NAMED,
     capital,
@@ -50,22 +51,27 @@ def abstract(
 ) -> tuple[str, ...]:  # fmt: skip
     """The run counts, what was not trained, the verdicts on reference values and on all of them."""
     declared, finished, not_converged, failed, missing, skipped, extra = totals
-    many = "1 study declares" if len(studies) == 1 else f"{len(studies)} studies declare"
     rest = (
-        (failed, "failed"),
-        (missing, "are missing"),
-        (skipped, "were skipped with a reason"),
-        (extra, "more are stored that nobody declares"),
+        (failed, msgid(", {n:,} failed")),
+        (missing, msgid(", {n:,} are missing")),
+        (skipped, msgid(", {n:,} were skipped with a reason")),
+        (extra, msgid(", {n:,} more are stored that nobody declares")),
     )
-    lost = "".join(f", {count:,} {what}" for count, what in rest if count)
     said = [
-        f"{many} {declared:,} runs: {finished:,} finished ({not_converged:,} of them "
-        f"did not converge){lost}."
-    ]
+        trn(
+            "{n} study declares {declared:,} runs: {finished:,} finished ({lost:,} of them did not "
+            "converge){rest}.",
+            "{n} studies declare {declared:,} runs: {finished:,} finished ({lost:,} of them did "
+            "not converge){rest}.",
+            len(studies), declared=declared, finished=finished, lost=not_converged,
+            rest="".join(tr(what, n=count) for count, what in rest if count),
+        )
+    ]  # fmt: skip
     said += [sentence for sentence in (untrained, verdicts_sentence(studies)) if sentence]
     if verdicts is not None and verdicts.rows:
         words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
-        said.append(f"Reference values: {words}. {family}".strip())
+        told = tr("Reference values: {values}", values=words)
+        said.append(f"{told}. {family}".strip())
     return tuple(said)
 
 
@@ -76,14 +82,22 @@ def finding(study: Study) -> str:
 
 def basis(study: Study) -> tuple[str, ...]:
     """The data that a finding is of, and how many tests were judged together."""
-    said = [f"Data: {data.name}, {data.about}." for data in study.declaration.data]
+    said = [
+        tr("Data: {name}, {about}.", name=data.name, about=data.about)
+        for data in study.declaration.data
+    ]
     families = (
-        (sum(1 + len(each.places) for each in study.replies), "answers to what is asked"),
-        (len(study.compared.every), "comparisons of cells"),
-        (len(study.effects), "effects of factors"),
+        (
+            sum(1 + len(each.places) for each in study.replies),
+            msgid("{n:,} answers to what is asked"),
+        ),
+        (len(study.compared.every), msgid("{n:,} comparisons of cells")),
+        (len(study.effects), msgid("{n:,} effects of factors")),
     )
-    if told := [f"{count:,} {what}" for count, what in families if count > 1]:
-        rule = "Judged together, in groups with a chance of at most 5 % of any false verdict each"
+    if told := [tr(what, n=count) for count, what in families if count > 1]:
+        rule = tr(
+            "Judged together, in groups with a chance of at most 5 % of any false verdict each"
+        )
         said.append(f"{rule}: {'; '.join(told)}.")
     return tuple(said)
 
@@ -96,7 +110,7 @@ def statements(study: Study) -> list[Statement]:
     if cells.empty:
         return []
     if (cells["not_converged"] == cells["finished"]).all():
-        return [Statement(Said("No finished run converged"))]
+        return [Statement(Said(tr("No finished run converged")))]
     if len(cells) == 1:
         return [*_of_references(study), of_one_cell(study)][:MOST]
     found = [_answer(study, reply) for reply in study.replies]
@@ -117,7 +131,7 @@ def _answer(study: Study, reply: Reply) -> Statement:
     word = answer_word(reply.asked.ask, whole, at, averaged=averaged)
     within = within_text(levels_text(reply.asked.kept, factors), [] if word else averaged)
     plain = capital(f"{word}{_answers_with(words, reply, factors, within)}{varied}")
-    of = "difference of both" if reply.asked.ask.differs_by else "difference"
+    of = tr("difference of both") if reply.asked.ask.differs_by else ""
     numbers = f"{words.evidence(whole, of=of)}{alike}"
     return Statement(Said(plain, numbers, reply.asked.ask.question), whole)
 
@@ -126,19 +140,20 @@ def answer_word(
     ask: Ask, whole: Tested, places: Sequence[Tested], *, averaged: Sequence[str]
 ) -> str:
     """'Yes: ' and the like, as far as the ask says what yes means and tests decide; or ''."""
-    over = f" on average over {joined(averaged)}" if averaged else ""
+    over = tr(" on average over {factors}", factors=joined(averaged)) if averaged else ""
     if {Standing.BETTER, Standing.WORSE} <= {each.standing for each in places}:
-        return f"It depends on {joined(averaged)};{over} " if averaged else ""
+        said = tr("It depends on {factors};{over} ", factors=joined(averaged), over=over)
+        return said if averaged else ""
     wanted = ask.yes_if or (Yes.DIFFERENT if ask.differs_by else None)
     if wanted is None:
         return ""
     opposite = {Yes.BETTER: Standing.WORSE, Yes.WORSE: Standing.BETTER}.get(wanted)
     if whole.standing in (Standing.UNDECIDED, Standing.NEEDS):
-        word = "Undecided"
+        word = tr("Undecided")
     elif whole.standing.value == wanted or (wanted is Yes.DIFFERENT and whole.decided):
-        word = "Yes"
+        word = tr("Yes")
     else:
-        word = "No, the opposite" if whole.standing is opposite else "No"
+        word = tr("No, the opposite") if whole.standing is opposite else tr("No")
     return f"{word}{over}: "
 
 
@@ -156,7 +171,7 @@ def _answers_with(words: Wording, reply: Reply, factors: Mapping[str, Factor], w
     )
     if not reply.is_slope:
         return words.difference(whole, sides)
-    names = " and ".join(factors[name].label for name in ask.compare)
+    names = tr(" and ").join(factors[name].label for name in ask.compare)
     each = (said_text(dict(zip(ask.named, step, strict=True)), factors) for step in steps)
     return words.slope(whole, sides, f"{names} {', '.join(each)}")
 
@@ -169,11 +184,14 @@ def _differs(words: Wording, reply: Reply, factors: Mapping[str, Factor], within
     means = [words.mean(each) for each in reply.at]
     here, there = (f"{words.signed(b - a)}{words.unit}" for a, b in (means[2:], means[:2]))
     own, other = ({k: v for k, v in each.items() if k != name} for each in (upper, lower))
-    return (
-        f"{within}{levels_text(own, factors)} instead of {said_text(other, factors)} changes "
-        f"{words.subject} by {here} with {levels_text({name: upper[name]}, factors)}, and by "
-        f"{there} with {factors[name].said(lower[name])}"
-    )
+    said = tr(
+        "{level} instead of {other} changes {subject} by {here} with {at}, and by {there} with "
+        "{place}",
+        level=levels_text(own, factors), other=said_text(other, factors), subject=words.subject,
+        here=here, at=levels_text({name: upper[name]}, factors), there=there,
+        place=factors[name].said(lower[name]),
+    )  # fmt: skip
+    return f"{within}{said}"
 
 
 def _places(
@@ -183,14 +201,14 @@ def _places(
     if not places:
         return "", ""
     factors = {factor.name: factor for factor in words.declaration.factors}
-    label = " and ".join(factors[name].label for name in places[0].where)
-    names = [" with ".join(factors[n].said(v) for n, v in p.where.items()) for p in places]
+    label = tr(" and ").join(factors[name].label for name in places[0].where)
+    names = [tr(" with ").join(factors[n].said(v) for n, v in p.where.items()) for p in places]
     if len({each.standing for each in made}) > 1 or made[0].standing is not whole.standing:
         by: dict[str, list[str]] = {}
         for name, each in zip(names, made, strict=True):
             by.setdefault(words.outcome(each, differs=differs), []).append(name)
-        said = (f"{word} for {listed(each)}" for word, each in by.items())
-        return f"; by {label}: {', '.join(said)}", ""
+        said = (tr("{way} for {places}", way=way, places=listed(each)) for way, each in by.items())
+        return tr("; by {label}: {said}", label=label, said=", ".join(said)), ""
     return _same_way(words, made, label, names, way=words.outcome(whole, differs=differs))
 
 
@@ -202,17 +220,22 @@ def _same_way(
     Where that differs much, a reader of the answer alone must not miss it.
     """
     few = len(names) <= MOST_NAMED
-    where = f"{label} {listed(names)}" if few else f"each of the {len(names)} levels of {label}"
+    each = tr("each of the {n} levels of {label}", n=len(names), label=label)
+    where = f"{label} {listed(names)}" if few else each
     if not all(each.decided and isfinite(each.size) for each in made):
-        return "", f"; also {way} for {where}"
+        return "", tr("; also {way} for {where}", way=way, where=where)
     least, most = min(made, key=lambda x: x.size), max(made, key=lambda x: x.size)
     if few:
-        sizes = (f"by {words.amount(x.size)} for {n}" for x, n in zip(made, names, strict=True))
-        said = f"; by {label}: {way} {listed([*sizes])}"
-    else:
-        said = (
-            f"; {way} by {words.amount_alone(least.size)} to {words.amount(most.size)} for {where}"
+        sizes = (
+            tr("by {amount} for {place}", amount=words.amount(x.size), place=name)
+            for x, name in zip(made, names, strict=True)
         )
+        said = tr("; by {label}: {way} {sizes}", label=label, way=way, sizes=listed([*sizes]))
+    else:
+        said = tr(
+            "; {way} by {least} to {most} for {where}", way=way, where=where,
+            least=words.amount_alone(least.size), most=words.amount(most.size),
+        )  # fmt: skip
     return (said, "") if most.size > ALIKE * least.size else ("", said)
 
 
@@ -234,17 +257,21 @@ def _held(verdicts: Sequence[tuple[str, Word]]) -> str:
     apart = [name for name, word in verdicts if word is Word.DIFFERS]
     agree = sum(word in AGREE for _, word in verdicts)
     parts = (
-        (agree, "agrees with our runs", "agree with our runs"),
-        (len(apart), f"differs ({listed(apart)})", f"differ ({listed(apart)})"),
-        (len(verdicts) - agree - len(apart), *["cannot be decided"] * 2),
+        (agree, trn("agrees with our runs", "agree with our runs", agree)),
+        (len(apart), trn("differs ({ids})", "differ ({ids})", len(apart), ids=listed(apart))),
+        (len(verdicts) - agree - len(apart), tr("cannot be decided")),
     )
-    told = [(count, one if count == 1 else many) for count, one, many in parts if count]
+    told = [(count, what) for count, what in parts if count]
     if len(told) == 1:
-        count = {1: "the one reference value", 2: "both reference values"}
-        return f"{count.get(len(verdicts), f'all {len(verdicts)} reference values')} {told[0][1]}"
-    return f"of {len(verdicts)} reference values {', '.join(f'{n} {what}' for n, what in told)}"
+        count = {1: tr("the one reference value"), 2: tr("both reference values")}
+        every = tr("all {n} reference values", n=len(verdicts))
+        return tr("{which} {what}", which=count.get(len(verdicts), every), what=told[0][1])
+    said = ", ".join(tr("{n} {what}", n=n, what=what) for n, what in told)
+    return tr("of {n} reference values {said}", n=len(verdicts), said=said)
 
 
 def _computed(study: Study) -> str:
     done, every = int((study.frame["status"] == Status.FINISHED).sum()), len(study.frame)
-    return f"all {every} checks were computed" if done == every else f"{done} of {every} checks ran"
+    if done == every:
+        return tr("all {n} checks were computed", n=every)
+    return tr("{done} of {n} checks ran", done=done, n=every)

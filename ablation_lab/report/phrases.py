@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ablation_lab.report.language import tr
 from ablation_lab.study.factor import Factor
 
 Levels = Mapping[str, str]
@@ -31,7 +32,7 @@ def said_text(levels: Levels, factors: Mapping[str, Factor]) -> str:
 def joined(texts: Sequence[str]) -> str:
     """'a, b and c'."""
     *first, last = texts or [""]
-    return f"{', '.join(first)} and {last}" if first else last
+    return tr("{listed} and {last}", listed=", ".join(first), last=last) if first else last
 
 
 def level_text(factor: Factor, level: str) -> str:
@@ -39,18 +40,23 @@ def level_text(factor: Factor, level: str) -> str:
     if level in factor.words:
         return factor.words[level]
     counted = factor.label.endswith("s") and not factor.label.endswith("ss")
-    return f"{level} {factor.label}" if counted and level.isdigit() else f"{factor.label} {level}"
+    if counted and level.isdigit():
+        return tr("{number} {things}", number=level, things=factor.label)
+    return f"{factor.label} {level}"
 
 
 def listed(names: Sequence[str]) -> str:
     """'a, b and c', and of many how many more."""
     shown = list(names[:MOST_NAMED])
-    more = [f"{len(names) - len(shown)} more"] if len(names) > MOST_NAMED else []
+    more = [tr("{n} more", n=len(names) - len(shown))] if len(names) > MOST_NAMED else []
     return joined([*shown, *more])
 
 
 def within_text(kept: str, averaged: Sequence[str] = ()) -> str:
     """What holds for both sides, as the beginning of a sentence."""
-    over = f"on average over {' and '.join(averaged)}" if averaged else ""
-    said = " and ".join(filter(None, (f"with {kept}" if kept else "", over)))
-    return f"{said}, " if said else ""
+    over = tr(" and ").join(averaged)
+    if kept and over:
+        return tr("with {kept} and on average over {over}, ", kept=kept, over=over)
+    if kept:
+        return tr("with {kept}, ", kept=kept)
+    return tr("on average over {over}, ", over=over) if over else ""

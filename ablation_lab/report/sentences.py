@@ -18,6 +18,7 @@ from ablation_lab.report.formatting import (
     p_text,
     value_text,
 )
+from ablation_lab.report.language import msgid, msgids, tr, tr_known
 from ablation_lab.report.study import Study
 from ablation_lab.statistics.comparisons import Comparison, Standing, paired
 from ablation_lab.statistics.intervals import Interval
@@ -26,7 +27,17 @@ from ablation_lab.statistics.planning import Procedure, replicates_to_show
 from ablation_lab.study.declaration import Declaration
 
 NOT_DECIDED = (Standing.EQUIVALENT, Standing.UNDECIDED, Standing.NEEDS)  # the surest first
-OUT_OF_REACH = "no bearable number of runs"
+OUT_OF_REACH = msgid("no bearable number of runs")
+TAKES = msgid("; showing one of {amount}, the margin of equivalence, takes {enough}")
+TAKES_AS_SEEN = msgid("; showing one of {amount}, as large as was seen, takes {enough}")
+HIGHER, LOWER = msgids("higher", "lower")
+# What is measured, which way it differs, and whether a size is known.
+CHANGED = {
+    (HIGHER, True): msgid("{subject} is {size} higher {between}"),
+    (LOWER, True): msgid("{subject} is {size} lower {between}"),
+    (HIGHER, False): msgid("{subject} is higher {between}"),
+    (LOWER, False): msgid("{subject} is lower {between}"),
+}
 
 
 @dataclass(frozen=True)
@@ -129,42 +140,54 @@ class Wording:
     def subject(self) -> str:
         """What is measured."""
         if self.declaration.is_success:
-            return "the share of runs that succeed"
-        return "the first number" if self.declaration.computes else self.declaration.primary.words
+            return tr("the share of runs that succeed")
+        if self.declaration.computes:
+            return tr("the first number")
+        return tr_known(self.declaration.primary.words)
 
     def difference(self, found: Tested, sides: Sides) -> str:
         """The plain sentence on one side minus the other."""
+        between = {"upper": sides.upper, "lower": sides.lower}
         if found.standing is Standing.EQUIVALENT:
-            said = (
-                f"{self.subject} is the same within {self.amount(self.margin)} with {sides.upper} "
-                f"and with {sides.lower}"
+            said = tr(
+                "{subject} is the same within {margin} with {upper} and with {lower}",
+                subject=self.subject,
+                margin=self.amount(self.margin),
+                **between,
             )
             return f"{sides.within}{said}"
         values = f": {_against(*sides.values)}" if sides.values else ""
         if not found.decided:
-            said = (
-                f"no difference in {self.subject} is shown between {sides.upper} and {sides.lower}"
+            said = tr(
+                "no difference in {subject} is shown between {upper} and {lower}",
+                subject=self.subject,
+                **between,
             )
         else:
-            said = self.changed(found, f"with {sides.upper} than with {sides.lower}")
+            said = self.changed(found, tr("with {upper} than with {lower}", **between))
         return f"{sides.within}{said}{values}"
 
     def slope(self, found: Tested, sides: Sides, steps: str) -> str:
         """The plain sentence on a change by step from the lower to the upper side."""
         last, first = sides.values
-        values = f": {first} with {sides.lower}, {last} with {sides.upper}"
-        along = f"with each step of {steps}"
+        ends = {"first": first, "lower": sides.lower, "last": last, "upper": sides.upper}
+        values = tr(": {first} with {lower}, {last} with {upper}", **ends)
+        along = tr("with each step of {steps}", steps=steps)
         if not found.decided:
-            return f"{sides.within}no change of {self.subject} is shown {along}{values}"
+            said = tr("no change of {subject} is shown {along}", subject=self.subject, along=along)
+            return f"{sides.within}{said}{values}"
         return f"{sides.within}{self.changed(found, along)}{values}"
 
     def changed(self, found: Tested, between: str) -> str:
         """What is measured, and which way and how much it is decided to differ between what."""
         if self.declaration.is_success:
-            which = "more" if self.way(found) == "higher" else "fewer"
-            return f"{which} runs succeed {between}"
-        size = f"{self.amount(found.size)} " if isfinite(found.size) else ""
-        return f"{self.subject} is {size}{self.way(found)} {between}"
+            if self.way(found) == HIGHER:
+                return tr("more runs succeed {between}", between=between)
+            return tr("fewer runs succeed {between}", between=between)
+        known = isfinite(found.size)
+        size = self.amount(found.size) if known else ""
+        said = CHANGED[self.way(found), known]
+        return tr(said, subject=self.subject, size=size, between=between)
 
     @property
     def margin(self) -> float:
@@ -174,13 +197,13 @@ class Wording:
     def way(self, found: Tested) -> str:
         """Whether the decided difference is 'higher' or 'lower'."""
         better = found.standing is Standing.BETTER
-        return "higher" if better == self.declaration.higher_is_better else "lower"
+        return HIGHER if better == self.declaration.higher_is_better else LOWER
 
     def outcome(self, found: Tested, *, differs: bool = False) -> str:
         """Which way a difference goes, as far as its test says; of differences, that they do."""
         if found.decided:
-            return "different" if differs else self.way(found)
-        return "equivalent" if found.standing is Standing.EQUIVALENT else "undecided"
+            return tr("different") if differs else tr(self.way(found))
+        return tr("equivalent") if found.standing is Standing.EQUIVALENT else tr("undecided")
 
     def amount(self, size: float) -> str:
         """A size in the unit of the metric."""
@@ -198,27 +221,27 @@ class Wording:
     @property
     def unit(self) -> str:
         """' points' for shares."""
-        return " points" if in_percent(self.declaration.primary) else ""
+        return tr(" points") if in_percent(self.declaration.primary) else ""
 
-    def evidence(self, found: Tested, *, of: str = "difference") -> str:
+    def evidence(self, found: Tested, *, of: str = "") -> str:
         """The difference with its interval, the replicates and p, and what a decision takes."""
         interval, declaration, said = found.interval, self.declaration, []
         if found.decided and not (declaration.is_share and declaration.higher_is_better):
-            said.append(found.standing.value)
+            said.append(tr_known(found.standing.value))
         if isfinite(interval.estimate):
-            said.append(f"{of} {self.signed(interval.estimate)}{self.unit}")
+            said.append(f"{of or tr('difference')} {self.signed(interval.estimate)}{self.unit}")
         if isfinite(interval.low):
-            ends = " to ".join(map(self.signed, (interval.low, interval.high)))
-            said.append(f"95 % interval {ends}")
+            low, high = map(self.signed, (interval.low, interval.high))
+            said.append(tr("95 % interval {low} to {high}", low=low, high=high))
         said.append(f"n = {interval.n:,}")
         if isfinite(found.p) and found.standing is not Standing.NEEDS:
             text, same = p_text(found.p), found.standing is Standing.EQUIVALENT
-            of = " of equivalence" if same else ""
-            said.append(f"p{of} {text}" if text.startswith("<") else f"p{of} = {text}")
+            p = tr("p of equivalence") if same else "p"
+            said.append(f"{p} {text}" if text.startswith("<") else f"{p} = {text}")
         if found.assumes and found.standing is not Standing.NEEDS:
-            said.append("assuming normal spread")
+            said.append(tr("assuming normal spread"))
         if found.decided and interval.low <= 0 <= interval.high:
-            said.append("by a test in steps, which decides a little sooner than the interval")
+            said.append(tr("by a test in steps, which decides a little sooner than the interval"))
         return ", ".join(said) + self.lacking(found)
 
     def lacking(self, found: Tested) -> str:
@@ -226,21 +249,27 @@ class Wording:
         if found.standing not in (Standing.UNDECIDED, Standing.NEEDS):
             return ""
         if found.needs:
-            return f"; any verdict needs n ≥ {found.needs}"
+            return tr("; any verdict needs n ≥ {needs}", needs=found.needs)
         if not isfinite(found.size):
-            return "; a run that is not finite counts as infinitely bad, so no size can be given"
+            return tr(
+                "; a run that is not finite counts as infinitely bad, so no size can be given"
+            )
         wanted = self.margin or found.size
         if not found.spread or not is_some(self.signed(wanted)):
-            return "; hardly any difference was seen"
+            return tr("; hardly any difference was seen")
         needed = replicates_to_show(wanted, self.family, spread=found.spread)
-        enough = f"n ≥ {needed:,}" if needed else OUT_OF_REACH
-        what = "the margin of equivalence" if self.margin else "as large as was seen"
-        return f"; showing one of {self.amount(wanted)}, {what}, takes {enough}"
+        enough = f"n ≥ {needed:,}" if needed else tr(OUT_OF_REACH)
+        said = {"amount": self.amount(wanted), "enough": enough}
+        if self.margin:
+            return tr(
+                "; showing one of {amount}, the margin of equivalence, takes {enough}", **said
+            )
+        return tr("; showing one of {amount}, as large as was seen, takes {enough}", **said)
 
     def value(self, found: Outcomes) -> str:
         """What one side came to."""
         if self.declaration.is_success and found.are_counted:
-            return f"{found.successes} of {len(found.values)} runs"
+            return tr("{n} of {all} runs", n=found.successes, all=len(found.values))
         text = value_text(self.mean(found), self.declaration, digits=self.digits)
         return f"{text} %" if in_percent(self.declaration.primary) else text
 
@@ -255,7 +284,8 @@ def _against(upper: str, lower: str) -> str:
     """'1 of 200 against 200 of 200 runs'."""
     runs = " runs"
     both = upper.endswith(runs) and lower.endswith(runs)
-    return f"{upper.removesuffix(runs) if both else upper} against {lower}"
+    first = upper.removesuffix(runs) if both else upper
+    return tr("{upper} against {lower}", upper=first, lower=lower)
 
 
 def is_some(text: str) -> bool:

@@ -187,7 +187,9 @@ def _to_baseline(study: Study) -> list[Statement]:
         return []
     made, family = study.comparisons, len(study.compared.every)
     counts = Counter(_counted_as(each) for each in made)
-    tally = ", ".join(f"{count} {tr_known(word)}" for word, count in sorted(counts.items()))
+    tally = ", ".join(
+        tr("{n} {word}", n=count, word=tr_known(word)) for word, count in sorted(counts.items())
+    )
     every = tr("; of {n} comparisons with the baseline: {tally}", n=len(made), tally=tally)
     said = every if len(made) > 1 else ""
     found: list[Statement] = []

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ablation_lab.report.design_findings import of_design, of_layers, of_one_cell
-from ablation_lab.report.language import msgid, tr, trn
+from ablation_lab.report.language import msgid, tr, tr_known, trn
 from ablation_lab.report.phrases import (
     MOST_NAMED,
     capital,
@@ -69,7 +69,9 @@ def abstract(
     ]  # fmt: skip
     said += [sentence for sentence in (untrained, verdicts_sentence(studies)) if sentence]
     if verdicts is not None and verdicts.rows:
-        words = ", ".join(f"{row[1].text} {row[0].text}" for row in verdicts.rows)
+        words = ", ".join(
+            tr("{n} {word}", n=row[1].text, word=row[0].text) for row in verdicts.rows
+        )
         told = tr("Reference values: {values}", values=words)
         said.append(f"{told}. {family}".strip())
     return tuple(said)
@@ -83,7 +85,7 @@ def finding(study: Study) -> str:
 def basis(study: Study) -> tuple[str, ...]:
     """The data that a finding is of, and how many tests were judged together."""
     said = [
-        tr("Data: {name}, {about}.", name=data.name, about=data.about)
+        tr("Data: {name}, {about}.", name=data.name, about=tr_known(data.about))
         for data in study.declaration.data
     ]
     families = (

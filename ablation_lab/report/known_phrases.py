@@ -40,6 +40,18 @@ WORDS = msgids(
     "the source prints no value that could be compared",
     "does not have this profile",
     "table", "charts", "compare",
+    # Data sets that come with the lab.
+    "exclusive or, 4 rows; train, validation and test are the same rows (truth table)",
+    "two spirals, 97 points each; train, validation and test are the same rows (Lang and Witbrock "
+    "1988)",
+    "handwritten digits, pixels / 16; fixed split by hash, 1,197 train, 300 validation, 300 test "
+    "(scikit-learn; UCI, Alpaydin and Kaynak 1998)",
+    "MNIST digits, pixels / 255; train images 5,000-59,999, validation the FIRST 5,000, test "
+    "10,000 (LeCun, Cortes, Burges)",
+    "Fashion-MNIST, pixels / 255; train images 5,000-59,999, validation the FIRST 5,000, test "
+    "10,000 (Zalando Research, MIT)",
+    "CIFAR-10, pixels / 255; train 45,000, validation the LAST 5,000 of batches 1-5, test 10,000 "
+    "(Krizhevsky, Nair, Hinton 2009)",
 )  # fmt: skip
 PHRASES = (*WORDS, *msgids(
     "needs n ≥ {needs}",

@@ -85,7 +85,7 @@ def translated(message: str) -> str:
 
 def trn(one: str, many: str, n: int, /, **values: object) -> str:
     """The same of a number `{n}`, in the form that it takes."""
-    said = _catalogue(language()).ngettext(one, many, n)
+    said = _catalogue(language()).ngettext(one, many, int(n))
     return _FORMATTER.vformat(said, (), {"n": n, **values})
 
 

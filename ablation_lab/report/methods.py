@@ -221,7 +221,7 @@ def _data(studies: Sequence[Study]) -> list[Fact]:
     return [
         (
             tr("data {name}", name=name),
-            tr("{about} (identity {sum})", about=data.about, sum=data.checksum[:DIGITS]),
+            tr("{about} (identity {sum})", about=tr_known(data.about), sum=data.checksum[:DIGITS]),
         )
         for name, data in sorted(used.items())
     ]

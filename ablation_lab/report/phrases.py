@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ablation_lab.report.language import tr
+from ablation_lab.report.language import ENGLISH, language, tr
 from ablation_lab.study.factor import Factor
 
 Levels = Mapping[str, str]
@@ -15,8 +15,8 @@ MOST_NAMED = 4  # places or levels that a sentence spells out
 
 
 def capital(text: str) -> str:
-    """The text with a capital letter."""
-    return f"{text[:1].upper()}{text[1:]}"
+    """The text with a capital letter, in languages that begin sentences with one."""
+    return f"{text[:1].upper()}{text[1:]}" if language() == ENGLISH else text
 
 
 def levels_text(levels: Levels, factors: Mapping[str, Factor]) -> str:

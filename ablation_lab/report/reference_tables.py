@@ -104,7 +104,7 @@ def bound_sentence(found: Sequence[Answer]) -> str:
     words = Counter(tr_known(answer.verdict.text) for answer in found)
     if len(found) <= MOST_NAMED:
         return f"{'; '.join(map(_named, found))}." if found else ""
-    told = ", ".join(f"{n} {word}" for word, n in words.most_common())
+    told = ", ".join(tr("{n} {word}", n=n, word=word) for word, n in words.most_common())
     apart = [_named(answer) for answer in found if answer.verdict.word in APART]
     listed = f" {'; '.join(apart)}." if apart else ""
     return tr("{n} values: {told}.{listed}", n=len(found), told=told, listed=listed)

@@ -167,7 +167,8 @@ def verdicts_sentence(studies: Sequence[Study]) -> str:
     if made.empty:
         return ""
     counts = ", ".join(
-        f"{n:,} {tr_known(str(word))}" for word, n in made["verdict"].value_counts().items()
+        tr("{n:,} {word}", n=n, word=tr_known(str(word)))
+        for word, n in made["verdict"].value_counts().items()
     )
     decided = made["verdict"].isin([Standing.BETTER, Standing.WORSE])
     said = tr(

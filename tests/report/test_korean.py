@@ -44,14 +44,16 @@ def test_no_sentence_of_ours_is_english(
 ) -> None:
     written = " ".join(study.declaration.model_dump_json() for study in studies.values())
     works = (folders[1] / "references.bib").read_text(encoding="utf-8")
-    for name in (each for each in PAGES if (folders[1] / f"{each}.html").exists()):
-        left = [
-            found
-            for text in texts(folders[1] / f"{name}.html")
-            for found in OURS.findall(text)
-            if found not in written and found not in works
-        ]
-        assert not left, f"{name}.html: {left[:5]}"
+    left = [
+        (page.name, found)
+        for page in (folders[1] / f"{each}.html" for each in PAGES)
+        if page.exists()
+        for text in texts(page)
+        for found in OURS.findall(text)
+        if not text.strip().startswith("ablation ")  # a command
+        if found not in written and found not in works
+    ]
+    assert not left
 
 
 def test_pages_say_which_language_they_are_in(folders: tuple[Path, Path]) -> None:

@@ -28,7 +28,7 @@ from ablation_lab.report.canvas import (
     styled,
 )
 from ablation_lab.report.formatting import in_percent, metric_label
-from ablation_lab.report.language import tr
+from ablation_lab.report.language import tr, tr_known
 from ablation_lab.report.layout import ABSENT, agrees
 from ablation_lab.report.marks import (
     MOST_LINES,
@@ -160,7 +160,7 @@ def training_curves(study: Study, *, ax: Axes | None = None) -> Axes:
         ax.fill_between(low[name].index, *band, color=look["color"], alpha=0.15, lw=0)
     logarithmic(ax)
     ax.set_xlabel(tr("step (log scale)"))
-    words = metric.replace("_", " ").replace("val ", "validation ")
+    words = tr_known(metric.replace("_", " ").replace("val ", "validation "))
     ax.set_ylabel(f"{words}{' (%)' if scale == 100 else ''}")
     if scale == 100:
         stretched(ax, (scale * middles).tolist(), "y")

@@ -25,7 +25,7 @@ WORDS = msgids(
     "no finished run", "none",
     # Metrics that are the lab's own.
     "test accuracy", "val accuracy", "train accuracy", "test loss", "val loss", "train loss",
-    "success", "test distance", "prediction", "validation accuracy", "validation loss",
+    "success", "test distance", "prediction", "validation accuracy",
     # Which state of a run is reported.
     "Values are those after the last step of training.",
     "Values are those of the best point of each run's validation curve; the test set was scored "

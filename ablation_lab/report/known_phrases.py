@@ -22,7 +22,7 @@ WORDS = msgids(
     "joint sign flips", "t tests, assumes normal spread", "unpaired t tests, assumes normal means",
     # Runs.
     "finished", "failed", "skipped", "missing", "not needed", "not run", "excluded",
-    "no finished run", "none",
+    "no finished run", "none", "killed", "still running or killed",
     # Metrics that are the lab's own.
     "test accuracy", "val accuracy", "train accuracy", "test loss", "val loss", "train loss",
     "success", "test distance", "prediction", "validation accuracy",

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from ablation_lab.training.fault import RAISED, said, traced
 
+HASHES = "PYTHONHASHSEED"
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -38,10 +39,16 @@ def failed(error: BaseException) -> Outcome[Any]:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Return the variables that hold a worker to its share of the cores."""
+    """Return the variables that hold a worker to its share of the cores, and to one order of sets.
+
+    Python hashes texts otherwise in every process, unless it is told how before it starts.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     # One compiler process at most: the other cores have workers of their own.
-    return dict.fromkeys(names, str(threads)) | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    return dict.fromkeys(names, str(threads)) | {
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        HASHES: "0",
+    }
 
 
 def prepare(threads: int) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +26,7 @@ from ablation_lab.errors import ConfigurationError, StoreError, nearest
 from ablation_lab.study.files import (
     DEEPEST,
     PRODUCT,
+    YAML_LOADER,
     files_of,
     flat,
     read_root,
@@ -49,6 +51,8 @@ PLACES = (
     "tracking.uri",
 )
 LONGEST = 10_000  # letters of a setting that is typed
+# What stands before the name of a factor.
+WHERE = "now.where."
 # Settings that the composition takes care of by itself.
 OWN = ("study", "plugins")
 # Settings of earlier versions, and what does the same now.
@@ -63,21 +67,24 @@ def compose(project: Project, arguments: Sequence[str]) -> DictConfig:
 
     Errors: ``ConfigurationError``, and Hydra's own.
     """
-    arguments = [word for word in arguments if not word.lstrip("+").startswith("plugins=")]
-    for argument in arguments:
-        _validate(argument)
+    words = [word for word in arguments if not word.lstrip("+").startswith("plugins=")]
+    for word in words:
+        _validate(word)
+    where = dict(_restriction(word) for word in words if _key(word).startswith(WHERE))
+    arguments = [word for word in words if not _key(word).startswith(WHERE)]
     for path in _yaml_files(project.conf):
         read_yaml(path)
     _refuse_two_of_one_name(project)
     _refuse_no_choice(arguments, project)
     beside = {path.stem: _read_beside(path, project) for path in project.beside}
     chosen = {_key(argument) for argument in arguments}
-    studies = [] if "study" in chosen or beside else [f"+study=[{','.join(project.studies)}]"]
+    studies = [] if "study" in chosen or beside else [f"+study={_written(list(project.studies))}"]
     search = f"hydra.searchpath=[{_quoted(f'file://{project.conf.resolve()}')}]"
     overrides = [*_of_project(project, chosen), *studies, *map(_in_hydras_words, arguments), search]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(PRODUCT)):
         config = _composed(overrides, arguments)
     OmegaConf.update(config, "study", beside, force_add=True)
+    OmegaConf.update(config, "now.where", where, force_add=True)
     return config
 
 
@@ -139,7 +146,7 @@ def _validate(argument: str) -> None:
         )
     key = _key(argument)
     word = re.split(r"[.@/\[]", key, maxsplit=1)[0]
-    if word not in options() or re.search(r"[@/]", key):
+    if word not in options() or (re.search(r"[@/]", key) and not key.startswith(WHERE)):
         instead = GONE.get(word) or nearest(word, options())
         raise ConfigurationError(f"command line: unknown key {key!r}; {instead}")
     if key in SECTIONS:
@@ -158,14 +165,28 @@ def _depth(text: str) -> int:
 def _in_hydras_words(argument: str) -> str:
     """Return what a user types in as Hydra understands it."""
     key = _key(argument)
-    if key == "study":
-        return f"+{argument.lstrip('+')}"
     value = argument.partition("=")[2]
+    if key == "study":
+        return f"+study={_written(_names(value))}"
     if key in PLACES and value not in ("", "null") and value[0] not in "'\"":
         return f"{argument.partition('=')[0]}={_quoted(value)}"
     if key.partition(".")[0] in SECTIONS and key != "data.root":
         return f"++overrides.{argument.lstrip('+')}"
-    return re.sub(r"^now\.where\.", "++now.where.", argument)
+    return argument
+
+
+def _names(value: str) -> list[str]:
+    """Return the studies that are named: one, or several in brackets; no name has a comma."""
+    return [each.strip().strip("'\"") for each in value.strip().strip("[]").split(",")]
+
+
+def _restriction(argument: str) -> tuple[str, Any]:
+    """Return a factor and its levels, which are written as in a file: any text names one."""
+    factor, _, levels = argument.lstrip("+").removeprefix(WHERE).partition("=")
+    try:
+        return factor.strip(), yaml.load(levels, Loader=YAML_LOADER)
+    except yaml.YAMLError:
+        return factor.strip(), levels
 
 
 def _of_project(project: Project, chosen: set[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ablation_lab.errors import ConfigurationError, keep_secret, nearest
 from ablation_lab.runner.watcher import Watcher
 from ablation_lab.store.connect import given_path
 from ablation_lab.study.command import Command
-from ablation_lab.study.factor import WrittenWhere
+from ablation_lab.study.factor import WrittenWhere, within
 from ablation_lab.study.files import files_of, read_study, read_yaml, refuse_directives
 from ablation_lab.study.names import Language
 from ablation_lab.study.project import Listed, Project, catalogue
@@ -245,7 +245,8 @@ def _overrides(given: Mapping[str, Mapping[str, Any]], studies: Sequence[Study])
     }
     for study in studies:
         for factor in (*study.factors, *study.nuisances):
-            undone = {key for level in factor.settings.values() for key in level} & set(flat)
+            varied = {key for level in factor.settings.values() for key in level}
+            undone = [k for k in flat if within(k, varied) or any(within(v, [k]) for v in varied)]
             if undone:
                 raise ConfigurationError(
                     f"command line: {min(undone)}: factor {factor.name!r} of {study.place} sets "
@@ -269,9 +270,8 @@ def _check_tuned(study: Study, profile: str) -> None:
     for entry in budget.adjustments:
         given |= dict.fromkeys(entry.overrides, f"profiles.{profile}.adjustments")
     for factor in study.nuisances:
-        undone = {key for level in factor.settings.values() for key in level} & set(given)
-        if undone:
-            key = min(undone)
+        varied = {key for level in factor.settings.values() for key in level}
+        if key := min((key for key in given if within(key, varied)), default=""):
             raise ConfigurationError(
                 f"{study.place}: {given[key]}: {key}: nuisance factor {factor.name!r} sets it in "
                 "every run, so that it would do nothing; leave it out, or make it a level"

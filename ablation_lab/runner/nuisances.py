@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.planning import stacks_of
-from ablation_lab.runner.train import verify_data, verify_modules
+from ablation_lab.runner.verifying import verify_data, verify_modules
 from ablation_lab.store.connect import is_absent
 from ablation_lab.store.places import validate_places
 from ablation_lab.study.declare import Declared, declare

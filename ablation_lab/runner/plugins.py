@@ -8,7 +8,6 @@ families, data sets, metrics and the like by being imported, from entry points o
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.project import Project, open_project
 from ablation_lab.training.fault import RAISED, place_of, said, traced
+from ablation_lab.training.packages import import_packages
 
 PLUGINS = "ablation_lab.plugins"
 
@@ -64,7 +64,7 @@ def _typed_plugins(word: str) -> list[str]:
 
 def _import_plugin(name: str, folder: Path) -> None:
     try:
-        importlib.import_module(name)
+        import_packages([name])
     except RAISED as error:  # a user's package may raise whatever it likes
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             raise ConfigurationError(

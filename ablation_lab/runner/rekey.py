@@ -28,7 +28,7 @@ from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.nuisances import with_choices
 from ablation_lab.runner.planning import cell_of, count, find_missing, groups
 from ablation_lab.runner.session import declare_studies, read_store
-from ablation_lab.runner.train import verify_data
+from ablation_lab.runner.verifying import verify_data
 from ablation_lab.store.places import validate_readable
 from ablation_lab.study.declare import declare
 from ablation_lab.study.files import files_of, read_study

@@ -25,12 +25,14 @@ from ablation_lab.runner.nuisances import level_by_level, tune, with_choices
 from ablation_lab.runner.outlook import outlook_lines
 from ablation_lab.runner.planning import (
     Missing,
+    Planned,
     Stored,
     find_missing,
     plan_runs,
     summary,
 )
 from ablation_lab.runner.train import Trained, failures, train
+from ablation_lab.runner.verifying import unlike_themselves
 from ablation_lab.store.connect import spools
 from ablation_lab.store.experiments import validate_experiments
 from ablation_lab.store.places import validate_places
@@ -61,22 +63,30 @@ def carry_out(call: Invocation) -> int:
 
 
 def say_plan(call: Invocation) -> int:
-    """Say what a call would do; nothing is started or written."""
-    for line in plan_lines(call):
+    """Say what a call would do, and which modules are not repeatable; nothing is written."""
+    planned = plan_of(call)
+    for line in (summary(planned), *outlook_lines(call, planned)):
         say(line)
+    for line in unlike_themselves(planned.stacks).values():
+        say(f"note: {line}")
     return 0
 
 
 def plan_lines(call: Invocation) -> Iterator[str]:
-    """Yield what a call would do, one line for each thing to know."""
+    """Yield what a call would do, one line for each thing to know; nothing is started."""
+    planned = plan_of(call)
+    yield summary(planned)
+    yield from outlook_lines(call, planned)
+
+
+def plan_of(call: Invocation) -> Planned:
+    """Return what a call would do."""
     declared = declare_studies(call)
     stored = read_store(call)
     chosen = with_choices(call, declared)
     asked = look(call, chosen)
     missing = find_missing(call, chosen, stored, asked, also_untuned=True)
-    planned = plan_runs(call, missing)
-    yield summary(planned)
-    yield from outlook_lines(call, planned)
+    return plan_runs(call, missing)
 
 
 def declare_studies(call: Invocation) -> tuple[Declared, ...]:

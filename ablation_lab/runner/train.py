@@ -12,38 +12,33 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ablation_lab.data import verify
 from ablation_lab.engines.contract import Done, Engine
-from ablation_lab.engines.local import LocalEngine
-from ablation_lab.errors import ConfigurationError
+from ablation_lab.output import say
 from ablation_lab.runner.configuration import Invocation
 from ablation_lab.runner.looks import asked_next
 from ablation_lab.runner.planning import (
-    Cell,
     Planned,
     Stored,
     cell_of,
     groups,
     stacks_of,
 )
+from ablation_lab.runner.verifying import Looked, set_up, verify_data, verify_modules
 from ablation_lab.runner.watcher import Watcher
 from ablation_lab.store.leases import any_left
 from ablation_lab.store.places import validate_places
 from ablation_lab.study.record import Record, Status
-from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.stacking import is_found
-from ablation_lab.training.command import failed_setup
+from ablation_lab.study.run import Run, Stack
 from ablation_lab.training.ensemble import combine_members
 from ablation_lab.training.execute import by_cell, execute
 from ablation_lab.training.fault import described_crash
 from ablation_lab.training.plan import estimated, limit_of
-from ablation_lab.training.validate import found_alone, validate_stack
 
 if TYPE_CHECKING:
     # MLflow and Optuna take seconds to import, which a call with nothing to do need not wait for.
@@ -89,7 +84,9 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
     with call.engine.start(call.plugins) as engine:
         # The first worker imports torch meanwhile: seconds in each of the two processes.
         with _imported_meanwhile("ablation_lab.runner.results"):
-            alone = verify_modules(stacks_of(call, wanted, engine.accelerators), engine)
+            looked = verify_modules(stacks_of(call, wanted, engine.accelerators), engine)
+        for said in looked.unlike.values():
+            say(f"note: {said}")
         from ablation_lab.runner.results import Results
 
         # Only now: a call that is refused leaves no store behind.
@@ -97,7 +94,7 @@ def train(call: Invocation, planned: Planned, *, until: float) -> Trained:
             results.settle(planned.missing.every)
             tried = set[tuple[str, str]]()
             while wanted:
-                _train_all(call, wanted, engine, results, alone=alone, until=until)
+                _train_all(call, wanted, engine, results, looked, until=until)
                 tried |= {(run.study, run.key) for run in wanted}
                 goes_on = planned.missing.later and time.monotonic() <= until
                 wanted = asked_next(call, planned.missing, results, tried) if goes_on else ()
@@ -113,62 +110,13 @@ def settle(call: Invocation, planned: Planned) -> None:
             results.settle(planned.missing.every)
 
 
-def verify_data(call: Invocation, runs: Iterable[Run]) -> None:
-    """See that the data files of the runs that train are there and right."""
-    used = {run.config["data"]["name"] for run in runs if "data" in run.config}
-    for name in sorted(used):
-        verify(name, call.root)
-
-
-def set_up(call: Invocation, runs: Iterable[Run]) -> None:
-    """Run the commands that a study wants run before its first one, each once.
-
-    Errors: ``ConfigurationError`` for one that fails, with the last thing that it said.
-    """
-    commands = {run.study: run.config["command"] for run in runs if "command" in run.config}
-    for study, command in commands.items():
-        for arguments in command["setup"] or ():
-            if said := failed_setup(arguments, command, call.conf.parent):
-                shown = " ".join(arguments)
-                raise ConfigurationError(f"study/{study}.yaml: run.setup: {shown!r}: {said}")
-
-
-def verify_modules(stacks: Iterable[Stack], engine: Engine) -> dict[Cell, str]:
-    """Build one module of every cell in a worker, before anything trains.
-
-    Return the cells whose first steps tell that they train alone, with the reason. An engine whose
-    jobs wait in a queue is not asked: what is wrong is said at once.
-    Errors: ``ConfigurationError`` with the first thing that is wrong.
-    """
-    first: dict[tuple[str, str], Stack] = {}
-    for stack in stacks:
-        if not stack.runs[0].trains:
-            continue
-        for run in stack.runs:
-            first.setdefault((run.study, run.cell), replace(stack, runs=(run,)))
-    with LocalEngine(workers=1) if engine.queues else nullcontext(engine) as nearby:
-        for done in nearby.map(validate_stack, first.values()):
-            if done.result:
-                raise ConfigurationError(done.result)
-        asked = list(nearby.map(found_alone, filter(_is_open, first.values())))
-    said = {cell_of(done.job.runs[0]): done.error or done.result for done in asked}
-    return {cell: reason for cell, reason in said.items() if reason}
-
-
-def _is_open(stack: Stack) -> bool:
-    """Say whether only its first steps tell if a cell stacks."""
-    return stack.trainer is TrainerName.STACKED and is_found(
-        stack.runs[0].config["model"]["family"]
-    )
-
-
 def _train_all(
     call: Invocation,
     wanted: tuple[Run, ...],
     engine: Engine,
     results: Results,
+    looked: Looked,
     *,
-    alone: Mapping[Cell, str],
     until: float,
 ) -> None:
     """Train what can be leased, until nothing is left that another runner holds."""
@@ -177,7 +125,7 @@ def _train_all(
         leased, held = results.lease(left)
         # Two studies may declare the same run: it is trained once and kept in both.
         by_key = groups(leased, lambda run: run.key)
-        stacks = stacks_of(call, leased, engine.accelerators, alone)
+        stacks = stacks_of(call, leased, engine.accelerators, looked.alone)
         while stacks:
             again: list[Stack] = []
             limit = partial(limit_of, accelerators=engine.accelerators)
@@ -190,7 +138,8 @@ def _train_all(
                         again += parts
                     else:
                         records += _records(done)
-                results.keep([twin for each in records for twin in _twins(each, by_key)])
+                told = map(looked.told, records)
+                results.keep([twin for each in told for twin in _twins(each, by_key)])
             stacks = again
         waiting = _combine(call, [run for run in leased if run.is_ensemble], results)
         left = results.still_missing(held, waiting)

@@ -23,11 +23,12 @@ from ablation_lab.engines.contract import Engine
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.store.connect import alone
 from ablation_lab.store.trials import open_storage
+from ablation_lab.study.budget import Tuning
 from ablation_lab.study.grid import Cell, expand
 from ablation_lab.study.key import run_key
 from ablation_lab.study.looks import FIRST_TUNING_REPLICATE
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.schema import Study, Tuning
+from ablation_lab.study.schema import Study
 from ablation_lab.training.execute import validation_score
 from ablation_lab.training.fault import place_of
 

@@ -8,7 +8,7 @@ in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from ablation_lab.store.runs import StoredRun, by_key, points_of, runs_of, the_o
 from ablation_lab.store.tags import Tag, replicates_of
 from ablation_lab.study.declaration import Cell, Declaration
 from ablation_lab.study.names import OUTCOME_COLUMNS, RUN_COLUMNS
-from ablation_lab.study.record import NOT_RUN, NoConvergence, Status
+from ablation_lab.study.record import NOT_RUN, UNLIKE, NoConvergence, Status
 from ablation_lab.study.run import TrainerName
 from ablation_lab.study.selection import selection
 
@@ -76,12 +76,13 @@ def load_runs(uri: str, declaration: Declaration) -> Loaded:
                     f"{cell.cell}, replicate {declared.replicate}: {finished} finished runs with "
                     f"key {declared.key}; the earliest counts"
                 )
-    frame = _frame(declaration, {key: the_one_that_counts(each) for key, each in tried.items()})
+    chosen = {key: the_one_that_counts(each) for key, each in tried.items()}
+    frame = _frame(declaration, chosen)
     known = {run.key for cell in declaration.cells for run in cell.runs}
     return Loaded(
         frame=frame,
         extra=_extra(runs, known, declaration.profile),
-        problems=(*problems, *_without_metric(frame, declaration)),
+        problems=(*problems, *_unlike(chosen), *_without_metric(frame, declaration)),
         experiment_id=Store(uri).find(replicates_of(declaration.study)),
     )
 
@@ -196,6 +197,12 @@ def _extra(runs: Sequence[StoredRun], declared: set[str], profile: str) -> pd.Da
         if run.tags.get(Tag.PROFILE) == profile and run.key not in declared
     )
     return pd.DataFrame(rows, columns=["cell", "replicate", "run_id", "status"])
+
+
+def _unlike(chosen: Mapping[str, StoredRun | None]) -> list[str]:
+    """Return how families are not repeatable, of which another training may give other numbers."""
+    said = [run.tags.get(Tag.PROVENANCE, "") for run in chosen.values() if run is not None]
+    return sorted({json.loads(each)[UNLIKE] for each in said if f'"{UNLIKE}"' in each})
 
 
 def _without_metric(frame: pd.DataFrame, declaration: Declaration) -> list[str]:

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ablation_lab.study.asks import Ask
+from ablation_lab.study.budget import Tuning
 from ablation_lab.study.factor import Factor, FactorRole
 from ablation_lab.study.former import of_today
 from ablation_lab.study.metric import Metric
 from ablation_lab.study.names import OUTCOME_COLUMNS, RUN_COLUMNS
 from ablation_lab.study.reading import DeclarationError, sentence
 from ablation_lab.study.references import ReferenceValue
-from ablation_lab.study.schema import Design, Layout, Tuning
+from ablation_lab.study.schema import Design, Layout
 from ablation_lab.study.selection import SELECTIONS
 
 MEMBERS = ",members"  # ends the name of a cell that only trains members of ensembles

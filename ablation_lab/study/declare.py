@@ -14,6 +14,7 @@ from ablation_lab.data import DATASETS, checksum
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study import declaration
 from ablation_lab.study.asks import unanswered
+from ablation_lab.study.budget import Tuning
 from ablation_lab.study.declaration import DataSet, Declaration, DeclaredRun, Excluded
 from ablation_lab.study.grid import Cell, Choices, expand
 from ablation_lab.study.key import named, run_key
@@ -22,7 +23,7 @@ from ablation_lab.study.reading import Lines
 from ablation_lab.study.record import chance
 from ablation_lab.study.references import ReferenceValue
 from ablation_lab.study.run import Run
-from ablation_lab.study.schema import SelectionRule, Study, Tuning
+from ablation_lab.study.schema import SelectionRule, Study
 from ablation_lab.study.selection import common_rule, rule_of
 from lightning_modules.registry import ROLES
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Any, ClassVar
+from unicodedata import normalize
 
 from pydantic import (
     BeforeValidator,
@@ -119,12 +121,22 @@ class Factor(Written):
 
     def undoes(self, other: Factor) -> str:
         """Return a setting that this factor sets after an earlier one, where both apply, or ''."""
+        shared = self.when.keys() & other.when.keys()
+        if any(not set(self.when[name]) & set(other.when[name]) for name in shared):
+            return ""
         applies = self.when.get(other.name, other.levels)
         set_before = {key for level in applies for key, _ in flat(other.settings.get(level, {}))}
-        for key in dict.fromkeys(key for given in self.settings.values() for key in given):
-            for before in sorted(set_before):
-                if before == key or before.startswith(f"{key}."):
-                    return before
+        made = {key for given in self.settings.values() for key in given}
+        return next((before for before in sorted(set_before) if within(before, made)), "")
+
+    def loses(self, settings: Settings, levels: Iterable[str]) -> str:
+        """Return a setting by which levels differ, and no longer do once others are made, or ''."""
+        before = [dict(flat(self.settings[level])) for level in levels]
+        made = tuple(settings)
+        after = [{k: v for k, v in each.items() if not within(k, made)} for each in before]
+        for (one, left), (other, right) in combinations(zip(before, after, strict=True), 2):
+            if left == right and one != other:
+                return next(k for k in {**one, **other} if one.get(k) != other.get(k))
         return ""
 
     @classmethod
@@ -221,6 +233,11 @@ def undone(factors: Sequence[Factor]) -> Iterator[Problem]:
                 yield ("factors", factor.name), said
 
 
+def within(key: str, settings: Iterable[str]) -> bool:
+    """Whether a dotted key is one of some settings, or stands in one."""
+    return any(key == each or key.startswith(f"{each}.") for each in settings)
+
+
 def misused_tasks(factors: Sequence[Factor], baseline: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a second factor of tasks, and a baseline that names one task."""
     tasks = [factor.name for factor in factors if factor.role is FactorRole.TASK]
@@ -259,10 +276,10 @@ def _equal(levels: Sequence[object]) -> Iterator[str]:
 
 
 def _value(level: object) -> str:
-    """Write a value alike however it is written: 1 and 1.0, 1e-3 and 0.001, true and "true"."""
+    """Write a value alike however it is written: 1 and 1.0, true and "true", é as one or two."""
     if isinstance(level, list | tuple):
         return f"[{', '.join(map(_value, level))}]"
-    text = label_of(level).strip()
+    text = normalize("NFC", label_of(level).strip())
     return repr(float(text) + 0.0) if is_number(text) else text
 
 

@@ -33,6 +33,8 @@ RESOLVER = re.compile(r"\$\{\s*(?P<name>[^{}:'\"]*(?:\$\{[^{}]*\}[^{}:'\"]*)*):"
 RESOLVERS = ("oc.env",)
 # An interpolation within a name: what it asks for is known only when it is resolved.
 COMPUTED = re.compile(r"\$\{[^:{}]*\$\{")
+# One that nothing closes, or that names nothing.
+UNFINISHED = re.compile(r"(?<!\\)\$\{(?:[^{}]*$|\s*\})")
 
 
 def read_yaml(path: Path) -> Any:
@@ -132,6 +134,10 @@ def refuse_resolvers(text: str, place: str) -> None:
                 f"{place}: unknown resolver {name!r}; expected a value, ${{key}} or "
                 f"${{oc.env:NAME,default}}, found {text[:80]!r}"
             )
+    if UNFINISHED.search(text):
+        raise ConfigurationError(
+            f"{place}: expected ${{key}}, or \\${{ for the text itself, found {text[:80]!r}"
+        )
     if COMPUTED.search(text):
         raise ConfigurationError(
             f"{place}: expected a key as it is called, such as ${{key}}, found a name that is "

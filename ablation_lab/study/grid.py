@@ -14,9 +14,10 @@ from itertools import product
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError
+from ablation_lab.study.budget import Budget
 from ablation_lab.study.factor import Factor, Where
 from ablation_lab.study.reading import Key, Lines
-from ablation_lab.study.schema import Budget, Design, Study
+from ablation_lab.study.schema import Design, Study
 from ablation_lab.study.selection import overrides_of
 from ablation_lab.study.settings import Wrong, WrongSettings, resolve
 
@@ -146,10 +147,9 @@ class _Parts:
         yield _Layer(overrides_of(study.selection), ("selection",))
         for factor, level in choice:
             yield _Layer(factor.settings[level], factor.place_of(level))
-        yield _Layer(budget.overrides, (*at, "overrides"))
-        for number, entry in enumerate(budget.adjustments):
-            if _holds(entry.where, self.factors):
-                yield _Layer(entry.overrides, (*at, "adjustments", number, "overrides"))
+        for key, where, settings in budget.layers(at):
+            if _holds(where, self.factors):
+                yield _Layer(settings, key)
         for factor in study.nuisances:
             level = self.tuned[factor.name]
             yield _Layer(factor.settings[level], factor.place_of(level))

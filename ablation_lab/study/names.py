@@ -53,8 +53,10 @@ NUMBERS = (
 COLUMNS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, *CELL_COLUMNS, *NUMBERS))
 # Of these, what a metric cannot be called; "nc" and "nc_step" are what stores have of former ones.
 NO_METRICS = frozenset((*RUN_COLUMNS, *OUTCOME_COLUMNS, "nc", "nc_step")) - {"steps", "seconds"}
-# Experiments and files of the lab's own.
-TAKEN = frozenset(("claims", "default", "index", "methods", "paper", "provenance", "values"))
+# Experiments and files of the lab's own, and what names nothing.
+TAKEN = frozenset(
+    ("claims", "default", "index", "methods", "none", "null", "paper", "provenance", "values")
+)
 
 
 def wrong_text(text: str) -> str:

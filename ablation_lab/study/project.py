@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.study.files import files_of, read_study, read_yaml
@@ -82,13 +83,14 @@ def open_project(folder: Path) -> Project:
 
 
 def _refuse_twins(conf: Path) -> None:
-    """Refuse studies whose names differ in capitals only: some systems have one file for both."""
+    """Refuse names that differ in capitals or accents' form only: some systems have one file."""
     known: dict[str, Path] = {}
     for path in files_of("study", [conf]).values():
-        other = known.setdefault(path.stem.casefold(), path)
+        other = known.setdefault(normalize("NFC", path.stem).casefold(), path)
         if other != path:
             raise ConfigurationError(
-                f"{path}: a study of the name of {other}, but for capitals; rename one of them"
+                f"{path}: a study of the name of {other}, but for capitals or how accents are "
+                "written; rename one of them"
             )
 
 

@@ -25,6 +25,7 @@ NOT_RUN = "not run"  # the reason of a declared run that the store does not know
 LOSS_SHARE = 0.98
 ACCURACY_MARGIN = 0.05
 DIGITS = 6  # significant ones, of every number in the text of a probed run's layers
+UNLIKE = "not_repeatable"  # in the provenance of a run: how its family is so
 LAYER_CURVES = ("gradient_norm", "weight_norm")
 
 Curve = tuple[tuple[int, float], ...]

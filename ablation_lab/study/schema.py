@@ -18,6 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ablation_lab.errors import ConfigurationError, nearest
 from ablation_lab.study.asks import Ask, unknown_in
+from ablation_lab.study.budget import Budget, evened
 from ablation_lab.study.factor import (
     Exclusion,
     Factor,
@@ -26,13 +27,11 @@ from ablation_lab.study.factor import (
     Names,
     Settings,
     Varied,
-    WrittenWhere,
     misused_tasks,
     undone,
     unknown_levels,
     with_homes,
 )
-from ablation_lab.study.looks import Replicates
 from ablation_lab.study.metric import METRICS, Metric
 from ablation_lab.study.names import wrong_names
 from ablation_lab.study.reading import Number, Problem, Whole, Written, read_model, refuse
@@ -75,39 +74,6 @@ class Layout(Written):
 
     rows: Names = Field(description="Factors whose levels are rows.")
     columns: Names = Field((), description="Factors whose levels are columns.")
-
-
-class Adjustment(Written):
-    """Settings that a profile changes in some cells only."""
-
-    section: ClassVar[str] = "adjustments"
-
-    where: WrittenWhere = Field(description="Levels of factors, all of which a cell has.")
-    overrides: Settings = Field(description="Settings as dotted keys, such as model.widths.")
-
-
-class Tuning(Written):
-    """What tuning of nuisance factors spends on every cell."""
-
-    trials: Annotated[Whole, Field(ge=1)] = Field(description="Combinations that are tried.")
-    replicates: Annotated[Whole, Field(ge=1)] = Field(description="Runs of each of them.")
-
-
-class Budget(Written):
-    """What one profile spends on a study: replicates a cell, and changed settings."""
-
-    section: ClassVar[str] = "profiles"
-
-    replicates: Replicates = Field(description="Runs of every cell, or until it is decided.")
-    overrides: Settings = Field({}, description="Settings that it changes in every cell.")
-    levels: WrittenWhere = Field({}, description="Levels that it restricts factors to.")
-    adjustments: tuple[Adjustment, ...] = Field(
-        (), description="Settings that it changes in some cells."
-    )
-    tuning: Tuning | None = Field(None, description="What tuning of nuisance factors spends.")
-    needs: str = Field(
-        "", description="What it takes to train it in bearable time, such as 'an accelerator'."
-    )
 
 
 class Study(Written):
@@ -228,10 +194,9 @@ class Study(Written):
         for name, budget in self.budgets.items():
             at = ("profiles", name)
             yield from unknown_levels(budget.levels, made, (*at, "levels"))
-            for index, adjustment in enumerate(budget.adjustments):
-                yield from unknown_levels(
-                    adjustment.where, made, (*at, "adjustments", index, "where")
-                )
+            for key, where, _ in budget.layers(at):
+                yield from unknown_levels(where, made, (*key[:-1], "where"))
+            yield from evened(made, budget, at)
         names = [factor.name for factor in made]
         for name in (*self.layout.rows, *self.layout.columns) if self.layout else ():
             if name not in names:

@@ -104,6 +104,12 @@ def is_function(family: str) -> bool:
     return "input_shape" not in given.parameters and not returned.endswith("Module")
 
 
+def is_own(family: str) -> bool:
+    """Say whether a family is a user's own module, and none of the lab's."""
+    kind = FAMILIES.loaded(family)
+    return kind is not None and not kind.__module__.startswith("lightning_modules.")
+
+
 def is_own_stack(family: str) -> bool:
     """Say whether runs of a family of a user's own may train in stacks.
 
@@ -118,9 +124,9 @@ def is_found(family: str) -> bool:
 
 
 def _obstacle_of_own(family: str) -> str:
-    kind = FAMILIES.loaded(family)
+    kind: Any = FAMILIES.loaded(family)
     stacks = getattr(kind, "stacks", None)
-    if kind is None or kind.__module__.startswith("lightning_modules."):
+    if not is_own(family):
         return f"family {family} does not stack"
     if stacks is not None:
         return "" if stacks else f"family {family} says `stacks = False`"

@@ -8,14 +8,17 @@ each setting that is an argument of its own. It returns names with their values,
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
+import random
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
+from ablation_lab.training.packages import import_packages
 from lightning_modules.registry import FAMILIES
 
 METRICS = "metrics.jsonl"
@@ -26,8 +29,8 @@ def call(params: Mapping[str, Any]) -> None:
 
     Errors: TypeError for what is no mapping of names to numbers; whatever the function raises.
     """
-    for name in params["plugins"]:
-        importlib.import_module(name)
+    import_packages(params["plugins"])
+    _seed(params["seed"])
     function: Any = FAMILIES.get(params["family"])
     out = Path(params["out"])
     given = function(**_arguments(function, params, out))
@@ -36,6 +39,14 @@ def call(params: Mapping[str, Any]) -> None:
             given = _yielded(given, file)
         if given is not None:
             _write({}, given, file)
+
+
+def _seed(seed: int) -> None:
+    """Seed what the packages have loaded, for a function that draws from anywhere."""
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
 
 
 def _arguments(function: Any, params: Mapping[str, Any], out: Path) -> dict[str, Any]:

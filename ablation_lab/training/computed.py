@@ -6,7 +6,6 @@ failed record with its reason.
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from ablation_lab.study.record import NoConvergence, Record, Status
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.command import called, commanded
 from ablation_lab.training.fault import RAISED, place_of, said, traced, trying
+from ablation_lab.training.packages import import_packages
 from ablation_lab.training.record import failed
 from ablation_lab.training.values import Computed
 
@@ -72,8 +72,7 @@ def _nonfinite(record: Record) -> Iterator[int]:
 
 
 def _checked(run: Run, stack: Stack) -> Computed:
-    for name in stack.plugins:
-        importlib.import_module(name)
+    import_packages(stack.plugins)
     values = compute(run.config, Path(stack.data_root) if stack.data_root else None)
     return Computed({f"value_{index}": value for index, value in enumerate(values)})
 

@@ -7,9 +7,9 @@ and measured on validation: then the test set is not read in.
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
+import warnings
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from ablation_lab.study.record import Record
 from ablation_lab.study.run import Run, Stack, TrainerName
 from ablation_lab.training.computed import computed
 from ablation_lab.training.fault import RAISED, trying
+from ablation_lab.training.packages import import_packages
 from ablation_lab.training.record import failed, record_of
 from ablation_lab.training.scoring import answers
 from ablation_lab.training.spent import Reading
@@ -45,8 +46,7 @@ def _executed(stack: Stack) -> list[Record]:
         return [computed(run, stack) for run in stack.runs]
     started = time.time()
     try:
-        for name in stack.plugins:
-            importlib.import_module(name)
+        import_packages(stack.plugins)
         from ablation_lab.training.surroundings import restored
 
         with restored():
@@ -68,6 +68,21 @@ def by_cell(stack: Stack) -> list[Stack]:
     return [replace(stack, runs=tuple(runs)) for runs in cells.values()]
 
 
+def unlike_itself(stack: Stack) -> str:
+    """Return where the stack's first run differs from itself done again, '' if nowhere.
+
+    Nothing is said of what a user's own code raises: its runs will fail, and say where.
+    """
+    from ablation_lab.training.repeatable import repeatable
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return repeatable(stack)
+    except RAISED:
+        return ""
+
+
 def validation_score(stack: Stack) -> float:
     """Train the stack's run; return its validation accuracy, or loss or distance by its task.
 
@@ -78,8 +93,7 @@ def validation_score(stack: Stack) -> float:
     from ablation_lab.training.surroundings import restored
     from lightning_modules.losses import MEASURES
 
-    for name in stack.plugins:
-        importlib.import_module(name)
+    import_packages(stack.plugins)
     (run,) = stack.runs
     data = _loaders(stack) or _training_data(*_source(stack))
     with restored():

@@ -7,7 +7,6 @@ out: a generator without a seed, the clock, a counter that outlives the module.
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from ablation_lab.study.run import Run, Stack
 from ablation_lab.training import single
 from ablation_lab.training.lightning import plain_trainer
 from ablation_lab.training.loaders import fit_arguments
+from ablation_lab.training.packages import import_packages
 from ablation_lab.training.surroundings import restored
 
 STEPS = 3
@@ -48,8 +48,7 @@ def repeatable(stack: Stack) -> str:
     The examples are made up in the shape of the data set's, or come from its own loaders.
     Errors: whatever the module raises.
     """
-    for name in stack.plugins:
-        importlib.import_module(name)
+    import_packages(stack.plugins)
     run = stack.runs[0]
     dataset = DATASETS.get(run.config["data"]["name"])
     first, again = (_traced(run, dataset, stack.data_root, draws) for draws in (1, 2))

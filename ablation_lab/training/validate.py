@@ -5,7 +5,6 @@ Comes in: a stack, or a module and its training settings. Goes out: one line, or
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from ablation_lab.data import DATASETS, Dataset, load_loaders
 from ablation_lab.study.run import Run, Stack, Training
 from ablation_lab.training.fault import RAISED, does_not_fit, is_out_of_memory, is_own
+from ablation_lab.training.packages import import_packages
 from ablation_lab.training.scoring import OWN_NAMES, WITH_HITS, asked, measured
 from lightning_modules.task import Task, compared, disagreement, task_of
 
@@ -53,8 +53,7 @@ def validate_stack(stack: Stack) -> str:
 
     run = stack.runs[0]
     try:
-        for name in stack.plugins:
-            importlib.import_module(name)
+        import_packages(stack.plugins)
         dataset = DATASETS.get(run.config["data"]["name"])
         points = run.config["training"].get("predict_at") or ()
         asked(points, dataset.shape)
@@ -181,8 +180,7 @@ def _validate_outputs(
 
 def found_alone(stack: Stack) -> str:
     """Return what keeps a run out of a stack whose class does not say whether it stacks, or ''."""
-    for name in stack.plugins:
-        importlib.import_module(name)
+    import_packages(stack.plugins)
     run = stack.runs[0]
     return _why_not_together(run, DATASETS.get(run.config["data"]["name"]), promised=False)
 

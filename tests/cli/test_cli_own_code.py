@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ablation_lab.report.cautions import problems
+from ablation_lab.report.study import load
 from tests.cli.lab import ONE_WORKER, Call, Lab, Outcome, ended, refused
 
 PLUGIN = '''
 import ctypes
 import os
 import sys
+import time
 
 import pytorch_lightning as pl
 import torch
@@ -78,6 +82,12 @@ class Net(pl.LightningModule):
             next(iter(DataLoader(Rows(), num_workers=1)))  # LOADER
 
 
+@family("clocked")
+class Clocked(Net):
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx) * (1 + time.perf_counter() % 1)
+
+
 @metric("spread", direction="maximize")
 def spread(outputs, targets):
     return 1 / int(outputs.std() > 0)  # METRIC
@@ -110,6 +120,12 @@ STUDY: dict[str, Any] = {
     "factors": {"fault": {"key": "model.fault", "levels": ["none", *FAULTS, "loader"]}},
     "profiles": {"smoke": {"replicates": 1}},
 }
+CLOCKED = {
+    **STUDY,
+    "run": {**STUDY["run"], "model": {"family": "clocked"}},
+    "factors": {"l2": {"key": "training.l2", "levels": [0, 1]}},
+}
+UNLIKE = "family 'clocked' is not repeatable: the loss of step 1 is another when all is done again"
 
 
 def line_of(text: str) -> int:
@@ -123,7 +139,8 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Outcome]:
     lab = Lab(tmp_path_factory.mktemp("own code"))
     (lab.folder / "nets.py").write_text(PLUGIN, encoding="utf-8")
     lab.declare("raising", STUDY)
-    words = ("study=raising", "plugins=[nets]", "reports=null", ONE_WORKER)
+    lab.declare("clocked", CLOCKED)
+    words = ("study=[raising,clocked]", "plugins=[nets]", "reports=null", ONE_WORKER)
     return lab, ended(lab.start(*words))
 
 
@@ -142,6 +159,27 @@ def test_every_other_cell_goes_on_and_the_status_is_1(called: tuple[Lab, Outcome
     assert len(outcome.err.splitlines()) == len(FAULTS) + 1
     status = {run.cell.removeprefix("fault="): run.status for run in lab.runs("raising")}
     assert status == {"none": "FINISHED", "loader": "FAILED", **dict.fromkeys(FAULTS, "FAILED")}
+
+
+def test_a_module_that_is_not_repeatable_is_said_so(called: tuple[Lab, Outcome]) -> None:
+    lab, outcome = called
+    (line,) = [each for each in outcome.out.splitlines() if each.startswith("note: ")]
+    assert line.startswith(f"note: {UNLIKE}")
+    said = {each.name: "\n".join(problems(each)) for each in load(lab.uri, "smoke")}
+    assert UNLIKE in said["clocked"]
+    assert "repeatable" not in said["raising"]
+
+
+def test_a_plan_says_it_before(forked_call: Call, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "nets.py").write_text(PLUGIN, encoding="utf-8")
+    for name, study in (("clocked", CLOCKED), ("raising", STUDY)):
+        text = yaml.safe_dump({name: study})
+        (tmp_path / "conf" / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    outcome = forked_call(tmp_path, "plan", "plugins=[nets]", "profile=smoke")
+    (line,) = [each for each in outcome.out.splitlines() if each.startswith("note: ")]
+    assert line.startswith(f"note: {UNLIKE}")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("level", FAULTS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ablation_lab.engines.local import LocalSettings
 from ablation_lab.engines.ray import RaySettings
@@ -14,6 +16,7 @@ from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.composition import compose
 from ablation_lab.runner.configuration import Invocation, Now, read
 from ablation_lab.study.declare import declaration_of, declare
+from ablation_lab.study.factor import labels_of
 from ablation_lab.study.project import open_project
 from ablation_lab.study.run import Run
 
@@ -130,6 +133,27 @@ def test_a_wrong_option_is_one_line(invocation: Read, override: str, line: str) 
         invocation("study=xor_depth", override)
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["ü", "e\u0301", "a&b;c", "%s #1", "true", "1", "(x) + @y"])
+def test_a_study_of_any_name_is_chosen_by_it(
+    tmp_path: Path, new_declaration: Callable[[], dict[str, Any]], name: str
+) -> None:
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    declaration = new_declaration()
+    for factor in ("lr (λ, η₀)", "a/b.c"):
+        levels = {"$\\lambda=0.1$": {"model.init": "zeros"}, "{{ x }}": {"model.init": "normal"}}
+        declaration["factors"] = {factor: {"levels": levels}}
+        declaration["baseline"] = {}
+        text = yaml.safe_dump({name: declaration}, allow_unicode=True)
+        (tmp_path / "conf" / "study" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        project = open_project(tmp_path)
+        for words in ((), (f"study={name}",), (f"study=[{name}]",), (f"study='{name}'",)):
+            assert [each.name for each in read(compose(project, words), project).studies] == [name]
+        for level in (*levels, list(levels)):
+            where = f"now.where.{factor}={yaml.safe_dump(level, default_flow_style=True)}"
+            now = read(compose(project, [where]), project).now
+            assert now.where == {factor: tuple(labels_of(level))}
 
 
 def test_now_selects_levels_and_replicates(make_run: Callable[..., Run]) -> None:

@@ -13,10 +13,11 @@ import pytest
 from ablation_lab.engines.contract import Done
 from ablation_lab.errors import ConfigurationError
 from ablation_lab.runner.tuning import STARTUP, Tuner
+from ablation_lab.study.budget import Tuning
 from ablation_lab.study.declare import declaration_of, declare
 from ablation_lab.study.looks import FIRST_TUNING_REPLICATE
 from ablation_lab.study.run import Run, Stack, TrainerName
-from ablation_lab.study.schema import Tuning, parse_study
+from ablation_lab.study.schema import parse_study
 from ablation_lab.training.execute import validation_score
 
 RATE = "learning_rate"

@@ -95,16 +95,26 @@ def test_a_profile_is_called_as_a_folder_can_be(declaration: Declaration, profil
     assert f"profiles.{profile}: expected the name of a file on any system" in refused(declaration)
 
 
-def test_studies_that_differ_in_capitals_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", [("small", "Small"), ("é", "e\u0301")])
+def test_studies_of_which_some_systems_keep_one(tmp_path: Path, pair: tuple[str, str]) -> None:
     (tmp_path / "conf" / "study").mkdir(parents=True)
-    for name in ("small", "Small"):
+    for name in pair:
         (tmp_path / "conf" / "study" / f"{name}.yaml").write_text(f"{name}: {{}}")
     with pytest.raises(ConfigurationError, match=r"a study of the name of .*, but for capitals"):
         open_project(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "levels", [[1, 1.0], [0.001, "1e-3"], [0.5, 0.50, "0.5"], [[1], [1.0]], ["a", "a"], [0, -0.0]]
+    "levels",
+    [
+        [1, 1.0],
+        [0.001, "1e-3"],
+        [0.5, 0.50, "0.5"],
+        [[1], [1.0]],
+        ["a", "a"],
+        [0, -0.0],
+        ["é", "e\u0301"],
+    ],
 )
 def test_levels_that_are_one_value(declaration: Declaration, levels: list[Any]) -> None:
     declaration["factors"]["l2"] = {"key": "training.l2", "levels": levels}
@@ -148,6 +158,49 @@ def test_factors_that_never_meet_may_set_one_key(declaration: Declaration) -> No
     declaration["factors"]["which"] = {"levels": WIDE, "when": {"width": ["given"]}}
     names = [cell.name for cell in expand(parse_study("small", declaration), "smoke")]
     assert len(names) == 3
+
+
+def test_factors_of_other_cells_may_set_one_key(declaration: Declaration) -> None:
+    declaration["factors"]["activation"]["levels"] = ["relu", "tanh"]
+    for name in ("relu", "tanh"):
+        declaration["factors"][f"l2 of {name}"] = {
+            "key": "training.l2", "levels": [0, 1], "when": {"activation": name}
+        }  # fmt: skip
+    cells = expand(parse_study("small", declaration), "smoke")
+    assert (
+        len({cell.name for cell in cells}) == 2 * len(declaration["factors"]["width"]["levels"]) * 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"overrides": {"training.l2": 3}}, "profiles.smoke.overrides"),
+        ({"overrides": {"model.widths": [3]}}, "profiles.smoke.overrides"),
+        (
+            {"adjustments": [{"where": {"activation": "relu"}, "overrides": {"training.l2": 3}}]},
+            "profiles.smoke.adjustments[0].overrides",
+        ),
+    ],
+)
+def test_a_profile_that_undoes_a_factor(
+    declaration: Declaration, changed: dict[str, Any], place: str
+) -> None:
+    declaration["factors"]["l2"] = {"key": "training.l2", "levels": [0, 1]}
+    declaration["factors"]["activation"]["levels"] = ["relu", "tanh"]
+    declaration["profiles"]["smoke"].update(changed)
+    said = refused(declaration)
+    assert place in said
+    assert "undoes factor " in said
+
+
+def test_a_profile_may_set_what_levels_also_differ_beside(declaration: Declaration) -> None:
+    declaration["factors"]["l2"] = {"key": "training.l2", "levels": [0, 1]}
+    declaration["profiles"]["smoke"] |= {
+        "levels": {"l2": 1},
+        "overrides": {"training.l2": 3, "training.steps": 2},
+    }
+    assert expand(parse_study("small", declaration), "smoke")
 
 
 def test_cells_that_nothing_could_tell_apart(declaration: Declaration) -> None:

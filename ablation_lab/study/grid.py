@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 from ablation_lab.errors import ConfigurationError
@@ -55,7 +54,7 @@ def expand(study: Study, profile: str, *, choices: Choices | None = None) -> tup
     """
     budget = study.budget(profile)
     cells, wrong = [], dict[tuple[Key, str], str]()
-    for choice in (each for each in _choices(study, budget) if _is_designed(study, each)):
+    for choice in _choices(study, budget):
         parts = _Parts(study, profile, choice, choices or {})
         try:
             cells.append(_cell(study, budget, parts))
@@ -86,27 +85,39 @@ def _validate_names(study: Study, cells: Iterable[Cell]) -> None:
             )
 
 
-def _choices(study: Study, budget: Budget) -> Iterator[Choice]:
-    """Yield each distinct combination of the levels that apply."""
-    seen: set[tuple[tuple[str, str], ...]] = set()
-    for levels in product(*(factor.levels for factor in study.factors)):
-        applying: list[tuple[Factor, str]] = []
-        for factor, level in zip(study.factors, levels, strict=True):
-            if _holds(factor.when, {f.name: chosen for f, chosen in applying}):
-                applying.append((factor, level))
-        choice = tuple(applying)
-        labels = tuple((factor.name, level) for factor, level in choice)
-        if labels not in seen and _allowed(budget.levels, dict(labels)):
-            seen.add(labels)
-            yield choice
+def _choices(study: Study, budget: Budget) -> list[Choice]:
+    """Return each distinct combination of the levels that apply, of those that are designed.
+
+    It grows by one factor after the other, so that what is not wanted is never gone through.
+    """
+    choices: list[Choice] = [()]
+    for factor in study.factors:
+        grown = (each for choice in choices for each in _grown(choice, factor))
+        choices = [each for each in grown if _is_wanted(study, budget, each)]
+    return choices
 
 
-def _is_designed(study: Study, choice: Choice) -> bool:
-    """Whether a combination is part of the study's design."""
+def _grown(choice: Choice, factor: Factor) -> Iterator[Choice]:
+    """Yield a combination with each level of one more factor; as it is where that is absent."""
+    if factor.when and not _holds(factor.when, _labels(choice)):
+        yield choice
+        return
+    for level in factor.levels:
+        yield (*choice, (factor, level))
+
+
+def _is_wanted(study: Study, budget: Budget, choice: Choice) -> bool:
+    """Whether a combination is part of the study's design, and of what the profile keeps."""
+    if budget.levels and not _allowed(budget.levels, _labels(choice)):
+        return False
     if study.design is not Design.ONE_AT_A_TIME:
         return True
     base = study.baseline
     return sum(level != base.get(factor.name, level) for factor, level in choice) <= 1
+
+
+def _labels(choice: Choice) -> dict[str, str]:
+    return {factor.name: level for factor, level in choice}
 
 
 def _holds(where: Where, labels: Mapping[str, str]) -> bool:

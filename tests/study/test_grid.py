@@ -291,3 +291,11 @@ def test_the_number_of_cells_is_the_product_of_the_applying_levels(
     cells = expand(parse_study("small", value), "smoke")
     assert len(cells) == expected
     assert len({tuple(cell.factors.items()) for cell in cells}) == expected
+
+
+def test_many_changes_of_one_model_are_as_many_cells(declaration: dict[str, Any]) -> None:
+    names = [f"p{number}" for number in range(60)]
+    declaration["factors"] = {name: {"levels": {"kept": {}, "out": {}}} for name in names}
+    declaration |= {"baseline": dict.fromkeys(names, "kept"), "design": "one_at_a_time"}
+    cells = expand(parse_study("small", declaration), "smoke")
+    assert [[*cell.factors.values()].count("out") for cell in cells] == [0, *60 * [1]]

@@ -19,9 +19,10 @@ from typing import Any
 
 LONGEST = 300  # letters of what an exception says
 TRYING = "while "
-# A line of a traceback, as Python prints it and as its handler of crashes does.
+# A line of a traceback, as Python prints it, in a group of exceptions too, and as its handler of
+# crashes does.
 FRAME = re.compile(
-    r'^\s*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:,? in (?P<name>\S+))?', re.MULTILINE
+    r'^[\s|]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:,? in (?P<name>\S+))?', re.MULTILINE
 )
 CRASH = "most recent call first"
 WITHIN = "Original Traceback (most recent call last):"  # of an exception of another process

@@ -64,6 +64,8 @@ class Net(pl.LightningModule):
         x, y = batch
         if self.fault == "step":
             raise Odd(1, 2)  # STEP
+        if self.fault == "group":
+            raise ExceptionGroup("several", [ValueError("one")])  # GROUP
         if self.fault == "exit":
             sys.exit("enough")  # EXIT
         if self.fault == "crash":
@@ -99,6 +101,7 @@ FAULTS = {
     "value": ("VALUE", "__init__", "building it", "ValueError: width must be even"),
     "forward": ("FORWARD", "forward", "training it", "RuntimeError: mat1 and mat2 shapes"),
     "step": ("STEP", "training_step", "training it", "Odd"),
+    "group": ("GROUP", "training_step", "training it", "ExceptionGroup: several (1 sub-"),
     "exit": ("EXIT", "training_step", "training it", "SystemExit: enough"),
     "optimizers": ("OPTIMIZERS", "configure_optimizers", "training it", "AssertionError"),
     "constant": ("METRIC", "spread", "computing metric 'spread'", "ZeroDivisionError: division"),

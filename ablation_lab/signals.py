@@ -7,6 +7,7 @@ Imports alone take a second: in it nothing has been started yet.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -105,4 +106,7 @@ def call(load: Callable[[], Callable[[], int]]) -> int:
     sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
     act = load()
     _handle_by(_stop)
-    return act()
+    status = act()
+    # What is left ends with the process: to look through it for cycles takes seconds.
+    gc.freeze()
+    return status

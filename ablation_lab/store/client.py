@@ -35,6 +35,7 @@ from ablation_lab.store.tags import Kind, Tag, having, plain
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # What fails is said at once, and tried again by whoever knows how often: not a request by itself,
 # which could create a run twice. A database that does not answer is not waited for, either.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -256,8 +257,8 @@ def _client(uri: str) -> MlflowClient:
 
     use_write_ahead_log()
     # What fails is raised as well, after pages of each try.
-    for name in ("mlflow.store", "alembic.runtime.migration"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("mlflow.store", "sqlalchemy.pool", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # MLflow makes the folder of an address that begins with sqlite:, and takes %25 for a name.
     whole = uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
     with _artifact_root(file_of(uri)):

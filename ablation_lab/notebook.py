@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ablation_lab.report.contrast_rows import contrasts
 from ablation_lab.report.cross_study import Across
 from ablation_lab.report.figure_runs import forest, paired_lines, rain_clouds
 from ablation_lab.report.figures import Drawing, figures_for
 from ablation_lab.report.report import write_report
 from ablation_lab.report.study import Study as Stored
 from ablation_lab.report.study import declared, load, load_one, of_imported
-from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table as Printed
 from ablation_lab.report.tabular import markdown

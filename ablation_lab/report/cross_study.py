@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ablation_lab.report.contrast_rows import every_contrast
 from ablation_lab.report.language import msgid, msgids, tr, tr_known, trn
 from ablation_lab.report.reference_tables import accuracies
-from ablation_lab.report.reference_values import Answer, answers, value_table
+from ablation_lab.report.reference_values import answers, value_table
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import every_contrast
 from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.report.text import csv_frame
+from ablation_lab.report.told import Answer, Told, Untrained
 from ablation_lab.study.record import Status, command, not_run
 from ablation_lab.study.references import ReferenceValue
 
@@ -38,7 +39,7 @@ class Across:
     @classmethod
     def over(
         cls,
-        studies: Sequence[Study],
+        studies: Sequence[Study | Told],
         *,
         references: Sequence[ReferenceValue] = (),
         listed: Sequence[Listed] = (),
@@ -78,29 +79,13 @@ UNTRAINED_CAPTION = msgid(
 )
 
 
-@dataclass(frozen=True)
-class Untrained:
-    """A study with runs that have no result: how many, why, and what to type."""
-
-    study: str
-    question: str
-    declared: int
-    lacking: int
-    why: str
-    command: str
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of the study has a result."""
-        return self.lacking == self.declared
-
-
-def untrained(studies: Iterable[Study], listed: Iterable[Listed]) -> tuple[Untrained, ...]:
+def untrained(studies: Iterable[Study | Told], listed: Iterable[Listed]) -> tuple[Untrained, ...]:
     """The studies with runs without result, those of the report first; each in order of names."""
     made = list(studies)
     known = {study.name for study in made}
     absent = [entry for entry in listed if entry.study not in known]
-    return (*_in_part(made), *_never(absent))
+    in_part = filter(None, map(untrained_of, made))
+    return (*in_part, *_never(absent))
 
 
 def untrained_table(rows: Sequence[Untrained]) -> Table | None:
@@ -136,21 +121,24 @@ def untrained_sentence(rows: Sequence[Untrained]) -> str:
     )
 
 
-def _in_part(studies: Iterable[Study]) -> Iterator[Untrained]:
-    for study in studies:
-        status, declaration = study.frame["status"], study.declaration
-        failed, missing = (int((status == each).sum()) for each in (Status.FAILED, Status.MISSING))
-        if failed + missing:
-            why = [f"{missing} {tr_known(not_run(declaration.needs))}"] if missing else []
-            why += [tr("{n} failed", n=failed)] if failed else []
-            yield Untrained(
-                study=study.name,
-                question=declaration.question,
-                declared=int((~status.isin([Status.SKIPPED, Status.NOT_NEEDED])).sum()),
-                lacking=failed + missing,
-                why="; ".join(why),
-                command=command(study.name, declaration.profile),
-            )
+def untrained_of(study: Study | Told) -> Untrained | None:
+    """The row of a study; None where nothing is without result."""
+    if isinstance(study, Told):
+        return study.untrained
+    status, declaration = study.frame["status"], study.declaration
+    failed, missing = (int((status == each).sum()) for each in (Status.FAILED, Status.MISSING))
+    if not failed + missing:
+        return None
+    why = [f"{missing} {tr_known(not_run(declaration.needs))}"] if missing else []
+    why += [tr("{n} failed", n=failed)] if failed else []
+    return Untrained(
+        study=study.name,
+        question=declaration.question,
+        declared=int((~status.isin([Status.SKIPPED, Status.NOT_NEEDED])).sum()),
+        lacking=failed + missing,
+        why="; ".join(why),
+        command=command(study.name, declaration.profile),
+    )
 
 
 def _never(listed: Iterable[Listed]) -> Iterator[Untrained]:

@@ -33,6 +33,7 @@ from ablation_lab.report.sentences import Said
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Table
 from ablation_lab.report.text import korean_font, needs_korean
+from ablation_lab.report.told import Told
 from ablation_lab.store.pages import Link, Server
 from ablation_lab.study.record import Status
 
@@ -164,7 +165,7 @@ class Document:
 
 
 def document(
-    studies: Sequence[Study],
+    studies: Sequence[Study | Told],
     sections: Sequence[Section],
     across: Across,
     *,

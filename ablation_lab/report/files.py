@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from ablation_lab.report.canvas import Drawn, save
+from ablation_lab.report.contrast_rows import contrasts
 from ablation_lab.report.figures import figures_for
 from ablation_lab.report.numbers import numbers_of, write_numbers
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import tables_for
 from ablation_lab.report.tabular import Table, write_table
 from ablation_lab.report.text import csv_frame

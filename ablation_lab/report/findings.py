@@ -34,6 +34,7 @@ from ablation_lab.report.sentences import (
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.report.tabular import Table
+from ablation_lab.report.told import Told
 from ablation_lab.statistics.answers import Place, Reply
 from ablation_lab.statistics.comparisons import Standing
 from ablation_lab.statistics.reference_values import Word
@@ -46,8 +47,8 @@ ALIKE = 2.0  # times the smallest size that the largest one reaches among places
 
 
 def abstract(
-    studies: Sequence[Study], totals: Sequence[int], verdicts: Table | None, *, untrained: str = "",
-    family: str = "",
+    studies: Sequence[Study | Told], totals: Sequence[int], verdicts: Table | None, *,
+    untrained: str = "", family: str = "",
 ) -> tuple[str, ...]:  # fmt: skip
     """The run counts, what was not trained, the verdicts on reference values and on all of them."""
     declared, finished, not_converged, failed, missing, skipped, extra = totals

@@ -13,6 +13,7 @@ from typing import Any
 from ablation_lab.report.cautions import common_settings
 from ablation_lab.report.language import msgid, tr, tr_known
 from ablation_lab.report.study import Study
+from ablation_lab.report.told import Fact, Told
 from ablation_lab.report.works import Work, references
 from ablation_lab.statistics.comparisons import MCNEMAR
 from ablation_lab.statistics.costs import cost_of, duration
@@ -21,7 +22,6 @@ from ablation_lab.statistics.unpaired import FISHER
 from ablation_lab.study.files import flat
 
 UNTIL_DECIDED = "until decided"
-Fact = tuple[str, str]  # a name and its value
 STATEMENTS = (
     (
         "t",
@@ -103,7 +103,7 @@ IMPORTED = msgid(
 )
 
 
-def methods(studies: Sequence[Study]) -> tuple[str, ...]:
+def methods(studies: Sequence[Study | Told]) -> tuple[str, ...]:
     """The sentences on methods that these studies used, with reference numbers."""
     if not studies:
         return ()
@@ -120,14 +120,19 @@ def methods(studies: Sequence[Study]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def cited(studies: Sequence[Study]) -> tuple[Work, ...]:
+def cited(studies: Sequence[Study | Told]) -> tuple[Work, ...]:
     """The references that these studies call for."""
     return references(used_words(studies))
 
 
-def used_words(studies: Sequence[Study]) -> set[str]:
+def used_words(studies: Sequence[Study | Told]) -> set[str]:
     """The names of intervals, tests, trainers, data and settings that the studies used."""
-    return {word for study in studies for word in _words(study)}
+    return {word for study in studies for word in own_words(study)}
+
+
+def own_words(study: Study | Told) -> tuple[str, ...]:
+    """The same names of one study."""
+    return study.words if isinstance(study, Told) else tuple(dict.fromkeys(_words(study)))
 
 
 def _words(study: Study) -> Iterator[str]:
@@ -164,7 +169,7 @@ FIRST = ("commit", "machine", "python")
 DIGITS = 16
 
 
-def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
+def facts(studies: Sequence[Study | Told], *, profile: str) -> tuple[Fact, ...]:
     """Every fact of the provenance; empty without studies."""
     if not studies:
         return ()
@@ -174,22 +179,22 @@ def facts(studies: Sequence[Study], *, profile: str) -> tuple[Fact, ...]:
         *trained,
         *_shared(studies),
         *_data(studies),
-        *((tr("time of {name}", name=study.name), _time(study)) for study in studies),
-        *(
-            (tr("cost of {name}", name=study.name), said)
-            for study in studies
-            if (said := _cost(study))
-        ),
-        *((tr("settings of {name}", name=study.name), _configuration(study)) for study in studies),
-        *(
-            # What it promised before its first run, and what it changed since.
-            (
-                tr("protocol of {name}", name=study.name),
-                " ".join(map(tr_known, study.protocol.sentences)),
-            )
-            for study in studies
-            if study.protocol
-        ),
+        *(fact for kind in zip(*map(facts_of, studies), strict=True) for fact in kind if fact),
+    )
+
+
+def facts_of(study: Study | Told) -> tuple[Fact | None, ...]:
+    """A study's time, cost, settings and protocol; None where it has none."""
+    if isinstance(study, Told):
+        return study.facts
+    cost, name = _cost(study), study.name
+    # What it promised before its first run, and what it changed since.
+    promised = " ".join(map(tr_known, study.protocol.sentences)) if study.protocol else ""
+    return (
+        (tr("time of {name}", name=name), _time(study)),
+        (tr("cost of {name}", name=name), cost) if cost else None,
+        (tr("settings of {name}", name=name), _configuration(study)),
+        (tr("protocol of {name}", name=name), promised) if study.protocol else None,
     )
 
 
@@ -198,7 +203,7 @@ def _cost(study: Study) -> str:
     return "; ".join(map(tr_known, cost_of(study.frame, study.compared.every, rates).split("; ")))
 
 
-def _shared(studies: Sequence[Study]) -> list[Fact]:
+def _shared(studies: Sequence[Study | Told]) -> list[Fact]:
     each = [
         {name: str(value) for name, value in flat(study.declaration.provenance)}
         for study in studies
@@ -216,7 +221,7 @@ def _shared(studies: Sequence[Study]) -> list[Fact]:
     return found
 
 
-def _data(studies: Sequence[Study]) -> list[Fact]:
+def _data(studies: Sequence[Study | Told]) -> list[Fact]:
     used = {data.name: data for study in studies for data in study.declaration.data}
     return [
         (

@@ -28,9 +28,9 @@ from ablation_lab.report.formatting import (
     p_text,
     plain_text,
 )
-from ablation_lab.report.reference_values import Answer
 from ablation_lab.report.study import Study
 from ablation_lab.report.text import latex, plain, plain_values
+from ablation_lab.report.told import Answer
 from ablation_lab.statistics.comparisons import Comparison
 from ablation_lab.statistics.outcomes import further_estimates
 from ablation_lab.study.metric import Metric

@@ -21,9 +21,10 @@ from ablation_lab.report.canvas import COLOURS, new_axes, styled
 from ablation_lab.report.formatting import DASH, plain_text, sortable
 from ablation_lab.report.language import msgid, msgids, tr, tr_known, trs
 from ablation_lab.report.layout import level_columns, levels_of
-from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
+from ablation_lab.report.reference_values import answers, counted, family, value_table
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table, numeric
+from ablation_lab.report.told import Answer
 from ablation_lab.statistics.calibration import Family
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS
 from ablation_lab.statistics.reference_values import Word

@@ -8,7 +8,7 @@ that a source prints of one run of a cell, its curve and its end points, are jud
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ import pandas as pd
 
 from ablation_lab.report.reference_runs import Ours, joined, ours_to
 from ablation_lab.report.study import Study
+from ablation_lab.report.told import Answer, Told
 from ablation_lab.statistics.calibration import Family
 from ablation_lab.statistics.comparisons import Standing, compare
-from ablation_lab.statistics.intervals import Interval, mean_interval
+from ablation_lab.statistics.intervals import mean_interval
 from ablation_lab.statistics.outcomes import estimate
 from ablation_lab.statistics.reference_values import Verdict, Word, judge, judge_run, metric_named
 from ablation_lab.study.declaration import Declaration
@@ -29,24 +30,8 @@ if TYPE_CHECKING:
     from ablation_lab.study.project import Listed
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A reference value, the study that answers it (empty for none), the verdict, and ours.
-
-    `not_converged` counts the runs among the n of the interval that did not converge; `together`
-    names the values that were judged as one printed run.
-    """
-
-    reference: ReferenceValue
-    study: str
-    verdict: Verdict
-    interval: Interval
-    not_converged: int = 0
-    together: tuple[str, ...] = ()
-
-
 def answers(
-    studies: Iterable[Study],
+    studies: Iterable[Study | Told],
     references: Sequence[ReferenceValue] = (),
     listed: Iterable[Listed] = (),
 ) -> tuple[Answer, ...]:
@@ -56,7 +41,7 @@ def answers(
     say of one that is not among the studies what it needs and what trains it.
     """
     made = list(studies)
-    found = [answer for study in made for answer in _answers(study)]
+    found = [answer for study in made for answer in answers_of(study)]
     answered = {answer.reference.claim_id for answer in found}
     declarations = {study.name: study.declaration for study in made}
     known = {entry.study: entry for entry in listed}
@@ -115,6 +100,11 @@ def _not_run(study: str, listed: Listed | None) -> str:
         return f"study {study} was not run under this profile"
     lacks = not_run(listed.needs) if listed.asked else "does not have this profile"
     return f"study {study}: {lacks}; {command(study, listed.profile)} trains it"
+
+
+def answers_of(study: Study | Told) -> tuple[Answer, ...]:
+    """The answers to the reference values that a study carries."""
+    return study.answers if isinstance(study, Told) else tuple(_answers(study))
 
 
 def _answers(study: Study) -> Iterator[Answer]:

@@ -37,13 +37,14 @@ from ablation_lab.report.document import (
 )
 from ablation_lab.report.files import write_study
 from ablation_lab.report.glossary import words_of
-from ablation_lab.report.kept import Kept, keep, stamp
+from ablation_lab.report.kept import PUBLISHED, Kept, keep, rows_stamp, stamp, told
 from ablation_lab.report.language import ENGLISH, language, tr, trn, written_in
 from ablation_lab.report.numbers import write_all_numbers
 from ablation_lab.report.paper import ReportError, write_paper, write_references
 from ablation_lab.report.publishing import publish_cells, publish_files
 from ablation_lab.report.study import Stored, Study
 from ablation_lab.report.text import plain
+from ablation_lab.report.told import Told
 from ablation_lab.store.pages import Server
 from ablation_lab.study.references import ReferenceValue
 
@@ -81,7 +82,7 @@ def write_report(
     with replaced_folder(reports / profile) as folder, written_in(language):
         written = write_studies(in_order(studies, order), folder, pages=pages)
         others = pages.keep_others(folder) if beside else ()
-        made, sections = [each.study for each in written], [each.section for each in written]
+        made, sections = [each.told for each in written], [each.section for each in written]
         across = Across.over(made, references=references, listed=listed)
         across.write(folder)
         write_all_numbers(across.answers, folder, profile=profile)
@@ -92,9 +93,9 @@ def write_report(
 
 @dataclass(frozen=True)
 class Written:
-    """A study whose files are in the new folder, and what its page says."""
+    """What a study whose files are in the new folder tells, and what its page says."""
 
-    study: Study
+    told: Told
     section: Section
 
 
@@ -115,7 +116,7 @@ class Pages:
 
     def write(
         self,
-        studies: Sequence[Study],
+        studies: Sequence[Study | Told],
         sections: Sequence[Section],
         across: Across,
         *,
@@ -143,11 +144,13 @@ class Pages:
             return self._write_study(given, folder)
 
     def _write_study(self, given: Study | Stored, folder: Path) -> Written:
+        if kept := self._unread(given, folder):
+            return kept
         study = given if isinstance(given, Study) else given.read()
-        kept = self.before.section(study.name, self._stamp(study), published=bool(self.publish))
-        if kept is not None:
+        kept_section = self.before.section(study.name, self._stamp(study), published=self._shown)
+        if kept_section is not None:
             self.before.take_over(study.name, folder)
-            return Written(study, kept)
+            return self._keep(given, study, kept_section, folder)
         if self.publish:
             study = publish_cells(study, self.publish)
         tables, figures = write_study(study, folder / study.name)
@@ -155,9 +158,28 @@ class Pages:
         self.write([study], [made], Across.over([study]), folder=folder, name=study.name)
         if self.publish:
             publish_files(study, self.publish, folder)
-        stamp = self._stamp(study)
-        keep(made, folder / study.name, made=stamp, published=bool(self.publish))
-        return Written(study, made)
+        return self._keep(given, study, made, folder)
+
+    def _unread(self, given: Study | Stored, folder: Path) -> Written | None:
+        """A study taken over without being read, where the store's rows are those of before."""
+        stamp, name = self._rows_stamp(given), given.name
+        section = self.before.section(name, stamp, published=self._shown) if stamp else None
+        said = self.before.told(given.declaration) if section else None
+        if section is None or said is None:
+            return None
+        self.before.take_over(name, folder)
+        return Written(said, section)
+
+    def _keep(self, given: Study | Stored, study: Study, made: Section, folder: Path) -> Written:
+        said, published = told(study), PUBLISHED if self._shown else ""
+        stamps = (self._stamp(study), self._rows_stamp(given), published)
+        keep(made, said, folder / study.name, stamps=stamps)
+        return Written(said, made)
+
+    @property
+    def _shown(self) -> bool:
+        """Whether a store is to show what is made."""
+        return bool(self.publish)
 
     def keep_others(self, folder: Path) -> tuple[Summary, ...]:
         """Take over from the report before what is not written anew; the cards of those studies."""
@@ -167,8 +189,17 @@ class Pages:
         return tuple(map(self.before.summary, kept))
 
     def _stamp(self, study: Study) -> str:
+        return stamp(study, *self._how)
+
+    def _rows_stamp(self, given: Study | Stored) -> str:
+        """'' where nothing tells cheaply whether a study is as it was."""
+        rows = "" if isinstance(given, Study) else given.rows
+        return rows_stamp(rows, given.declaration, *self._how) if rows else ""
+
+    @property
+    def _how(self) -> tuple[str, ...]:
         templates = [path.read_text("utf-8") for path in sorted(self.templates.iterdir())]
-        return stamp(study, self.profile, self.server.base_url, self.language, *templates)
+        return (self.profile, self.server.base_url, self.language, *templates)
 
 
 def write_studies(

@@ -42,6 +42,8 @@ from ablation_lab.store.items import Hits, load_hits
 from ablation_lab.store.layers import Layers, load_layers
 from ablation_lab.store.pictures import Samples, load_samples
 from ablation_lab.store.publish import Published, load_published
+from ablation_lab.store.runs import rows_digest
+from ablation_lab.store.tags import replicates_of
 from ablation_lab.study.declaration import Declaration
 from ablation_lab.study.protocol import Protocol
 
@@ -164,6 +166,12 @@ class Stored:
     def name(self) -> str:
         """The study's name."""
         return self.declaration.study
+
+    @property
+    def rows(self) -> str:
+        """A digest of every row that the store has of it; '' where it is asked for none."""
+        names = (self.name, replicates_of(self.name))
+        return rows_digest(self.uri, names) if self.declaration.imported is None else ""
 
     def read(self) -> Study:
         """Everything that the store holds on it. Raises StoreError where that cannot be read."""

@@ -6,12 +6,10 @@ a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import pandas as pd
-from scipy.stats import false_discovery_control
-
+from ablation_lab.report.contrast_rows import every_contrast
 from ablation_lab.report.formatting import (
     baseline_caption,
     bounds_text,
@@ -24,6 +22,7 @@ from ablation_lab.report.formatting import (
 from ablation_lab.report.language import msgid, msgids, tr, tr_known, trs
 from ablation_lab.report.study import Study
 from ablation_lab.report.tabular import Entry, Notes, Table, numeric
+from ablation_lab.report.told import Told
 from ablation_lab.statistics.answers import Reply
 from ablation_lab.statistics.comparisons import Comparison, Standing
 from ablation_lab.statistics.intervals import LEVEL_OF_TESTS, Interval
@@ -120,48 +119,7 @@ def _averaged(reply: Reply, declaration: Declaration) -> dict[str, str]:
     return {name: tr("all of {label}", label=declaration.factor(name).label) for name in names}
 
 
-def contrasts(study: Study) -> pd.DataFrame:
-    """Every primary contrast of a study, one row each."""
-    rows = [
-        {
-            "study": study.name,
-            "contrast": f"{each.first.cell} - {each.second.cell}",
-            "metric": study.declaration.metric,
-            "n": each.difference.n,
-            "difference": each.difference.estimate,
-            "low": each.difference.low,
-            "high": each.difference.high,
-            "p": each.p,
-            "p_equivalence": each.p_equivalence,
-            "test": each.test,
-            "verdict": each.verdict,
-            "needs": each.needs,
-            "decided_after": each.looked if each.decided else None,
-        }
-        for each in study.contrasts
-    ]
-    return (
-        pd.DataFrame(rows).astype(dict.fromkeys(("needs", "decided_after"), "Int64"))
-        if rows
-        else pd.DataFrame()
-    )
-
-
-def every_contrast(studies: Iterable[Study]) -> pd.DataFrame:
-    """The primary contrasts of all studies, with `q`: the false discovery rate at which each stays.
-
-    Source: Benjamini and Hochberg, 1995, over all contrasts that have a p.
-    """
-    tables = [table for study in studies if len(table := contrasts(study))]
-    if not tables:
-        return pd.DataFrame()
-    made = pd.concat(tables, ignore_index=True)
-    tested = made["p"].notna()
-    made.loc[tested, "q"] = false_discovery_control(made.loc[tested, "p"])
-    return made
-
-
-def verdicts_sentence(studies: Sequence[Study]) -> str:
+def verdicts_sentence(studies: Sequence[Study | Told]) -> str:
     """How the contrasts of a report end, and how many of its verdicts may be false."""
     made = every_contrast(studies)
     if made.empty:

@@ -14,8 +14,9 @@ import pandas as pd
 
 from ablation_lab.errors import StoreError, redact
 from ablation_lab.output import warn
-from ablation_lab.report.reference_values import Answer, answers, counted, family, value_table
+from ablation_lab.report.reference_values import answers, counted, family, value_table
 from ablation_lab.report.study import load
+from ablation_lab.report.told import Answer
 from ablation_lab.statistics.reference_values import Word
 from ablation_lab.store.declared import load_references
 from ablation_lab.store.places import validate_readable

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from ablation_lab.report.reference_tables import accuracies, bound_sentence, is_accuracy, percent
-from ablation_lab.report.reference_values import Answer, answers
+from ablation_lab.report.reference_values import answers
 from ablation_lab.report.study import Study
+from ablation_lab.report.told import Answer
 from ablation_lab.statistics.intervals import Interval, mean_interval
 from ablation_lab.statistics.reference_values import Verdict, Word
 from ablation_lab.study.references import bind, read_references, read_stored, references_text

@@ -5,14 +5,16 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ablation_lab.report.report import write_report
-from ablation_lab.report.study import Study
+from ablation_lab.report.study import Stored, Study, stored
 
 LONG_AGO = 1_000_000_000
 
@@ -81,6 +83,40 @@ def test_what_is_lost_or_damaged_is_made_again_quietly(
         (folder / "ladder" / lost).write_bytes(b"\xff{")
     write_report(chosen, profile="quick", reports=folder.parent)
     assert drawn_again(folder) == {"ladder"}
+
+
+def test_a_study_whose_rows_are_as_they_were_is_taken_over_without_being_read(
+    golden_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(shutil.copy(golden_uri.removeprefix("sqlite:///"), tmp_path / "mlflow.db"))
+    chosen = stored(f"sqlite:///{place}", "quick", only=["ladder", "keep_prob"])
+    first = write_report(chosen, profile="quick", reports=tmp_path / "reports").parent
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    read: list[str] = []
+    load = Stored.read
+
+    def seen(study: Stored) -> Study:
+        read.append(study.name)
+        return load(study)
+
+    monkeypatch.setattr(Stored, "read", seen)
+    write_report(chosen, profile="quick", reports=tmp_path / "reports")
+    assert read == []
+    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
+
+    with closing(sqlite3.connect(place)) as store, store:
+        store.execute(
+            "UPDATE latest_metrics SET value = value * 0.99 WHERE key = 'test_accuracy' "
+            "AND run_uuid IN (SELECT run_uuid FROM runs JOIN experiments USING (experiment_id) "
+            "WHERE experiments.name = 'ladder.replicates')"
+        )
+    write_report(chosen, profile="quick", reports=tmp_path / "reports")
+    assert read == ["ladder"]
+    assert (first / "ladder" / "runs.csv").read_bytes() != before[first / "ladder" / "runs.csv"]
+
+    (first / "keep_prob" / ".told.json").write_text("{")
+    write_report(chosen, profile="quick", reports=tmp_path / "reports")
+    assert read == ["ladder", "keep_prob"]
 
 
 def test_links_to_another_server_are_other_pages(chosen: list[Study], folder: Path) -> None:

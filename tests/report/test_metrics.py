@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from ablation_lab.report.contrast_rows import contrasts
 from ablation_lab.report.figures import figures_for, points
 from ablation_lab.report.files import write_study
 from ablation_lab.report.formatting import label_of, measured_text, metric_label
 from ablation_lab.report.study import Study, load
-from ablation_lab.report.table_comparisons import contrasts
 from ablation_lab.report.tables import cell_table, pivot_table
 from ablation_lab.statistics.reference_values import metric_named
 from ablation_lab.study.metric import Metric

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ablation_lab.report import table_comparisons
+from ablation_lab.report.contrast_rows import contrasts, every_contrast
 from ablation_lab.report.study import Study
-from ablation_lab.report.table_comparisons import contrasts, every_contrast, verdicts_sentence
+from ablation_lab.report.table_comparisons import verdicts_sentence
 from ablation_lab.statistics.comparisons import Standing
 
 

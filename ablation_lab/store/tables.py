@@ -14,7 +14,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,12 @@ NOTHING = LACKING | {"null", "none"}
 NOT_FINITE = {"nan": np.nan, "inf": np.inf, "+inf": np.inf, "infinity": np.inf, "-inf": -np.inf,
               "-infinity": -np.inf}  # fmt: skip
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?\s*%?", re.IGNORECASE)
+# What in a file with commas between its fields may be thousands as well as a decimal comma.
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
@@ -55,6 +59,7 @@ class Table:
     curves: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["row", "metric", "step", "value"])
     )
+    delimiter: str = ""
 
     def column(self, name: str) -> pd.Series[Any]:
         """Return a column. Errors: ConfigurationError that names the nearest one."""
@@ -85,6 +90,11 @@ def read_table(path: Path) -> Table:
     text = _decoded(content)
     if not text.strip():
         raise ConfigurationError(f"{path}: empty; expected a header and a row for each run")
+    if "\0" in text:
+        row = text[: text.index("\0")].count("\n") + 1
+        raise ConfigurationError(
+            f"{path}: row {row}: a zero byte; expected a table of text, as CSV"
+        )
     delimiter, text = _delimiter(text)
     header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
     frame = _parsed(text, delimiter, path)
@@ -93,7 +103,7 @@ def read_table(path: Path) -> Table:
     frame.columns = pd.Index([name.strip() for name in header])
     numbers = range(FIRST_ROW, FIRST_ROW + len(frame))
     rows = pd.Series([f"row {number}" for number in numbers], index=frame.index)
-    return Table(frame, path.name, hashlib.sha256(content).hexdigest(), rows)
+    return Table(frame, path.name, hashlib.sha256(content).hexdigest(), rows, delimiter=delimiter)
 
 
 def of_frame(frame: pd.DataFrame, name: str = "the table") -> Table:
@@ -126,7 +136,7 @@ def melted(table: Table, name: str, pattern: str, metric: str) -> Table:
         [*kept, "_row"], list(found), var_name=name, value_name=metric
     )
     rows = long.pop("_row") + ", column " + long[name]
-    return Table(long.assign(**{name: long[name].map(levels)}), table.name, table.checksum, rows)
+    return replace(table, frame=long.assign(**{name: long[name].map(levels)}), rows=rows)
 
 
 def is_nothing(values: pd.Series[Any], words: Set[str] = NOTHING) -> pd.Series[bool]:
@@ -146,6 +156,7 @@ def numbers(table: Table, column: str) -> tuple[pd.Series[float], bool]:
         return values.astype("float64"), False
     text = values.where(~is_nothing(values), "").astype(str).str.strip()
     percent = text.str.endswith("%")
+    _refuse_thousands(table, column, text)
     made = pd.to_numeric(_pointed(text).str.removesuffix("%").str.strip(), errors="coerce")
     words = text.str.lower().map(NOT_FINITE)
     wrong = made.isna() & words.isna() & ~text.str.lower().isin(("", "nan"))
@@ -157,6 +168,14 @@ def numbers(table: Table, column: str) -> tuple[pd.Series[float], bool]:
         raise table.refuse(column, place, "a percent sign, as in other rows")
     made = made / 100 if percent.any() else made
     return made.where(made.notna(), words).astype("float64"), bool(percent.any())
+
+
+def _refuse_thousands(table: Table, column: str, text: pd.Series[str]) -> None:
+    """Refuse a column whose commas between fields of commas nobody can be sure of: 1,234."""
+    commas = text.str.contains(",", regex=False)
+    if table.delimiter == "," and commas.any() and text[commas].str.fullmatch(THOUSANDS).all():
+        place = int(np.argmax(commas.to_numpy()))
+        raise table.refuse(column, place, "1234 or 1.234, since a comma may mean either")
 
 
 def labels(table: Table, column: str) -> pd.Series[str]:
@@ -198,10 +217,15 @@ def _pointed(text: pd.Series[str]) -> pd.Series[str]:
 
 
 def _decoded(content: bytes) -> str:
+    """Return the text of a file, its lines ended as lines of Unix are."""
+    return _text(content).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _text(content: bytes) -> str:
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
-    if b"\0" in content[:200]:
+    if content[:200].count(b"\0") > len(content[:200]) / 3:
         return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le", "replace")
     try:
         return content.decode("utf-8")

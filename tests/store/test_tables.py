@@ -29,6 +29,8 @@ def german(text: str) -> str:
     [
         PLAIN,
         PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN.encode("utf-32"),
         PLAIN.replace(",", "\t"),
         PLAIN.replace(",", "|"),
         german(PLAIN),
@@ -77,6 +79,8 @@ def test_latin_letters_and_quoted_delimiters_stay(tmp_path: Path) -> None:
         ("\n \n", "results.csv: empty"),
         ("lr,acc\n", "results.csv: no row under the header"),
         ("lr,acc\n0.1,0.5\n0.1,0.5,7\n", "results.csv: row 3: expected 2 fields, found 3"),
+        ("lr,acc\n0.1,0\0.5\n", "results.csv: row 2: a zero byte; expected a table of text"),
+        ("PK\x03\x04" + "\0" * 300, "results.csv: row 1: a zero byte"),
         ('lr,acc\n0.1,"0.5\n', "results.csv: row 2: a quotation mark opens a text that never ends"),
     ],
 )
@@ -99,6 +103,14 @@ def test_a_field_of_another_kind_is_named(tmp_path: Path, field: str, expected: 
     with pytest.raises(ConfigurationError, match=r"results\.csv: column 'acc', row [23]: ") as said:
         numbers(table, "acc")
     assert expected in str(said.value)
+
+
+def test_commas_that_may_be_thousands_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"row 3: expected 1234 or 1\.234, .* '1,234'"):
+        numbers(read(tmp_path, 'a,n\nx,7\nx,"1,234"\nx,"12,345"\n'), "n")
+    for content in ('a,n\nx,"1,234"\nx,"0,5"\n', "a;n\nx;1,234\nx;2,345\n"):
+        values, _ = numbers(read(tmp_path, content), "n")
+        assert values[0] == 1.234
 
 
 def test_a_column_that_is_not_there_has_a_nearest_one(tmp_path: Path) -> None:

@@ -101,14 +101,16 @@ def _of_tensorboard(out: Path, series: Series) -> None:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """Yield the records of a file of TensorBoard's, but for one that was cut off."""
+    """Yield the records of a file of TensorBoard's, up to one that was cut off or is none."""
+    left = path.stat().st_size
     with path.open("rb") as file:
         while len(lead := file.read(BEFORE)) == BEFORE:
             (length,) = struct.unpack_from("<Q", lead)
-            record = file.read(length)
-            if len(file.read(AFTER)) < AFTER:
+            left -= BEFORE + length + AFTER
+            if left < 0:
                 return
-            yield record
+            yield file.read(length)
+            file.read(AFTER)
 
 
 def _of_lightning(out: Path, series: Series) -> None:

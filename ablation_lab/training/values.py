@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,10 +56,11 @@ class Series:
         Errors: ValueError for one that comes twice, and for one that counts and is no number.
         """
         key = name if isinstance(name, str) else str(name)
-        number, at = _number(value), None if step in (None, "") else _number(step)
-        if number is None or (step not in (None, "") and at is None):
+        number, at = _number(value), None if step in (None, "") else _step(step)
+        if number is None or (at is not None and not math.isfinite(at)):
             if key in self._wanted and self._strict:
-                raise ValueError(f"{place}: {key!r}: expected a number, found {value!r}")
+                what, found = ("a number", value) if number is None else ("a step", step)
+                raise ValueError(f"{place}: {key!r}: expected {what}, found {found!r:.80}")
             return
         points = self.points.setdefault(_named(key), {})
         count = None if at is None else int(at)
@@ -151,7 +153,7 @@ def _heed(groups: dict[str, str | None], series: Series) -> None:
             continue
         if step is None:
             series.next(name, value)
-        elif (number := _number(value)) is not None and (at := _number(step)) is not None:
+        elif (number := _number(value)) is not None and math.isfinite(at := _step(step)):
             series.points.setdefault(_named(name), {})[int(at)] = number
 
 
@@ -172,7 +174,7 @@ def _whole(path: Path, series: Series) -> None:
 def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: expected JSON: {error}") from None
 
 
@@ -180,10 +182,17 @@ def read_table(path: Path, series: Series) -> None:
     """Take the values of a CSV: columns name, value and step, or one for each name."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         rows = csv.DictReader(lines)
-        for row in rows:
+        for row in _readable(rows, path.name):
             place = f"{path.name}, line {rows.line_num}"
             given = {key: value for key, value in row.items() if key and value not in (None, "")}
             _take(given, series, place)
+
+
+def _readable(rows: csv.DictReader[str], name: str) -> Iterator[dict[str, str]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {rows.line_num + 1}: {error}") from None
 
 
 def _take(entry: object, series: Series, place: str) -> None:
@@ -220,6 +229,12 @@ def _number(value: object) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
+
+
+def _step(value: object) -> float:
+    """Return a step, NaN for what is none."""
+    number = _number(value)
+    return math.nan if number is None else number
 
 
 def _named(name: str) -> str:

@@ -52,17 +52,18 @@ def test_what_a_library_logs_is_taken_over(tmp_path: Path, library: str) -> None
     assert Path("mlruns") not in kept
 
 
-def test_a_file_for_the_lab_counts_before_what_is_logged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [b"cut", b"\xff" * 20])
+def test_a_file_for_the_lab_counts_before_what_is_logged(tmp_path: Path, end: bytes) -> None:
     project = Project(tmp_path)
     project.script(
-        """
+        f"""
         from tensorboardX import SummaryWriter
         with SummaryWriter(sys.argv[2]) as writer:
             writer.add_scalar("acc", 0.25, 0)
             writer.add_scalar("loss", 3, 7)
         with next(Path(sys.argv[2]).glob("*tfevents*")).open("ab") as file:
-            file.write(b"cut")
-        Path(sys.argv[2], "metrics.json").write_text('{"acc": 0.75}')
+            file.write({end!r})
+        Path(sys.argv[2], "metrics.json").write_text('{{"acc": 0.75}}')
         """
     )
     record = project.record()

@@ -14,6 +14,8 @@ from ablation_lab.report.study import Study
 
 pytest.importorskip("koreanize_matplotlib", reason="figures need a font with Hangul")
 HANGUL = re.compile("[가-힣]")
+OURS = re.compile(r"[A-Za-z][a-z']+(?:,? [A-Za-z][a-z'-]+){2,}")  # three words that stand together
+PAGES = ("index", "keep_prob", "methods", "values")
 DATA = ("runs.csv", "cells.csv", "comparisons.csv")
 
 
@@ -35,6 +37,23 @@ def texts(page: Path) -> list[str]:
     text = re.sub(r"(?s)<(style|script)>.*?</\1>", "", page.read_text(encoding="utf-8"))
     named = re.findall(r'(?:alt|aria-label|title|placeholder)="([^"]*)"', text)
     return [html.unescape(each) for each in (*re.findall(r">([^<]+)<", text), *named)]
+
+
+def test_no_sentence_of_ours_is_english(
+    folders: tuple[Path, Path], studies: dict[str, Study]
+) -> None:
+    written = " ".join(study.declaration.model_dump_json() for study in studies.values())
+    works = (folders[1] / "references.bib").read_text(encoding="utf-8")
+    left = [
+        (page.name, found)
+        for page in (folders[1] / f"{each}.html" for each in PAGES)
+        if page.exists()
+        for text in texts(page)
+        for found in OURS.findall(text)
+        if not found.startswith("ablation ")  # a command
+        if found not in written and found not in works
+    ]
+    assert not left
 
 
 def test_pages_say_which_language_they_are_in(folders: tuple[Path, Path]) -> None:

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from ablation_lab.errors import ConfigurationError, StoreError, redact
 from ablation_lab.service.api import ROOT, Lab, problem_of, routes
 from ablation_lab.service.audit import auditing
+from ablation_lab.service.drawing import draws
 from ablation_lab.service.gating import gating
 from ablation_lab.service.guard import Gate, Guard
 from ablation_lab.service.login import login
@@ -42,7 +43,7 @@ def application(lab: Lab, gate: Gate) -> Any:
         # Not at once: what is asked first is answered first.
         soon = asyncio.get_running_loop().call_later
         soon(SOON, lab.checker.warm)
-        soon(SOON, lab.drawer.warm)
+        soon(SOON, lab.drawer.warm, draws)
         if lab.workers:
             lab.workers.start()
         if lab.notifier:

@@ -48,9 +48,9 @@ class Aside:
         self._pool = self._start()
         self._one = threading.Lock()
 
-    def warm(self) -> None:
+    def warm(self, imported: Callable[[], object] = os.getpid) -> None:
         """Have the process import what it needs, before it is asked."""
-        self._pool.submit(os.getpid)
+        self._pool.submit(imported)
 
     def call(
         self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs

@@ -9,6 +9,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from ablation_lab.service.fold import Fold
@@ -45,6 +46,11 @@ class Stored:
     def is_old(self, *, ends: bool) -> bool:
         """Whether the store is to be asked again."""
         return time.monotonic() - self.since > SELDOM or (ends and not self.over)
+
+
+def draws() -> None:
+    """Import what drawing takes: statistics, which the service itself does without."""
+    import_module("ablation_lab.service.view")
 
 
 def drawn(asked: Drawing) -> str:

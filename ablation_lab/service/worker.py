@@ -76,7 +76,8 @@ class Workers:
         """Take no more, and end what runs as SIGTERM does; it waits for who comes next."""
         self._stopped.set()
         self.wake()
-        self._thread.join()
+        # It may be starting a process that imports for seconds, which ends by itself then.
+        self._thread.join(GRACE)
         self._processes += [self._waiting.process] if self._waiting else []
         for each in self._processes:
             each.terminate()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ablation_lab.service.users import Scope, Users
-from tests.cli.lab import STUDY, clean_environment, wait_until
+from tests.cli.lab import LONGEST, STUDY, clean_environment, wait_until
 
 SMALL = {**STUDY, "profiles": {"smoke": {"replicates": 2}}}
 HOSTILE = "<script>alert(1)</script> & <b>bold</b>"
@@ -87,7 +87,7 @@ class Service:
         return self.process.returncode
 
     def _gone(self) -> None:
-        self.process.wait(60)
+        self.process.wait(LONGEST)
         if self.process.stdout:
             self.process.stdout.close()
 
@@ -103,7 +103,7 @@ class Service:
             session.verify = str(self.authority) if self.authority else True
             if self.token:
                 session.headers["Authorization"] = f"Bearer {self.token}"
-            return session.request(method, f"{self.url}{path}", **{"timeout": 60, **asked})
+            return session.request(method, f"{self.url}{path}", **{"timeout": LONGEST, **asked})
 
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Type in a command of its folder."""

@@ -16,7 +16,7 @@ from tests.engines.conftest import fake_torch, jobs, ray_token  # noqa: F401 - f
 from tests.faults.lab import EVERY, Many, Results
 
 # The long form alone, of ``make faults``: many kills of each kind, disks, clusters.
-LONG = [f"test_{name}.py" for name in ("disk", "fuzz", "kills", "ray", "server", "slurm")]
+LONG = [f"test_{name}.py" for name in ("disk", "kills", "ray", "server", "slurm")]
 collect_ignore = [] if "ABLATION_KILLS" in os.environ else LONG
 
 

@@ -14,7 +14,7 @@ from ablation_lab import Server
 from tests.cli.lab import wait_until
 from tests.service.lab import Service, study
 
-LONG = 60_000  # steps: several seconds, however quick the machine is
+LONG = 12_000  # steps: several seconds, however quick the machine is
 ROWS = ("cell", "replicate", "status", "success")
 
 

@@ -121,7 +121,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             f"--{word}", dest="direction", action="store_const", const=word.value,
             help=f"{word} the first metric",
         )  # fmt: skip
-    add("--into", metavar="STUDY", help="count rows as runs of a declared study, which trains more")
+    add("--into", metavar="STUDY", help="count rows as runs of a declared study")
     add("--replicate", metavar="SEED", help="the column that tells runs of a cell apart")
     add("--task", metavar="A", help="the factor whose levels methods are compared on: data sets")
     add("--baseline", metavar="A=X,B=Y", help="levels that cells are compared with")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablation_lab.report import table_comparisons
+from ablation_lab.report import contrast_rows
 from ablation_lab.report.contrast_rows import contrasts, every_contrast
 from ablation_lab.report.study import Study
 from ablation_lab.report.table_comparisons import verdicts_sentence
@@ -38,7 +38,7 @@ def test_where_nothing_is_decided_no_verdict_may_be_false(
     studies: dict[str, Study], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = contrasts(studies["keep_prob"]).assign(verdict=Standing.UNDECIDED, p=0.5)
-    monkeypatch.setattr(table_comparisons, "contrasts", lambda _: found)
+    monkeypatch.setattr(contrast_rows, "contrasts", lambda _: found)
     said = verdicts_sentence([studies["keep_prob"]])
     count = len(found)
     assert said == f"Of {count} comparisons with a baseline or the step before: {count} undecided."

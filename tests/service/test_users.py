@@ -293,7 +293,8 @@ def test_a_remote_worker_tracks_with_its_token(closed: Closed) -> None:
         with pytest.raises(MlflowException, match="403"):
             tracked.delete_run(run.info.run_id)
         patch.setenv("MLFLOW_TRACKING_TOKEN", "abl_none")
-        with pytest.raises(MlflowException, match="token"):
+        # Or too many that are none have been tried on this server.
+        with pytest.raises(MlflowException, match="token|429"):
             tracked.get_run(run.info.run_id)
 
 

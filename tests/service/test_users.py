@@ -294,7 +294,7 @@ def test_a_remote_worker_tracks_with_its_token(closed: Closed) -> None:
             tracked.delete_run(run.info.run_id)
         patch.setenv("MLFLOW_TRACKING_TOKEN", "abl_none")
         # Or too many that are none have been tried on this server.
-        with pytest.raises(MlflowException, match="token|429"):
+        with pytest.raises(MlflowException, match=r"token|429"):
             tracked.get_run(run.info.run_id)
 
 

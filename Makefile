@@ -27,7 +27,7 @@ run      = $(ablation) run engine=$(ENGINE)
 export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/runs/cache/inductor
 export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 
-.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow faults fuzz smoke soak bench sbom audit lint clean
+.PHONY: help ablation paper toys lectures tables report results values tensorboard serve test test-slow cookbook faults fuzz smoke soak bench sbom audit lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -68,10 +68,13 @@ serve: .venv/.ready  ## carry out what is submitted, with the MLflow UI, on 127.
 	@$(ablation) serve port=$(PORT) $(if $(HOST),host=$(HOST)) $(ARGS)
 
 test: .venv/.ready  ## run the tests, but for those marked slow
-	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m 'not slow and not cookbook' $(ARGS)
 
-test-slow: .venv/.extras .venv/.cookbook  ## run the tests marked slow
+test-slow: .venv/.extras  ## run the tests marked slow
 	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+cookbook: .venv/.cookbook  ## run the projects of docs/cookbook from the installed wheel, each killed in its middle
+	@$(BIN)/python -m pytest -n 2 -m 'slow or cookbook' tests/cookbook/test_projects.py $(ARGS)
 
 smoke: .venv/.ready  ## every study in seconds, in a store of its own, as a check
 	@rm -rf runs/smoke reports/smoke

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.lab import ROOT
 
-# What `make test-slow` installs for projects of the cookbook alone.
+# What `make cookbook` installs for projects of the cookbook alone.
 COOKBOOK = Path(sys.prefix, "cookbook")
 
 

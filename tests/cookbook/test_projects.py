@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,13 @@ RUNS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+def marked(name: str) -> Any:
+    """Return the project as it is tested: one by every run of all tests, the rest on demand."""
+    marks = pytest.mark.slow if name == "argparse" else pytest.mark.cookbook
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(marked, RUNS))
 def test_a_killed_project_trains_only_the_rest(
     tmp_path: Path, environment: Path, name: str
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ def test_the_reference_of_the_api_is_current() -> None:
     assert (ROOT / "docs" / "service-api.md").read_text(encoding="utf-8") == made
 
 
+@pytest.mark.slow
 def test_tools_read_what_a_service_knows(service: Service, done: Submitted) -> None:
-    mcp: Any = pytest.importorskip("mcp")
+    mcp: Any = import_module("mcp")  # of an extra
     started = mcp.StdioServerParameters(
         command=sys.executable,
         args=["-m", "ablation_lab", "mcp", "--server", service.url],

@@ -27,7 +27,7 @@ def marked(name: str) -> Any:
     return pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", map(marked, RUNS))
+@pytest.mark.parametrize("name", [marked(name) for name in RUNS])
 def test_a_killed_project_trains_only_the_rest(
     tmp_path: Path, environment: Path, name: str
 ) -> None:

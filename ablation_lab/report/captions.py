@@ -34,7 +34,7 @@ SHOWN = {
     ),
     "ladder": msgid("Ours with its 95 % interval (dot) beside the reference value (diamond)."),
     "forest": msgid(
-        "Differences that the study asks about, with verdicts and with intervals that "
+        "The study's comparisons, with verdicts and with intervals that "
         "hold all of them together with 95 %; of too few runs for a verdict they may "
         "reach beyond the axis."
     ),

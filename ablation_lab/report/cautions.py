@@ -47,10 +47,10 @@ RULES: dict[str, str] = {
 def problems(study: Study) -> tuple[str, ...]:
     """Everything that a reader must know before believing the tables, in plain sentences."""
     said = [*map(tr_known, study.problems)]
+    foreign = study.frame["trainer"] == TrainerName.IMPORTED
     if study.declaration.imported:
         said += imported_sentences(study.declaration.imported)
-    foreign = study.frame["trainer"] == TrainerName.IMPORTED
-    if foreign.any() and not study.declaration.imported:
+    elif foreign.any():
         said.append(partly_imported(study.frame.loc[foreign, "reason"], len(study.frame)))
     elif not study.experiment_id:
         said.append(

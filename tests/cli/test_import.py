@@ -73,6 +73,7 @@ def test_a_csv_becomes_a_report_in_an_empty_folder(tmp_path: Path) -> None:
         "127.0.0.1:5000/mlflow/#/experiments" in page
     )  # the cells in MLflow; no run has a page there
     assert "row 2, row 3" in page
+    assert "no run was started" not in page
 
 
 def test_the_store_has_its_cells_and_knows_the_file(tmp_path: Path) -> None:
